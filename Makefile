@@ -1,0 +1,40 @@
+# Two commands: `make` runs the demo, `make test` the tests. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: demo test check lock clean
+
+demo: $(INSTALLED)
+	snakemake --cores all
+	@echo
+	@echo "The report: results/demo/report.html"
+
+test: $(INSTALLED)
+	pytest
+
+# Formatting, lint and types; the same hooks run before each commit after `pre-commit install`.
+check: $(INSTALLED)
+	pre-commit run --all-files
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one with 'make PYTHON=/path/to/python3'"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+# Pins everything anew from the ranges of pyproject.toml. The local build tag of a CPU torch is cut off, so that the
+# same pin gives the CUDA build on machines that have a GPU.
+lock: $(INSTALLED)
+	pip-compile --quiet --upgrade --all-extras --strip-extras --no-header --annotation-style=line \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=requirements.txt pyproject.toml
+	sed -i -E 's/[ ]*#.*$$//; /^$$/d; s/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements.txt
+	{ printf 'name: lad\nchannels: [conda-forge, nodefaults]\ndependencies:\n  - python=3.12\n  - pip\n  - pip:\n'; \
+	  sed 's/^/      - /' requirements.txt; } > environment.yml
+
+clean:
+	rm -rf results/demo .snakemake

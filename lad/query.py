@@ -1,0 +1,77 @@
+"""Run the `.sql` files: one relation each, bound to tables by name and to parameters by `$name`.
+
+The SQL never contains a path. A relation or parameter that a query names and nobody binds, or that is bound and
+not named, is an error: wiring mistakes must not pass silently.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+
+class QueryError(ValueError):
+    """A query and what it was given do not fit; the message names the file and the relation or parameter."""
+
+
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One empty database for all queries: a cursor, with relations of its own, costs a tenth of a connection.
+
+    Without replacements, so that no Python variable can stand in for a relation that nobody bound. With one thread,
+    so that sums are taken in the order of rows and the same input gives the same bits.
+    """
+    return duckdb.connect(config={"python_enable_replacements": False, "threads": 1})
+
+
+def run(query: Traversable, relations: Mapping[str, pa.Table], parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """The result of the query in the file `query`.
+
+    Args:
+        relations: one table per relation that the query names.
+        parameters: one value per `$name` in the query.
+
+    Raises:
+        QueryError: a relation or parameter is missing or unknown, or the query fails.
+    """
+    sql = query.read_text(encoding="utf-8")
+    code = re.sub(r"--.*", "", sql)
+    _refuse(
+        query.name,
+        "relation {} given but not used",
+        {r for r in relations if not re.search(rf"\b{r}\b", code)},
+    )
+    with _database().cursor() as connection:
+        for name, table in relations.items():
+            connection.register(name, table)
+        return _execute(connection, query.name, sql, parameters or {})
+
+
+def on(
+    connection: duckdb.DuckDBPyConnection, query: Traversable, parameters: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """The result of the query in the file `query` on the relations that `connection` already has.
+
+    Raises:
+        QueryError: a parameter is missing or unknown, or the query fails.
+    """
+    return _execute(connection, query.name, query.read_text(encoding="utf-8"), parameters or {})
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, name: str, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+    try:
+        (statement,) = connection.extract_statements(sql)
+        _refuse(name, "parameter {} not given", statement.named_parameters - set(parameters))
+        _refuse(name, "parameter {} given but not used", set(parameters) - statement.named_parameters)
+        return connection.sql(sql, params=dict(parameters)).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryError(f"{name}: {error}") from None
+
+
+def _refuse(query: str, message: str, names: set[str]) -> None:
+    if names:
+        raise QueryError(f"{query}: {message.format(', '.join(sorted(names)))}")
