@@ -1,0 +1,15 @@
+"""From captioned pictures to questions and the orders they are shown in (the paper's benchmarks).
+
+    coco           annotation files and pictures  -> images
+    embeddings     images                         -> embeddings (adversarial setting only)
+    negatives      embeddings, images             -> the hardest distractors of each target
+    questions      images                         -> questions, random or adversarial
+    presentations  questions                      -> presentations of one split
+
+Every draw comes from a hash of the seed and of what is drawn for (`draws`), never from the state of a random
+generator: adding a question changes no other, and no version of a library changes a benchmark.
+"""
+
+
+class BenchmarkError(ValueError):
+    """Input that no benchmark can be built from; the message names the culprit and what is allowed."""

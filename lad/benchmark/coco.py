@@ -1,0 +1,181 @@
+"""Read a COCO-format folder: COCO val2014 and the rendered demo scenes through the same code.
+
+The paper uses one caption per image; in the authors' data that is the first of COCO's five, hence the default
+policy. Image folders may hold more files than the annotation file lists, never fewer than it has captions
+for.
+"""
+
+import contextlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pyarrow as pa
+from PIL import Image, UnidentifiedImageError
+
+from lad import tables
+from lad.benchmark import BenchmarkError
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
+
+T = TypeVar("T")
+
+CAPTION_POLICIES: Final[dict[str, Callable[[Sequence[str]], str]]] = {
+    "first": lambda captions: captions[0],
+    "last": lambda captions: captions[-1],
+    "longest": lambda captions: max(captions, key=len),
+}
+"""Which of an image's captions asks for it; among equally long ones the first."""
+
+_NAMED: Final = 3
+"""How many offenders an error names before it only counts them."""
+
+
+def read_images(
+    captions: Path, image_folder: Path, instances: Path | None = None, caption_policy: str = "first"
+) -> pa.Table:
+    """The captioned images of a COCO-format folder.
+
+    Args:
+        captions: COCO caption annotations (`images`, `annotations`, perhaps `licenses`).
+        image_folder: where the files named in `captions` lie.
+        instances: COCO object annotations of the same images, for their categories; without it none are
+            known.
+        caption_policy: first, last or longest.
+
+    Returns:
+        An `images` table by ascending image id. Images without a caption are left out. Captions lose white
+        space at either end. Categories count crowd annotations as well.
+
+    Raises:
+        BenchmarkError: a file that is missing, is not JSON or not COCO's format; captions of images that are
+            not listed or whose file is missing; two entries for one image; an unknown caption policy.
+    """
+    if caption_policy not in CAPTION_POLICIES:
+        raise BenchmarkError(f"unknown caption policy '{caption_policy}'; known: {', '.join(CAPTION_POLICIES)}")
+    annotated = _load(captions)
+    texts = _captions_by_image(annotated, captions)
+    _refuse_unlisted(texts, annotated, captions)
+    categories = _categories_by_image(instances, texts) if instances else {}
+    declared = annotated.dataset.get("licenses") or []
+    licenses = {entry.get("id"): entry.get("name") or entry.get("url") for entry in declared}
+    image_ids = sorted(texts)
+    entries = [annotated.imgs[image_id] for image_id in image_ids]
+    file_names = [_field(entry, "file_name", str, captions) for entry in entries]
+    _refuse_repeated_files(file_names, captions)
+    _refuse_missing_files(file_names, image_folder, captions)
+    columns = {
+        "image_id": image_ids,
+        "file_name": file_names,
+        "width": [_field(entry, "width", int, captions) for entry in entries],
+        "height": [_field(entry, "height", int, captions) for entry in entries],
+        "caption": [CAPTION_POLICIES[caption_policy](texts[image_id]) for image_id in image_ids],
+        "category_ids": [categories.get(image_id, []) for image_id in image_ids],
+        "license": [licenses.get(entry.get("license")) for entry in entries],
+    }
+    return pa.table(columns, schema=tables.IMAGES.schema)
+
+
+def undecodable(images: pa.Table, image_folder: Path) -> list[tuple[str, str]]:
+    """The pictures that cannot be decoded to their last pixel, as (file name, reason).
+
+    Run before anything costly, so that a truncated download is reported with all the others and not after an
+    hour.
+    """
+    faults = []
+    for file_name in images["file_name"].to_pylist():
+        try:
+            with Image.open(image_folder / file_name) as image:
+                image.load()
+        except FileNotFoundError:
+            faults.append((file_name, "no such file"))
+        except UnidentifiedImageError:
+            faults.append((file_name, "not a picture that can be read"))
+        # Decoders of damaged files raise what they please: OSError, SyntaxError, ValueError, struct.error ...
+        except Exception as error:
+            faults.append((file_name, str(error) or type(error).__name__))
+    return faults
+
+
+def _load(path: Path) -> "COCO":
+    # Here and not above: machines that only extract have no pycocotools, and they need `undecodable`.
+    from pycocotools.coco import COCO
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco = COCO(str(path))
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: not valid JSON ({error})") from None
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path}: not a COCO annotation file ({type(error).__name__}: {error})") from None
+    for section in ("images", "annotations"):
+        if not isinstance(coco.dataset.get(section), list):
+            raise BenchmarkError(f"{path}: not a COCO annotation file (it has no list '{section}')")
+    if len(coco.imgs) < len(coco.dataset["images"]):
+        repeated = _repeated([entry["id"] for entry in coco.dataset["images"]])
+        raise BenchmarkError(f"{path}: image ids listed more than once: {_few(repeated)}")
+    return coco
+
+
+def _captions_by_image(annotated: "COCO", path: Path) -> dict[int, list[str]]:
+    """The non-empty captions of each image that has any, in the order of the file."""
+    texts: dict[int, list[str]] = {}
+    for annotation in annotated.dataset["annotations"]:
+        caption = _field(annotation, "caption", str, path).strip()
+        if caption:
+            texts.setdefault(_field(annotation, "image_id", int, path), []).append(caption)
+    if not texts:
+        raise BenchmarkError(f"{path}: no image has a caption")
+    return texts
+
+
+def _categories_by_image(path: Path, captioned: dict[int, list[str]]) -> dict[int, list[int]]:
+    objects = _load(path)
+    if not captioned.keys() & objects.imgs.keys():
+        raise BenchmarkError(f"{path}: lists none of the captioned images; is it of another dataset?")
+    return {
+        image_id: sorted({_field(entry, "category_id", int, path) for entry in objects.imgToAnns.get(image_id, [])})
+        for image_id in captioned
+    }
+
+
+def _field(entry: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
+    value = entry.get(key)
+    if not isinstance(value, kind):
+        found = f"has {key} {value!r}" if key in entry else f"has no {key}"
+        raise BenchmarkError(f"{path}: the entry with id {entry.get('id')} {found}, expected {kind.__name__}")
+    return value
+
+
+def _refuse_unlisted(captioned: dict[int, list[str]], annotated: "COCO", path: Path) -> None:
+    unlisted = sorted(captioned.keys() - annotated.imgs.keys())
+    if unlisted:
+        raise BenchmarkError(f"{path}: captions for image ids that its list of images lacks: {_few(unlisted)}")
+
+
+def _refuse_repeated_files(file_names: list[str], path: Path) -> None:
+    # The same picture under two ids could be its own distractor.
+    repeated = _repeated(file_names)
+    if repeated:
+        raise BenchmarkError(f"{path}: files listed for more than one image: {_few(repeated)}")
+
+
+def _refuse_missing_files(file_names: list[str], image_folder: Path, path: Path) -> None:
+    missing = [name for name in file_names if not (image_folder / name).is_file()]
+    if missing:
+        raise BenchmarkError(f"{image_folder}: lacks images that {path} has captions for: {_few(missing)}")
+
+
+def _repeated(values: list[Any]) -> list[Any]:
+    return sorted(value for value, times in Counter(values).items() if times > 1)
+
+
+def _few(values: list[Any]) -> str:
+    rest = f" and {len(values) - _NAMED} more, {len(values)} in all" if len(values) > _NAMED else ""
+    return ", ".join(str(value) for value in values[:_NAMED]) + rest

@@ -1,0 +1,224 @@
+"""COCO-format folders, small ones and the real annotation files, become one row per captioned image."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from lad import tables
+from lad.benchmark import BenchmarkError
+from lad.benchmark.coco import read_images, undecodable
+
+
+def test_images_come_by_ascending_id_with_all_that_the_annotations_say(write_coco):
+    captions, folder = write_coco({9: ["nine"], 4: [" four\n"]}, categories={9: [3, 1, 3], 4: []})
+    images = read_images(captions, folder, captions.with_name("instances.json"))
+    assert tables.conform(images, tables.IMAGES, "images").to_pylist() == [
+        *(
+            {"image_id": i, "file_name": f"{i}.png", "width": 20, "height": 10}
+            | {"caption": caption, "category_ids": categories, "license": "CC BY 2.0"}
+            for i, caption, categories in ((4, "four", []), (9, "nine", [1, 3]))
+        )
+    ]
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("first", "one"), ("last", "two"), ("longest", "three")])
+def test_the_caption_policy_chooses_among_the_captions_of_an_image(write_coco, policy, expected):
+    captions, folder = write_coco({1: ["one", "three", "seven", "two"]})
+    assert read_images(captions, folder, caption_policy=policy)["caption"].to_pylist() == [expected]
+
+
+def test_images_without_a_caption_are_left_out(write_coco):
+    captions, folder = write_coco({1: ["one"], 3: ["  ", "three"], 4: [" "]}, listed=[1, 2, 3, 4])
+    images = read_images(captions, folder)
+    assert images.select(["image_id", "caption"]).to_pylist() == [
+        {"image_id": 1, "caption": "one"},
+        {"image_id": 3, "caption": "three"},
+    ]
+
+
+def test_without_instances_no_categories_are_known(write_coco):
+    captions, folder = write_coco({1: ["one"]}, categories={1: [5]})
+    assert read_images(captions, folder)["category_ids"].to_pylist() == [[]]
+
+
+def test_a_licence_without_a_name_is_given_by_its_url_and_an_undeclared_one_is_unknown(write_coco):
+    entries = [
+        {"id": i, "file_name": f"{i}.png", "width": 20, "height": 10} | licence
+        for i, licence in ((1, {"license": 8}), (2, {"license": 99}), (3, {}))
+    ]
+    captions, folder = write_coco({1: ["one"], 2: ["two"], 3: ["three"]}, images=entries)
+    assert read_images(captions, folder)["license"].to_pylist() == ["only-a-url", None, None]
+
+
+def test_reading_prints_nothing(write_coco, capsys):
+    read_images(*write_coco({1: ["one"]}))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_rendered_scenes_are_read_by_the_same_code(scene_images):
+    tables.conform(scene_images, tables.IMAGES, "images")
+    assert len(scene_images) == 48
+    assert all(len(categories) == 2 for categories in scene_images["category_ids"].to_pylist())
+
+
+def test_the_real_photographs_are_read_with_their_first_caption(real_coco):
+    captions = real_coco / "captions_val2014_subset.json"
+    images = read_images(captions, real_coco / "images", real_coco / "instances_val2014_subset.json")
+    tables.conform(images, tables.IMAGES, "images")
+    first = {}
+    for annotation in json.loads(captions.read_text())["annotations"]:
+        first.setdefault(annotation["image_id"], annotation["caption"].strip())
+    assert len(images) == 82
+    assert dict(zip(images["image_id"].to_pylist(), images["caption"].to_pylist(), strict=True)) == first
+    assert undecodable(images, real_coco / "images") == []
+
+
+def test_the_sizes_in_the_table_are_those_of_the_real_photographs(real_coco):
+    images = read_images(real_coco / "captions_val2014_subset.json", real_coco / "images")
+    for row in images.to_pylist():
+        assert Image.open(real_coco / "images" / row["file_name"]).size == (row["width"], row["height"])
+
+
+def test_the_categories_of_the_real_photographs_are_those_of_the_whole_val2014(real_coco):
+    images = read_images(
+        real_coco / "captions_val2014_subset.json",
+        real_coco / "images",
+        real_coco / "instances_val2014_subset.json",
+    )
+    whole = pq.read_table(real_coco / "val2014_category_ids.parquet")
+    known = dict(zip(whole["image_id"].to_pylist(), whole["category_ids"].to_pylist(), strict=True))
+    for row in images.to_pylist():
+        assert row["category_ids"] == known[row["image_id"]]
+
+
+def test_all_five_thousand_captions_of_val2017_are_read(real_coco, tmp_path):
+    captions = real_coco / "captions_val2017.json"
+    for entry in json.loads(captions.read_text())["images"]:
+        (tmp_path / entry["file_name"]).touch()
+    images = read_images(captions, tmp_path)
+    assert len(tables.conform(images, tables.IMAGES, "images")) == 5000
+
+
+def test_captions_without_their_image_files_name_the_files_and_the_count(real_coco):
+    captions = real_coco / "captions_val2017.json"
+    with pytest.raises(BenchmarkError) as error:
+        read_images(captions, real_coco / "images")
+    assert "000000000139.jpg, 000000000285.jpg, 000000000632.jpg and 4997 more, 5000 in all" in str(error.value)
+    assert str(captions) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_only_images_with_a_caption_need_their_file(write_coco):
+    captions, folder = write_coco({1: ["one"]}, listed=[1, 2])
+    (folder / "2.png").unlink()
+    assert read_images(captions, folder)["image_id"].to_pylist() == [1]
+
+
+def _malformed(write_coco):
+    path, folder = write_coco({1: ["one"]})
+    path.write_text('{"images": [')
+    return path, folder
+
+
+def _absent(write_coco):
+    path, folder = write_coco({1: ["one"]})
+    return path.with_name("nowhere.json"), folder
+
+
+def _instances_as_captions(write_coco):
+    path, folder = write_coco({1: ["one"]}, categories={1: [5]})
+    return path.with_name("instances.json"), folder
+
+
+def _list_instead_of_object(write_coco):
+    path, folder = write_coco({1: ["one"]})
+    path.write_text("[]")
+    return path, folder
+
+
+def _same_file_twice(write_coco):
+    entry = {"file_name": "1.png", "width": 20, "height": 10}
+    return write_coco({1: ["one"], 2: ["two"]}, images=[entry | {"id": 1}, entry | {"id": 2}])
+
+
+def _same_id_twice(write_coco):
+    entry = {"id": 1, "width": 20, "height": 10}
+    return write_coco({1: ["one"]}, images=[entry | {"file_name": "1.png"}, entry | {"file_name": "2.png"}])
+
+
+def _no_width(write_coco):
+    return write_coco({1: ["one"]}, images=[{"id": 1, "file_name": "1.png", "height": 10}])
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        (_malformed, r"captions\.json: not valid JSON \(.*line 1"),
+        (_absent, r"nowhere\.json: cannot be read \(No such file or directory\)"),
+        (_instances_as_captions, r"instances\.json: the entry with id 0 has no caption, expected str"),
+        (_list_instead_of_object, r"captions\.json: not a COCO annotation file"),
+        (lambda write: write({1: ["one"]}, images=None), r"captions\.json: not a COCO annotation file"),
+        (lambda write: write({1: ["one"]}, annotations=[{"id": 1}]), r"not a COCO annotation file .*image_id"),
+        (lambda write: write({1: [" "]}), r"captions\.json: no image has a caption"),
+        (lambda write: write({1: ["one"], 5: ["five"]}, listed=[1]), r"ids that its list of images lacks: 5$"),
+        (_same_file_twice, r"captions\.json: files listed for more than one image: 1\.png$"),
+        (_same_id_twice, r"captions\.json: image ids listed more than once: 1$"),
+        (_no_width, r"captions\.json: the entry with id 1 has no width, expected int"),
+    ],
+)
+def test_a_bad_caption_file_is_refused_in_one_line_that_names_it(write_coco, folder, message):
+    captions, image_folder = folder(write_coco)
+    with pytest.raises(BenchmarkError, match=message) as error:
+        read_images(captions, image_folder)
+    assert "\n" not in str(error.value)
+
+
+def test_instances_of_another_dataset_are_refused(write_coco, scene_folder):
+    captions, folder = write_coco({1000: ["one"]}, listed=[])
+    (folder / "1000.png").touch()
+    path = captions.with_name("captions.json")
+    entry = {"id": 1000, "file_name": "1000.png", "width": 20, "height": 10}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"images": [entry]}))
+    with pytest.raises(BenchmarkError, match="lists none of the captioned images"):
+        read_images(path, folder, scene_folder / "instances.json")
+
+
+def test_an_unknown_caption_policy_lists_those_there_are(write_coco):
+    with pytest.raises(BenchmarkError, match="unknown caption policy 'shortest'; known: first, last, longest"):
+        read_images(*write_coco({1: ["one"]}), caption_policy="shortest")
+
+
+def test_every_undecodable_image_is_reported_with_a_reason(write_coco):
+    captions, folder = write_coco({i: [str(i)] for i in range(1, 6)})
+    noise = np.random.default_rng(0).integers(256, size=(60, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "2.png")
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:2000])
+    Image.fromarray(noise).save(folder / "3.png", format="jpeg")
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:1000])
+    (folder / "4.png").write_text("no picture")
+    images = read_images(captions, folder)
+    (folder / "5.png").unlink()
+    faults = dict(undecodable(images, folder))
+    assert list(faults) == ["2.png", "3.png", "4.png", "5.png"]
+    assert "truncated" in faults["2.png"]
+    assert "truncated" in faults["3.png"]
+    assert faults["4.png"] == "not a picture that can be read"
+    assert faults["5.png"] == "no such file"
+
+
+def test_pictures_are_checked_on_a_machine_without_pycocotools(write_coco):
+    captions, folder = write_coco({1: ["one"]})
+    pq.write_table(read_images(captions, folder), folder / "images.parquet")
+    (folder / "1.png").write_text("no picture")
+    code = (
+        "import sys, pathlib, pyarrow.parquet; sys.modules['pycocotools'] = None;"
+        "from lad.benchmark.coco import undecodable; folder = pathlib.Path(sys.argv[1]);"
+        "print(undecodable(pyarrow.parquet.read_table(folder / 'images.parquet'), folder))"
+    )
+    output = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, check=True, text=True)
+    assert output.stdout.strip() == "[('1.png', 'not a picture that can be read')]"
