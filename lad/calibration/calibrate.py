@@ -1,0 +1,206 @@
+"""Calibration, section 4.2: what positions do to the answer and to the attention, from a few questions.
+
+The calibration questions are shown in their N cyclic shifts, so that the target visits every position. From
+these signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's
+static prior. The released code calibrates on the first five evaluation questions; here any table of signals
+serves, and which questions were used is stored with the result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lad import query, tables
+from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
+from lad.calibration.observations import (
+    layer_attention,
+    number_of_candidates,
+    number_of_layers,
+    observed_scores,
+)
+
+_SQL: Final = files("lad.calibration")
+_CONTRACTS: Final = (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR)
+
+
+class CalibrationError(ValueError):
+    """Signals that cannot be calibrated on, or a calibration that does not hold together."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What scoring needs to know about positions.
+
+    Attributes:
+        position_bias, attention_prior, position_prior: tables of the contracts of those names.
+        n_candidates: N, of the questions calibrated on and of those to be scored.
+        model_layers: number of the model's decoder layers, also where the attention prior holds but some.
+        questions: ids of the calibration questions.
+    """
+
+    position_bias: pa.Table
+    attention_prior: pa.Table
+    position_prior: pa.Table
+    n_candidates: int
+    model_layers: int
+    questions: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that the attention prior covers, ascending, from 0."""
+        return tuple(sorted(pc.unique(self.attention_prior["layer"]).to_pylist()))
+
+    @property
+    def formulations(self) -> tuple[str, ...]:
+        return tuple(pc.unique(self.position_bias["formulation"]).to_pylist())
+
+    def write(self, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+        """Write position_bias.parquet, attention_prior.parquet and position_prior.parquet into `folder`.
+
+        Args:
+            folder: made where it does not exist.
+            metadata: further facts for the files' metadata, such as the model and the dataset.
+        """
+        facts = {
+            **(metadata or {}),
+            "n_candidates": self.n_candidates,
+            "model_layers": self.model_layers,
+            "layers": list(self.layers),
+            "formulations": list(self.formulations),
+            "calibration_questions": list(self.questions),
+        }
+        for contract in _CONTRACTS:
+            tables.write(getattr(self, contract.name), folder / f"{contract.name}.parquet", contract, facts)
+
+
+def read_calibration(folder: Path) -> Calibration:
+    """The calibration that `Calibration.write` left in `folder`.
+
+    Raises:
+        TableError: a file is missing or breaks its contract.
+        CalibrationError: the three tables are not of the same N.
+    """
+    parts = {c.name: tables.read(folder / f"{c.name}.parquet", c) for c in _CONTRACTS}
+    sizes = {n for part in parts.values() for n in pc.unique(part["n_candidates"]).to_pylist()}
+    if len(sizes) != 1:
+        raise CalibrationError(f"{folder}: a calibration is for one N, these files hold {sorted(sizes) or 'none'}")
+    facts = tables.read_metadata(folder / f"{tables.ATTENTION_PRIOR.name}.parquet")
+    # Tables from elsewhere carry no metadata: then the prior is taken to cover all of the model's layers.
+    covered = pc.max(parts["attention_prior"]["layer"]).as_py() + 1
+    return Calibration(
+        **parts,
+        n_candidates=sizes.pop(),
+        model_layers=facts.get("model_layers", covered),
+        questions=tuple(facts.get("calibration_questions", ())),
+    )
+
+
+def calibrate(
+    signals: pa.Table,
+    *,
+    questions: int | None = None,
+    layers: tuple[int, int] | None = None,
+    formulations: Sequence[str] = tuple(FORMULATIONS),
+) -> Calibration:
+    """Fit position bias, attention prior and PriDe's static prior.
+
+    Args:
+        signals: presentations of one N and one model, with the target at every position at least once.
+        questions: use only the first so many question ids, in lexicographic order; None for all.
+        layers: first and last decoder layer (from 0, both included) that the attention prior covers and that
+            scoring may therefore choose; what lies beyond the model's last layer is left out. None for all.
+        formulations: names that `get_formulation` knows.
+
+    Raises:
+        CalibrationError: too few questions, a position that never shows the target, no such layer.
+        SignalsError: presentations of several N or of several models.
+        FormulationError: unknown formulation.
+    """
+    chosen_formulations = [get_formulation(name) for name in formulations]
+    if not chosen_formulations:
+        raise CalibrationError("no formulation given")
+    n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
+    signals = _first_questions(signals, questions)
+    _refuse_missing_targets(signals, n_candidates)
+    first_layer, last_layer = _layer_range(layers, model_layers)
+    return Calibration(
+        position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
+        attention_prior=pa.concat_tables(
+            _attention_prior(signals, f, n_candidates, first_layer, last_layer) for f in chosen_formulations
+        ),
+        position_prior=_position_prior(signals, n_candidates),
+        n_candidates=n_candidates,
+        model_layers=model_layers,
+        questions=tuple(sorted(pc.unique(signals["question_id"]).to_pylist())),
+    )
+
+
+def _first_questions(signals: pa.Table, questions: int | None) -> pa.Table:
+    if questions is None:
+        return signals
+    available = sorted(pc.unique(signals["question_id"]).to_pylist())
+    if not 1 <= questions <= len(available):
+        raise CalibrationError(
+            f"questions = {questions}: the signals hold {len(available)} calibration questions,"
+            f" allowed are 1 to {len(available)}"
+        )
+    return signals.filter(pc.is_in(signals["question_id"], pa.array(available[:questions])))
+
+
+def _refuse_missing_targets(signals: pa.Table, n_candidates: int) -> None:
+    """Without the target at i there is no row i of the bias."""
+    missing = sorted(set(range(1, n_candidates + 1)) - set(pc.unique(signals["target_position"]).to_pylist()))
+    if missing:
+        raise CalibrationError(
+            f"no calibration presentation has its target at position {', '.join(map(str, missing))};"
+            f" show each calibration question in its {n_candidates} cyclic shifts"
+        )
+
+
+def _layer_range(layers: tuple[int, int] | None, model_layers: int) -> tuple[int, int]:
+    first, last = layers or (0, model_layers - 1)
+    if not 0 <= first <= last or first >= model_layers:
+        raise CalibrationError(f"layers = {first}-{last}: the model has layers 0 to {model_layers - 1}")
+    return first, min(last, model_layers - 1)
+
+
+def _position_bias(signals: pa.Table, formulation: Formulation, n_candidates: int) -> pa.Table:
+    bias = query.run(
+        _SQL / "position_bias.sql",
+        {"observed_scores": observed_scores(signals, formulation)},
+        {"formulation": formulation.name, "average": formulation.average, "n_candidates": n_candidates},
+    )
+    return tables.conform(bias, tables.POSITION_BIAS, "calibration")
+
+
+def _attention_prior(
+    signals: pa.Table, formulation: Formulation, n_candidates: int, first_layer: int, last_layer: int
+) -> pa.Table:
+    prior = query.run(
+        _SQL / "attention_prior.sql",
+        {"layer_attention": layer_attention(signals, formulation)},
+        {
+            "formulation": formulation.name,
+            "n_candidates": n_candidates,
+            "first_layer": first_layer,
+            "last_layer": last_layer,
+        },
+    )
+    return tables.conform(prior, tables.ATTENTION_PRIOR, "calibration")
+
+
+def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
+    prior = query.run(
+        _SQL / "position_prior.sql",
+        {
+            "observed_scores": observed_scores(signals, PRINTED),
+            "released_bias": _position_bias(signals, RELEASED, n_candidates),
+        },
+        {"n_candidates": n_candidates},
+    )
+    return tables.conform(prior, tables.POSITION_PRIOR, "calibration")

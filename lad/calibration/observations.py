@@ -1,0 +1,58 @@
+"""What calibration and scoring both read from signals.
+
+Scores by position (appendix B) and attention by layer and position (eq. 6), as a formulation wants them.
+"""
+
+from importlib.resources import files
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lad import query
+from lad.calibration.formulation import Formulation
+
+_SQL: Final = files("lad.calibration")
+
+
+class SignalsError(ValueError):
+    """Signals that do not belong in one computation; the message says what differs."""
+
+
+def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
+    """One row per presentation and position: score, and log-probability over the N positions."""
+    column = formulation.scores_column(number_of_candidates(signals))
+    return query.run(_SQL / "observed_scores.sql", {"signals": signals}, {"scores": column})
+
+
+def layer_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
+    """One row per presentation and layer: the list of attentions by position, eq. 6."""
+    return query.run(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
+
+
+def number_of_candidates(signals: pa.Table) -> int:
+    """N, the same in every row.
+
+    Raises:
+        SignalsError: if there is no row, or rows differ in N.
+    """
+    found = sorted(pc.unique(signals["n_candidates"]).to_pylist())
+    if not found:
+        raise SignalsError("the signals hold no presentation")
+    if len(found) > 1:
+        raise SignalsError(f"the signals mix N = {' and '.join(map(str, found))} candidates; give one N at a time")
+    return int(found[0])
+
+
+def number_of_layers(signals: pa.Table) -> int:
+    """The number of decoder layers, the same in every row.
+
+    Raises:
+        SignalsError: if rows, or the attention columns, differ in their number of layers.
+    """
+    found: set[int] = set()
+    for column in ("image_attention", "delimiter_attention"):
+        found.update(pc.unique(pc.list_value_length(signals[column])).to_pylist())
+    if len(found) != 1:
+        raise SignalsError(f"the signals mix {' and '.join(map(str, sorted(found)))} layers; give one model at a time")
+    return found.pop()

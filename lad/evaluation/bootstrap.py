@@ -1,0 +1,147 @@
+"""95 % intervals of the metrics, by resampling questions.
+
+The orders of one question are one cluster: they share its caption and images, so questions are drawn, not
+presentations. Every metric here is a function of sums over questions. A resample is therefore a vector of counts
+(how often each question was drawn), and the resamples of a metric are one matrix product of counts and sums per
+question. Methods that answered the same questions get the same counts for the same seed, in this call or another:
+the difference of two methods can be resampled in pairs.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+INTERVAL: Final = (2.5, 97.5)
+"""The percentiles that bound a 95 % interval."""
+
+_DRAWS_AT_ONCE: Final = 1_000_000
+"""Bounds the memory of one block of resamples to some 30 MB."""
+
+
+@dataclass(frozen=True)
+class QuestionSums:
+    """What the metrics of one method need to know of each question.
+
+    Attributes:
+        correct, shown: questions x rounds; right answers, presentations.
+        hits, targets: questions x positions; right answers with the target there, presentations with it there.
+        selected: questions x positions; answers with that position.
+        consistent, repeated: questions x 1; 1 where all orders led to one candidate, 1 where there were several.
+    """
+
+    correct: Floats
+    shown: Floats
+    hits: Floats
+    targets: Floats
+    selected: Floats
+    consistent: Floats
+    repeated: Floats
+
+    def metrics(self) -> dict[str, Floats]:
+        """The metrics in percent, each row taken as the totals of one sample of questions.
+
+        Returns:
+            By metric, rows x values: one value, or one per position for recall and selection_rate. NaN where the
+            sample does not define it, because no target was there, say.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nanmean and nanstd of nothing are NaN, as wanted
+            recall = 100 * self.hits / self.targets
+            return {
+                "accuracy": np.nanmean(100 * self.correct / self.shown, axis=1, keepdims=True),
+                "rstd": np.nanstd(recall, axis=1, ddof=1, keepdims=True),
+                "consistency": 100 * self.consistent / self.repeated,
+                "recall": recall,
+                "selection_rate": 100 * self.selected / self.shown.sum(axis=1, keepdims=True),
+            }
+
+
+def question_sums(predictions: pa.Table) -> tuple[tuple[str, ...], QuestionSums]:
+    """The ids of the questions, ascending, and their sums, of the predictions of one method and variant."""
+    ids, question = np.unique(_array(predictions, "question_id"), return_inverse=True)
+    rounds, round_index = np.unique(_array(predictions, "round"), return_inverse=True)
+    n_candidates = predictions["n_candidates"][0].as_py()
+    target = _array(predictions, "target_position") - 1
+    # An answer that could not be parsed is position 0 of candidate 0: it is dropped from every sum but `shown`.
+    position = np.nan_to_num(_array(predictions, "position")).astype(np.int64)
+    candidate = np.nan_to_num(_array(predictions, "candidate")).astype(np.int64)
+    correct = _array(predictions, "correct").astype(bool)
+
+    def count(column: Ints, width: int, where: npt.NDArray[np.bool_] | slice = slice(None)) -> Floats:
+        cells = question[where] * width + column[where]
+        return np.bincount(cells, minlength=len(ids) * width).reshape(len(ids), width).astype(np.float64)
+
+    repeated = np.bincount(question) > 1
+    answers = count(candidate, n_candidates + 1)
+    consistent = repeated & (answers[:, 0] == 0) & ((answers > 0).sum(axis=1) == 1)
+    sums = QuestionSums(
+        correct=count(round_index, len(rounds), correct),
+        shown=count(round_index, len(rounds)),
+        hits=count(target, n_candidates, correct),
+        targets=count(target, n_candidates),
+        selected=count(position, n_candidates + 1)[:, 1:],
+        consistent=consistent[:, None].astype(np.float64),
+        repeated=repeated[:, None].astype(np.float64),
+    )
+    return tuple(ids), sums
+
+
+def resample_counts(questions: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each question is drawn in each resample: blocks of resamples x questions, rows adding up to it.
+
+    The same arguments give the same counts.
+    """
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _DRAWS_AT_ONCE // questions)
+    for start in range(0, resamples, at_once):
+        rows = min(at_once, resamples - start)
+        drawn = generator.integers(questions, size=(rows, questions)) + questions * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * questions).reshape(rows, questions).astype(np.float64)
+
+
+def resample(sums: list[QuestionSums], counts: Floats) -> list[QuestionSums]:
+    """The sums over drawn questions, of each method: in place of questions, the resamples of `counts`."""
+    parts = [part for method in sums for part in vars(method).values()]
+    # One product for all: numbers this small are exact in single precision, which takes half the time.
+    totals = counts.astype(np.float32) @ np.hstack(parts).astype(np.float32)
+    split = np.split(totals.astype(np.float64), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+    n_parts = len(fields(QuestionSums))
+    return [QuestionSums(*split[start : start + n_parts]) for start in range(0, len(split), n_parts)]
+
+
+def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[str, Floats]]:
+    """The intervals of several methods that answered the same questions.
+
+    Returns:
+        For each method, by metric: (low, high) x values; NaN where no resample defines the metric.
+    """
+    blocks: list[list[dict[str, Floats]]] = [[] for _ in sums]
+    for counts in resample_counts(len(sums[0].shown), resamples, seed):
+        for block, resampled in zip(blocks, resample(sums, counts), strict=True):
+            block.append(resampled.metrics())
+    return [
+        {metric: _percentiles(np.concatenate([part[metric] for part in block])) for metric in block[0]}
+        for block in blocks
+    ]
+
+
+def _percentiles(values: Floats) -> Floats:
+    """Lower and upper bound of each column of resamples x values."""
+    if np.isnan(values).any():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without any number has NaN bounds
+            return np.asarray(np.nanpercentile(values, INTERVAL, axis=0))
+    return np.asarray(np.percentile(values, INTERVAL, axis=0))
+
+
+def _array(table: pa.Table, column: str) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = table[column].to_numpy()
+    return array

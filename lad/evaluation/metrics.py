@@ -1,0 +1,106 @@
+"""Metrics: how often a method is right, and how much that hangs on the order in which candidates are shown.
+
+The paper's RStd is the sample standard deviation (ddof 1) of recall over target positions, which its text leaves
+open; PriDe's original divides by N. The intervals are an addition to the paper, which gives the standard deviation
+over orders only.
+"""
+
+from collections import defaultdict
+from importlib.resources import files
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lad import query, tables
+from lad.evaluation.bootstrap import Floats, QuestionSums, intervals, question_sums
+
+_SQL: Final = files("lad.evaluation")
+_CELL: Final = ("method", "variant", "n_candidates")
+_INTERVALS: Final = pa.schema(
+    [
+        ("method", pa.string()),
+        ("variant", pa.string()),
+        ("n_candidates", pa.int32()),
+        ("metric", pa.string()),
+        ("target_position", pa.int32()),
+        ("position", pa.int32()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+    ]
+)
+
+Cell = tuple[Any, ...]
+
+
+class EvaluationError(ValueError):
+    """Predictions that cannot be evaluated together; the message says why."""
+
+
+def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> pa.Table:
+    """Metrics of each method, variant and N in the predictions, with 95 % intervals.
+
+    Args:
+        predictions: of the contract of that name; any number of methods and variants.
+        resamples: bootstrap resamples of the questions; 0 for no intervals.
+        seed: of the resamples; the same questions and seed draw the same resamples for every method.
+
+    Returns:
+        A metrics table, values in percent. Accuracy, rstd, consistency, recall and selection_rate have intervals.
+
+    Raises:
+        EvaluationError: no predictions, or a presentation answered twice by one method and variant.
+    """
+    _refuse_repeated_answers(predictions)
+    metrics = query.run(
+        _SQL / "metrics.sql",
+        {"predictions": predictions, "intervals": _interval_table(predictions, resamples, seed)},
+    )
+    return tables.conform(metrics, tables.METRICS, "metrics")
+
+
+def _refuse_repeated_answers(predictions: pa.Table) -> None:
+    if not len(predictions):
+        raise EvaluationError("there are no predictions to evaluate")
+    answers = predictions.group_by([*_CELL, "presentation_id"]).aggregate([([], "count_all")])
+    if len(answers) < len(predictions):
+        method, variant, _, presentation, times = (
+            answers.filter(pc.field("count_all") > 1).slice(0, 1).to_pylist()[0].values()
+        )
+        raise EvaluationError(
+            f"{method} (variant '{variant}') answers presentation {presentation} {times} times; evaluate each"
+            " model, dataset and probe on its own"
+        )
+
+
+def _interval_table(predictions: pa.Table, resamples: int, seed: int) -> pa.Table:
+    """Low and high of every metric that has an interval, one row per value."""
+    rows: list[dict[str, Any]] = []
+    if resamples:
+        for cells in _cells_by_questions(predictions).values():
+            for cell, bounds in zip(cells, intervals(list(cells.values()), resamples, seed), strict=True):
+                rows.extend(_interval_rows(cell, bounds))
+    return pa.Table.from_pylist(rows, schema=_INTERVALS)
+
+
+def _cells_by_questions(predictions: pa.Table) -> dict[tuple[str, ...], dict[Cell, QuestionSums]]:
+    """Per set of questions the methods that answered it: they are resampled together."""
+    cells: dict[tuple[str, ...], dict[Cell, QuestionSums]] = defaultdict(dict)
+    for row in predictions.group_by(list(_CELL)).aggregate([]).to_pylist():
+        of_cell = [pc.field(name) == value for name, value in row.items()]
+        questions, sums = question_sums(predictions.filter(of_cell[0] & of_cell[1] & of_cell[2]))
+        cells[questions][tuple(row.values())] = sums
+    return cells
+
+
+def _interval_rows(cell: Cell, bounds: dict[str, Floats]) -> list[dict[str, Any]]:
+    position_column = {"recall": "target_position", "selection_rate": "position"}
+    rows = []
+    for metric, (lows, highs) in bounds.items():
+        for place, (low, high) in enumerate(zip(lows.tolist(), highs.tolist(), strict=True), start=1):
+            row = dict(zip(_CELL, cell, strict=True)) | {"metric": metric}
+            if metric in position_column:
+                row[position_column[metric]] = place
+            # NaN, where no resample defines the metric, is null in tables.
+            rows.append(row | {"low": None if low != low else low, "high": None if high != high else high})
+    return rows

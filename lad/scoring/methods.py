@@ -1,0 +1,412 @@
+"""The methods: what each answers on each presentation, from signals and, where it has one, a calibration.
+
+A method turns signals into scores by position, mostly by one SQL file that reads like its equations; the
+answer is the position with the largest score (the lowest of several). Where the paper and the released code
+differ, the option `formulation` chooses (see `lad.calibration.formulation`). Unlike the released code, the
+layers allowed in eq. 9 are all of the model's unless the option `layers` or the calibration says otherwise.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from lad import query, tables
+from lad.calibration.calibrate import Calibration
+from lad.calibration.formulation import PRINTED, RELEASED, FormulationError, get_formulation
+from lad.calibration.observations import (
+    layer_attention,
+    number_of_candidates,
+    number_of_layers,
+    observed_scores,
+)
+
+_SQL: Final = files("lad.scoring")
+
+
+class ScoringError(ValueError):
+    """A method that does not exist or does not fit what it was given; the message says what does."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a method may be told.
+
+    Attributes:
+        formulation: a name that `get_formulation` knows.
+        top_k: K, number of layers chosen (eq. 9).
+        temperature: tau (eq. 12).
+        prior: whether the attention prior is divided out (eq. 11).
+        layers: layers allowed in eq. 9, as first and last (from 0, both included); "all" aggregates every
+        layer
+            that the calibration covers, whatever K; None allows every layer that the calibration covers.
+    """
+
+    formulation: str = "printed"
+    top_k: int = 2
+    temperature: float = 5.0
+    prior: bool = True
+    layers: Literal["all"] | tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a method answers from; `calibration` is there for every method that needs one."""
+
+    signals: pa.Table
+    calibration: Calibration | None
+    options: Options
+    identifiers: Sequence[str] | None
+
+    @property
+    def fitted(self) -> Calibration:
+        assert self.calibration is not None, "score() has refused methods that lack their calibration"
+        return self.calibration
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry of the registry.
+
+    Attributes:
+        answers: from inputs to presentation_id, position (nullable) and scores (nullable), one row per
+        answer.
+        description: one line with the equation.
+        split: the split of the signals that the method is meant for.
+        options: the option names that it understands, as `parse_method` reads them.
+    """
+
+    name: str
+    answers: Callable[[Inputs], pa.Table]
+    description: str
+    split: Literal["evaluation", "symmetrized"] = "evaluation"
+    needs_calibration: bool = False
+    options: tuple[str, ...] = ()
+
+
+def score(
+    signals: pa.Table,
+    calibration: Calibration | None,
+    method_spec: str,
+    defaults: Options | None = None,
+    *,
+    identifiers: Sequence[str] | None = None,
+) -> pa.Table:
+    """What the method answers on every presentation (permutation_average: on every question).
+
+    Args:
+        signals: presentations of one N and one model.
+        calibration: for the same N and model; None for methods that need none.
+        method_spec: a method and its options, as `parse_method` reads them.
+        defaults: values of the options that the specification does not name.
+        identifiers: identifier of each position, 1..N; only vanilla_parsed reads them.
+
+    Returns:
+        A predictions table.
+
+    Raises:
+        ScoringError: unknown method or option, missing calibration, calibration for another N or another
+        model,
+            layers that are not there, signals that lack what the method reads.
+        SignalsError: presentations of several N or of several models.
+    """
+    method, options, variant = parse_method(method_spec, defaults)
+    if method.needs_calibration:
+        _refuse_other_calibration(method, signals, calibration)
+    answers = method.answers(Inputs(signals, calibration, options, identifiers))
+    predictions = query.run(
+        _SQL / "predictions.sql",
+        {"answers": answers, "signals": signals},
+        {"method": method.name, "variant": variant},
+    )
+    return tables.conform(predictions, tables.PREDICTIONS, f"predictions of {method_spec}")
+
+
+def _refuse_other_calibration(method: Method, signals: pa.Table, calibration: Calibration | None) -> None:
+    if calibration is None:
+        raise ScoringError(f"{method.name} needs a calibration and none was given")
+    n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
+    if calibration.n_candidates != n_candidates:
+        raise ScoringError(
+            f"the calibration is for N = {calibration.n_candidates}, the signals are of N = {n_candidates};"
+            f" calibrate on questions of {n_candidates} candidates"
+        )
+    if calibration.model_layers != model_layers:
+        raise ScoringError(
+            f"the calibration is for a model of {calibration.model_layers} layers, the signals are of one of"
+            f" {model_layers}; calibrate on signals of the same model"
+        )
+
+
+# --- the methods -----------------------------------------------------------------------------------------------
+
+
+def _vanilla(inputs: Inputs) -> pa.Table:
+    return _best_positions(observed_scores(inputs.signals, PRINTED))
+
+
+def _vanilla_parsed(inputs: Inputs) -> pa.Table:
+    n_candidates = number_of_candidates(inputs.signals)
+    if inputs.identifiers is None or len(inputs.identifiers) != n_candidates:
+        raise ScoringError(
+            f"vanilla_parsed reads answers for N = {n_candidates} and needs that many identifiers,"
+            f" not {len(inputs.identifiers or ())}"
+        )
+    if inputs.signals["generated_text"].null_count == len(inputs.signals):
+        raise ScoringError("vanilla_parsed needs generated text and the signals hold none")
+    return query.run(
+        _SQL / "parsed_positions.sql",
+        {"signals": inputs.signals},
+        {"identifiers": list(inputs.identifiers)},
+    )
+
+
+def _attention_readout(inputs: Inputs) -> pa.Table:
+    chosen = _chosen_layers(inputs.signals, inputs.options, range(number_of_layers(inputs.signals)))
+    return _best_positions(query.run(_SQL / "attention_readout.sql", {"chosen_layers": chosen}))
+
+
+def _purified_attention(inputs: Inputs) -> pa.Table:
+    return _best_positions(_purify(inputs))
+
+
+def _agd(inputs: Inputs) -> pa.Table:
+    formulation = get_formulation(inputs.options.formulation)
+    scores = query.run(
+        _SQL / "agd.sql",
+        {
+            "observed_scores": observed_scores(inputs.signals, formulation),
+            "purified_attention": _purify(inputs),
+            "position_bias": inputs.fitted.position_bias,
+        },
+        {"formulation": formulation.name, "mixture": formulation.mixture},
+    )
+    return _best_positions(scores)
+
+
+def _pride(inputs: Inputs) -> pa.Table:
+    return _less_static_prior(observed_scores(inputs.signals, PRINTED), inputs.fitted, "pride")
+
+
+def _pride_released(inputs: Inputs) -> pa.Table:
+    return _less_static_prior(observed_scores(inputs.signals, RELEASED), inputs.fitted, "pride_released")
+
+
+def _permutation_average(inputs: Inputs) -> pa.Table:
+    _refuse_incomplete_shifts(inputs.signals)
+    formulation = get_formulation(inputs.options.formulation)
+    scores = query.run(
+        _SQL / "permutation_average.sql",
+        {"observed_scores": observed_scores(inputs.signals, formulation), "signals": inputs.signals},
+        {"average": formulation.average},
+    )
+    return _best_positions(scores)
+
+
+# --- what they share -------------------------------------------------------------------------------------------
+
+
+def _best_positions(scores: pa.Table) -> pa.Table:
+    return query.run(_SQL / "best_positions.sql", {"scores": scores})
+
+
+def _less_static_prior(scores: pa.Table, calibration: Calibration, prior: str) -> pa.Table:
+    corrected = query.run(
+        _SQL / "pride.sql",
+        {"observed_scores": scores, "position_prior": calibration.position_prior},
+        {"method": prior},
+    )
+    return _best_positions(corrected)
+
+
+def _purify(inputs: Inputs) -> pa.Table:
+    """The distribution pi over positions, eq. 8 to 12."""
+    formulation, calibration = get_formulation(inputs.options.formulation), inputs.fitted
+    if formulation.name not in calibration.formulations:
+        raise ScoringError(
+            f"the calibration holds the formulations {', '.join(calibration.formulations)}, not"
+            f" '{formulation.name}'; calibrate with it"
+        )
+    return query.run(
+        _SQL / "purified_attention.sql",
+        {
+            "chosen_layers": _chosen_layers(inputs.signals, inputs.options, calibration.layers),
+            "attention_prior": calibration.attention_prior,
+        },
+        {
+            "formulation": formulation.name,
+            "prior": inputs.options.prior,
+            "aggregation": formulation.aggregation,
+            "temperature": inputs.options.temperature,
+        },
+    )
+
+
+def _chosen_layers(signals: pa.Table, options: Options, covered: Sequence[int]) -> pa.Table:
+    """The attention of the layers L*, chosen among those covered by the calibration and allowed by the options."""
+    allowed = list(covered)
+    if isinstance(options.layers, tuple):
+        first, last = options.layers
+        allowed = [layer for layer in covered if first <= layer <= last]
+    top_k = len(allowed) if options.layers == "all" else options.top_k
+    if not 1 <= top_k <= len(allowed):
+        raise ScoringError(
+            f"k = {top_k} layers cannot be chosen from {len(allowed)}: the signals (or the calibration) cover layers"
+            f" {min(covered)} to {max(covered)}, the option layers is {_format_layers(options.layers)}"
+        )
+    return query.run(
+        _SQL / "chosen_layers.sql",
+        {"layer_attention": layer_attention(signals, get_formulation(options.formulation))},
+        {"layers": allowed, "top_k": top_k},
+    )
+
+
+def _refuse_incomplete_shifts(signals: pa.Table) -> None:
+    """Averaging cancels a bias of position only where each candidate stands once at each position."""
+    n_candidates = number_of_candidates(signals)
+    question = signals["question_id"].combine_chunks().dictionary_encode()
+    codes, ids = question.indices.to_numpy(), question.dictionary
+    order = signals["order"].combine_chunks().flatten().to_numpy().reshape(-1, n_candidates)
+    places = (codes[:, None] * n_candidates + order - 1) * n_candidates + np.arange(n_candidates)
+    times = np.bincount(places.ravel(), minlength=len(ids) * n_candidates**2).reshape(len(ids), -1)
+    first_rounds = np.bincount(codes, weights=signals["round"].to_numpy() == 0, minlength=len(ids))
+    incomplete = (times != 1).any(axis=1) | (first_rounds != 1)
+    if incomplete.any():
+        raise ScoringError(
+            f"permutation_average needs the {n_candidates} cyclic shifts of each question, numbered from round 0;"
+            f" question {ids[int(np.argmax(incomplete))].as_py()} is shown otherwise: give signals of the split"
+            f" symmetrized"
+        )
+
+
+# --- the registry ----------------------------------------------------------------------------------------------
+
+METHODS: Final = {
+    method.name: method
+    for method in (
+        Method("vanilla", _vanilla, "argmax P(c_j|x), appendix B"),
+        Method("vanilla_parsed", _vanilla_parsed, "last identifier in the greedily generated text"),
+        Method(
+            "attention_readout",
+            _attention_readout,
+            "argmax mean over L* of a, eq. 6, 8, 9",
+            options=("k", "layers", "formulation"),
+        ),
+        Method(
+            "purified_attention",
+            _purified_attention,
+            "argmax pi, eq. 8-12",
+            needs_calibration=True,
+            options=("k", "tau", "prior", "layers", "formulation"),
+        ),
+        Method(
+            "pride",
+            _pride,
+            "argmax log P - log of a static prior over positions (PriDe, its authors' estimate)",
+            needs_calibration=True,
+        ),
+        Method(
+            "pride_released",
+            _pride_released,
+            "argmax score - mean over i of bias_ij (PriDe, as in the paper's released code)",
+            needs_calibration=True,
+        ),
+        Method(
+            "agd",
+            _agd,
+            "argmax log P(c_j|x) - log sum_k pi_k P_bias(j|k), eq. 8-14",
+            needs_calibration=True,
+            options=("k", "tau", "prior", "layers", "formulation"),
+        ),
+        Method(
+            "permutation_average",
+            _permutation_average,
+            "argmax over candidates of the mean of P over the question's N cyclic shifts",
+            split="symmetrized",
+            options=("formulation",),
+        ),
+    )
+}
+
+
+def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Options, str]:
+    """Read `method;option=value;...`, such as `agd;k=4;prior=no;layers=all;tau=3;formulation=released`.
+
+    Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B) and formulation.
+
+    Returns:
+        The method, its options (those not named as in `defaults`), and the variant: what follows the name, ''
+        for nothing.
+
+    Raises:
+        ScoringError: unknown method, an option that it does not have, a repeated option or an impossible
+        value.
+    """
+    name, *settings = (part.strip() for part in text.split(";"))
+    if name not in METHODS:
+        raise ScoringError(f"unknown method '{name}'; known: {', '.join(METHODS)}")
+    method = METHODS[name]
+    chosen: dict[str, Any] = {}
+    for setting in settings:
+        option, _, value = setting.partition("=")
+        if option not in method.options:
+            has = f"it has {', '.join(method.options)}" if method.options else "it has none"
+            raise ScoringError(f"{text}: {name} has no option '{option}'; {has}")
+        field, read, allowed = _OPTIONS[option]
+        if field in chosen:
+            raise ScoringError(f"{text}: option {option} is given twice")
+        try:
+            chosen[field] = read(value)
+        except FormulationError as error:
+            raise ScoringError(f"{text}: {error}") from None
+        except (ValueError, KeyError):
+            raise ScoringError(f"{text}: option {option} cannot be '{value}'; allowed: {allowed}") from None
+    return method, replace(defaults or Options(), **chosen), ";".join(settings)
+
+
+def parse_layers(text: str) -> tuple[int, int]:
+    """Read a range of layers `A-B`: first and last, from 0, both included.
+
+    Raises:
+        ScoringError: if `text` is no such range.
+    """
+    bounds = re.fullmatch(r"(\d+)-(\d+)", text)
+    if bounds is None or int(bounds[1]) > int(bounds[2]):
+        raise ScoringError(f"layers cannot be '{text}'; allowed: first-last, from 0, such as 21-35")
+    return int(bounds[1]), int(bounds[2])
+
+
+def _read_top_k(value: str) -> int:
+    top_k = int(value)
+    if top_k < 1:
+        raise ValueError(value)
+    return top_k
+
+
+def _read_temperature(value: str) -> float:
+    temperature = float(value)
+    if not 0 < temperature < float("inf"):
+        raise ValueError(value)
+    return temperature
+
+
+def _read_layers(value: str) -> Literal["all"] | tuple[int, int]:
+    return "all" if value == "all" else parse_layers(value)
+
+
+def _format_layers(layers: Literal["all"] | tuple[int, int] | None) -> str:
+    return "-".join(map(str, layers)) if isinstance(layers, tuple) else layers or "not set"
+
+
+_OPTIONS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
+    "k": ("top_k", _read_top_k, "a whole number from 1"),
+    "tau": ("temperature", _read_temperature, "a number above 0"),
+    "prior": ("prior", {"yes": True, "no": False}.__getitem__, "yes, no"),
+    "layers": ("layers", _read_layers, "all, or first-last such as 21-35"),
+    "formulation": ("formulation", lambda value: get_formulation(value).name, "printed, released"),
+}
+"""Each option's field in Options, how its value is read, and what it may be."""

@@ -1,0 +1,19 @@
+-- Relation predictions: the answer beside the truth, one row per answer.
+-- Relations in: answers, signals. Parameters: $method and $variant, what answered.
+--   candidate  the candidate shown at the answered position
+--   correct    false where no answer could be parsed
+select
+    signals.presentation_id,
+    signals.question_id,
+    signals.round,
+    $method as method,
+    $variant as variant,
+    signals.n_candidates,
+    answers.position,
+    signals.target_position,
+    signals."order"[answers.position] as candidate,
+    coalesce(answers.position = signals.target_position, false) as correct,
+    answers.scores
+from answers
+inner join signals using (presentation_id)
+order by signals.question_id, signals.round, signals.presentation_id

@@ -1,0 +1,39 @@
+-- Relation purified_attention: pi, what attention says once the prior is divided out. Eq. 11 and 12.
+-- One row per presentation and position. Relations in: chosen_layers, attention_prior. Parameters:
+-- $formulation, whose attention_prior; $prior, whether it is divided out; $aggregation, order of mean over L*
+-- and logarithm; $temperature, tau.
+-- Attention below 1e-30 counts as 1e-30, so that every logarithm exists.
+with
+prior as (
+    select layer, position, ln(greatest(prior, 1e-30)) as log_prior
+    from attention_prior
+    where formulation = $formulation
+),
+
+evidence as (  -- eq. 11
+    select
+        presentation_id,
+        position,
+        case $aggregation
+            when 'mean_of_logs' then avg(ln(greatest(attention, 1e-30)))
+            when 'log_of_mean' then ln(greatest(avg(attention), 1e-30))
+        end
+        - case when $prior then avg(log_prior) else 0 end as log_evidence
+    from chosen_layers
+    inner join prior using (layer, position)
+    group by presentation_id, position
+),
+
+shifted as (
+    select
+        presentation_id,
+        position,
+        exp($temperature * (log_evidence - max(log_evidence) over (partition by presentation_id))) as weight
+    from evidence
+)
+
+select  -- eq. 12
+    presentation_id,
+    position,
+    weight / sum(weight) over (partition by presentation_id) as score
+from shifted

@@ -1,0 +1,302 @@
+"""Metrics: tables small enough to check by eye, plain numpy for the rest, and intervals that behave like intervals."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals_factory import random_signals, replace_column
+
+from lad import tables
+from lad.evaluation.bootstrap import question_sums, resample_counts
+from lad.evaluation.metrics import EvaluationError, evaluate
+from lad.scoring.methods import score
+
+
+def predictions_table(answers: list[tuple], n: int = 2, method: str = "vanilla", variant: str = "") -> pa.Table:
+    """From (question, round, target position, answered position or None, answered candidate or None)."""
+    rows = [
+        {
+            "presentation_id": f"{question}-{round_}",
+            "question_id": question,
+            "round": round_,
+            "method": method,
+            "variant": variant,
+            "n_candidates": n,
+            "position": position,
+            "target_position": target,
+            "candidate": candidate,
+            "correct": position == target,
+        }
+        for question, round_, target, position, candidate in answers
+    ]
+    return tables.from_rows(rows, tables.PREDICTIONS)
+
+
+def values(metrics: pa.Table, metric: str, column: str = "value") -> list:
+    return [row[column] for row in metrics.to_pylist() if row["metric"] == metric]
+
+
+def value(metrics: pa.Table, metric: str, column: str = "value") -> float | None:
+    (only,) = values(metrics, metric, column)
+    return only
+
+
+# Candidate 1 is the target of every question. Round 0 is right twice of two, round 1 once of two.
+TWO_QUESTIONS = [
+    ("a", 0, 1, 1, 1),
+    ("a", 1, 2, 2, 1),
+    ("b", 0, 1, 1, 1),
+    ("b", 1, 2, 1, 2),
+]
+
+
+def random_predictions(seed: int, n: int, questions: int, rounds: int, unparsed: float = 0.1) -> pa.Table:
+    """Vanilla predictions on random signals, some of them taken away as if the text could not be parsed."""
+    signals = random_signals(seed, n, questions=questions, rounds=rounds, split="evaluation", layers=1)
+    predictions = score(signals, None, "vanilla")
+    lost = np.random.default_rng(seed).random(len(predictions)) < unparsed
+    for column, nothing in (("position", None), ("candidate", None), ("correct", False)):
+        kept = [nothing if gone else v for v, gone in zip(predictions[column].to_pylist(), lost, strict=True)]
+        predictions = replace_column(predictions, column, kept)
+    return predictions
+
+
+# --- by eye ----------------------------------------------------------------------------------------------------
+
+
+def test_two_questions_by_eye():
+    metrics = evaluate(predictions_table(TWO_QUESTIONS))
+    assert value(metrics, "accuracy") == 75
+    assert value(metrics, "accuracy", "std") == pytest.approx(np.std([100, 50], ddof=1))
+    assert values(metrics, "recall") == [100, 50]
+    assert value(metrics, "rstd") == pytest.approx(np.std([100, 50], ddof=1))
+    assert value(metrics, "consistency") == 50
+    assert value(metrics, "success_rate") == 100
+    assert values(metrics, "selection_rate") == [75, 25]
+    assert values(metrics, "confusion") == [100, 0, 50, 50]
+    assert values(metrics, "confusion", "target_position") == [1, 1, 2, 2]
+    assert values(metrics, "confusion", "position") == [1, 2, 1, 2]
+    assert set(metrics["questions"].to_pylist()) == {2}
+    assert set(metrics["presentations"].to_pylist()) == {4}
+
+
+def test_rstd_is_the_sample_standard_deviation_over_positions_of_recall_pooled_over_orders():
+    """Recalls 100, 50 and 0: 50 with ddof 1 as in the paper's tables, 40.8 with ddof 0."""
+    answers = [
+        ("a", 0, 1, 1, 1),
+        ("a", 1, 2, 2, 1),
+        ("a", 2, 3, 1, 2),
+        ("b", 0, 2, 1, 2),
+        ("b", 1, 3, 1, 2),
+        ("b", 2, 1, 1, 1),
+    ]
+    metrics = evaluate(predictions_table(answers, n=3))
+    assert values(metrics, "recall") == [100, 50, 0]
+    assert value(metrics, "rstd") == pytest.approx(50)
+
+
+def test_accuracy_weighs_orders_alike_and_rstd_positions_alike():
+    """Targets stand at position 1 three times of four: accuracy is not the mean recall."""
+    answers = [("a", 0, 1, 1, 1), ("b", 0, 1, 1, 1), ("c", 0, 1, 1, 1), ("d", 0, 2, 1, 2)]
+    metrics = evaluate(predictions_table(answers))
+    assert value(metrics, "accuracy") == 75
+    assert np.mean(values(metrics, "recall")) == 50
+
+
+def test_an_unparsed_answer_is_wrong_and_never_consistent():
+    answers = [("a", 0, 1, None, None), ("a", 1, 2, None, None), ("b", 0, 1, 1, 1), ("b", 1, 2, None, None)]
+    metrics = evaluate(predictions_table(answers))
+    assert value(metrics, "success_rate") == 25
+    assert value(metrics, "accuracy") == 25
+    assert value(metrics, "consistency") == 0
+    assert values(metrics, "selection_rate") == [25, 0]
+    assert values(metrics, "confusion") == [50, 0, 0, 0]
+
+
+def test_one_order_has_neither_spread_nor_consistency():
+    metrics = evaluate(predictions_table([("a", 0, 1, 1, 1), ("b", 0, 2, 1, 2)]))
+    assert value(metrics, "accuracy") == 50
+    assert value(metrics, "accuracy", "std") is None
+    assert value(metrics, "consistency") is None
+    assert value(metrics, "consistency", "low") is None
+
+
+def test_a_position_that_never_shows_the_target_has_no_recall():
+    answers = [("a", 0, 1, 1, 1), ("a", 1, 1, 1, 1), ("b", 0, 3, 1, 2), ("b", 1, 3, 3, 1)]
+    metrics = evaluate(predictions_table(answers, n=3))
+    assert values(metrics, "recall") == [100, None, 50]
+    assert values(metrics, "recall", "low")[1] is None
+    assert value(metrics, "rstd") == pytest.approx(np.std([100, 50], ddof=1))
+
+
+def test_methods_variants_and_n_are_kept_apart():
+    parts = [
+        predictions_table(TWO_QUESTIONS),
+        predictions_table(TWO_QUESTIONS[:2], method="agd"),
+        predictions_table(TWO_QUESTIONS[2:], method="agd", variant="k=4"),
+        predictions_table(TWO_QUESTIONS, n=3),
+    ]
+    metrics = evaluate(pa.concat_tables(parts))
+    accuracy = {
+        (row["method"], row["variant"], row["n_candidates"]): row["value"]
+        for row in metrics.to_pylist()
+        if row["metric"] == "accuracy"
+    }
+    assert accuracy == {("agd", "", 2): 100, ("agd", "k=4", 2): 50, ("vanilla", "", 2): 75, ("vanilla", "", 3): 75}
+    alone = evaluate(parts[0]).to_pylist()
+    assert [row for row in metrics.to_pylist() if row["method"] == "vanilla" and row["n_candidates"] == 2] == alone
+
+
+# --- against plain numpy ---------------------------------------------------------------------------------------
+
+
+def metrics_by_loops(rows: list[dict], n: int) -> dict[str, float | list[float]]:
+    """Every metric in percent, from a list of predictions."""
+
+    def share(chosen, of):
+        of = [row for row in rows if of(row)]
+        return 100 * sum(map(chosen, of)) / len(of) if of else np.nan
+
+    positions = range(1, n + 1)
+    by_question: dict[str, list] = {}
+    for row in rows:
+        by_question.setdefault(row["question_id"], []).append(row["candidate"])
+    rounds = sorted({row["round"] for row in rows})
+    accuracies = [share(lambda row: row["correct"], lambda row, r=r: row["round"] == r) for r in rounds]
+    recall = [share(lambda row: row["correct"], lambda row, i=i: row["target_position"] == i) for i in positions]
+    return {
+        "accuracy": np.mean(accuracies),
+        "accuracy_std": np.std(accuracies, ddof=1),
+        "recall": recall,
+        "rstd": np.std([value for value in recall if value == value], ddof=1),
+        "consistency": 100 * np.mean([len(set(c)) == 1 and None not in c for c in by_question.values()]),
+        "success_rate": share(lambda row: row["position"] is not None, lambda row: True),
+        "selection_rate": [share(lambda row, j=j: row["position"] == j, lambda row: True) for j in positions],
+        "confusion": [
+            share(lambda row, j=j: row["position"] == j, lambda row, i=i: row["target_position"] == i)
+            for i in positions
+            for j in positions
+        ],
+    }
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 12), questions=st.integers(4, 30), rounds=st.integers(2, 5))
+def test_every_metric_is_that_of_a_loop_over_predictions(seed, n, questions, rounds):
+    predictions = random_predictions(seed, n, questions, rounds)
+    metrics = evaluate(predictions, resamples=20)
+    expected = metrics_by_loops(predictions.to_pylist(), n)
+    assert value(metrics, "accuracy", "std") == pytest.approx(expected.pop("accuracy_std"))
+    for metric, wanted in expected.items():
+        found = np.array(values(metrics, metric), dtype=float)  # null is NaN
+        np.testing.assert_allclose(found, np.ravel(wanted), atol=1e-9, err_msg=metric)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 12), rounds=st.integers(1, 5))
+def test_drawing_each_question_once_gives_the_metrics_themselves(seed, n, rounds):
+    """The bootstrap's arithmetic is that of the SQL."""
+    predictions = random_predictions(seed, n, 12, rounds)
+    _, sums = question_sums(predictions)
+    once = type(sums)(**{name: part.sum(axis=0, keepdims=True) for name, part in vars(sums).items()}).metrics()
+    metrics = evaluate(predictions, resamples=0)
+    for metric, found in once.items():
+        np.testing.assert_allclose(found[0], np.array(values(metrics, metric), dtype=float), atol=1e-9)
+
+
+def test_intervals_are_percentiles_over_resampled_questions():
+    """Held against resampling whole questions, with all their rows, one resample after the other."""
+    predictions = random_predictions(0, 4, 15, 3)
+    metrics = evaluate(predictions, resamples=200, seed=3)
+    questions, _ = question_sums(predictions)
+    by_question = {q: [row for row in predictions.to_pylist() if row["question_id"] == q] for q in questions}
+    resampled: dict[str, list] = {metric: [] for metric in ("accuracy", "rstd", "recall", "selection_rate")}
+    for counts in np.concatenate(list(resample_counts(15, 200, seed=3))):
+        rows = [row for q, times in zip(questions, counts, strict=True) for row in by_question[q] * int(times)]
+        found = metrics_by_loops(rows, 4)
+        for metric, samples in resampled.items():
+            samples.append(np.ravel(found[metric]))
+    for metric, samples in resampled.items():
+        low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)
+        np.testing.assert_allclose(values(metrics, metric, "low"), low, atol=1e-6, err_msg=metric)
+        np.testing.assert_allclose(values(metrics, metric, "high"), high, atol=1e-6, err_msg=metric)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------
+
+
+def test_every_resample_draws_as_many_questions_as_there_are():
+    blocks = list(resample_counts(7, 300_000, seed=0))
+    assert len(blocks) > 1
+    counts = np.concatenate(blocks)
+    assert counts.shape == (300_000, 7)
+    assert (counts.sum(axis=1) == 7).all()
+    np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.01)
+    np.testing.assert_allclose(counts.var(axis=0), 6 / 7, atol=0.01)  # multinomial
+
+
+def test_the_same_seed_gives_the_same_intervals_and_another_gives_others():
+    predictions = random_predictions(1, 4, 30, 3)
+    first, again, other = (evaluate(predictions, resamples=200, seed=seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert not first.equals(other)
+    assert value(first, "accuracy") == value(other, "accuracy")
+
+
+def test_methods_on_the_same_questions_are_resampled_in_pairs():
+    """A method that answers alike has the same intervals, though it is another method in the same table."""
+    predictions = random_predictions(1, 4, 30, 3)
+    twin = replace_column(predictions, "method", ["twin"] * len(predictions))
+    metrics = evaluate(pa.concat_tables([predictions, twin]), resamples=200).to_pylist()
+    by_method = [
+        [{**row, "method": ""} for row in metrics if row["method"] == method] for method in ("vanilla", "twin")
+    ]
+    assert by_method[0] == by_method[1]
+
+
+def test_orders_of_a_question_count_as_one_cluster():
+    """Repeating each order ten times adds no information: the interval stays as wide."""
+    predictions = random_predictions(2, 4, 40, 2, unparsed=0)
+    repeated = pa.concat_tables(
+        replace_column(
+            replace_column(predictions, "round", predictions["round"].to_numpy() + 2 * copy),
+            "presentation_id",
+            [f"{copy}-{name}" for name in predictions["presentation_id"].to_pylist()],
+        )
+        for copy in range(10)
+    )
+    widths = [
+        value(metrics, "accuracy", "high") - value(metrics, "accuracy", "low")
+        for metrics in (evaluate(predictions, resamples=500), evaluate(repeated, resamples=500))
+    ]
+    assert widths[0] > 5
+    assert widths[1] == pytest.approx(widths[0])
+
+
+def test_the_interval_of_accuracy_has_about_the_width_of_the_normal_one():
+    """400 independent questions, one order each."""
+    predictions = random_predictions(3, 4, 400, 1, unparsed=0)
+    metrics = evaluate(predictions)
+    share = value(metrics, "accuracy") / 100
+    width = value(metrics, "accuracy", "high") - value(metrics, "accuracy", "low")
+    assert width == pytest.approx(100 * 2 * 1.96 * np.sqrt(share * (1 - share) / 400), rel=0.1)
+
+
+def test_no_resamples_leave_the_intervals_empty():
+    metrics = evaluate(predictions_table(TWO_QUESTIONS), resamples=0)
+    assert metrics["low"].null_count == len(metrics)
+    assert value(metrics, "accuracy") == 75
+
+
+# --- what is refused -------------------------------------------------------------------------------------------
+
+
+def test_an_answer_given_twice_is_refused():
+    with pytest.raises(EvaluationError, match=r"vanilla \(variant ''\) answers presentation a-1 2 times"):
+        evaluate(predictions_table([*TWO_QUESTIONS, TWO_QUESTIONS[1]]))
+
+
+def test_no_predictions_are_refused():
+    with pytest.raises(EvaluationError, match="no predictions"):
+        evaluate(predictions_table([]))

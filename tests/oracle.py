@@ -1,0 +1,140 @@
+"""The method in plain numpy, loop by loop from the paper's equations: what the SQL is held against.
+
+Written from the equations, not from the SQL. Arrays are 0-based; layers and positions in the order of the table.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass
+class Signals:
+    """A signals table as float64 arrays: M presentations, L layers, N positions."""
+
+    question: list[str]  # M
+    rounds: np.ndarray  # M
+    order: np.ndarray  # M x N, 0-based
+    target: np.ndarray  # M, 0-based
+    logits: np.ndarray  # M x N
+    logprobs: np.ndarray  # M x N
+    image: np.ndarray  # M x L x N
+    delimited: np.ndarray  # M x L x N, image and delimiters
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Signals":
+        def array(name):
+            return np.array(table[name].to_pylist(), dtype=np.float64)
+
+        return cls(
+            question=table["question_id"].to_pylist(),
+            rounds=array("round"),
+            order=np.array(table["order"].to_pylist()) - 1,
+            target=np.array(table["target_position"].to_pylist()) - 1,
+            logits=array("identifier_logits"),
+            logprobs=array("candidate_logprobs"),
+            image=array("image_attention"),
+            delimited=array("image_attention") + array("delimiter_attention"),
+        )
+
+    @property
+    def n(self) -> int:
+        return self.order.shape[1]
+
+    @property
+    def released_scores(self) -> np.ndarray:
+        """Raw first-token logits up to N = 9, joint log-probabilities from N = 10."""
+        return self.logits if self.n <= 9 else self.logprobs
+
+
+def softmax(scores):
+    weights = np.exp(scores - scores.max())
+    return weights / weights.sum()
+
+
+def mean_by_target(values, target, n):
+    return np.array([values[target == i].mean(axis=0) for i in range(n)])
+
+
+def largest_excess(log_matrix):
+    """Max over i and j != i of (i, i) - (i, j)."""
+    n = len(log_matrix)
+    return max(log_matrix[i, i] - log_matrix[i, j] for i in range(n) for j in range(n) if j != i)
+
+
+def printed_bias(calibration: Signals):
+    """P_obs (eq. 1) and log P_bias (eq. 4, 5), target position x position."""
+    observed = mean_by_target(np.exp(calibration.logprobs), calibration.target, calibration.n)
+    return observed, np.log(observed) - np.eye(calibration.n) * largest_excess(np.log(observed))
+
+
+def released_bias(calibration: Signals):
+    """O and O - ideal."""
+    n = calibration.n
+    observed = mean_by_target(calibration.released_scores, calibration.target, n)
+    k = largest_excess(observed)
+    ideal = observed.mean() - k / n + k * np.eye(n)
+    return observed, observed - ideal
+
+
+def attention_prior(attention):
+    """Eq. 7, layer x position."""
+    return attention.mean(axis=0)
+
+
+def pride_log_prior(calibration: Signals):
+    """The authors' of PriDe: arithmetic mean over questions of each question's softmax of mean logs."""
+    priors = []
+    for question in sorted(set(calibration.question)):
+        shifts = [m for m, name in enumerate(calibration.question) if name == question]
+        priors.append(softmax(np.log(np.exp(calibration.logprobs[shifts]) + 1e-10).mean(axis=0)))
+    return np.log(np.mean(priors, axis=0))
+
+
+def chosen_layers(attention, k, allowed):
+    """L* (eq. 8, 9) of one presentation, whose attention is layer x position."""
+    return sorted(allowed, key=lambda layer: (-attention[layer].sum(), layer))[:k]
+
+
+def readout(attention, k, allowed):
+    return attention[chosen_layers(attention, k, allowed)].mean(axis=0)
+
+
+def printed_pi(attention, prior, k, tau, allowed):
+    """Eq. 11, 12 of one presentation."""
+    evidence = np.mean(
+        [np.log(attention[layer]) - np.log(prior[layer]) for layer in chosen_layers(attention, k, allowed)], axis=0
+    )
+    return softmax(tau * evidence)
+
+
+def released_pi(attention, prior, k, tau, allowed):
+    layers = chosen_layers(attention, k, allowed)
+    return softmax(tau * (np.log(attention[layers].mean(axis=0)) - np.log(prior[layers]).mean(axis=0)))
+
+
+def printed_agd(logprobs, pi, bias):
+    """Eq. 13, 14 of one presentation."""
+    n = len(pi)
+    mixture = np.array([sum(pi[k] * np.exp(bias[k, j]) for k in range(n)) for j in range(n)])
+    return logprobs - np.log(mixture)
+
+
+def released_agd(scores, pi, bias):
+    n = len(pi)
+    return scores - np.array([sum(pi[k] * bias[k, j] for k in range(n)) for j in range(n)])
+
+
+def permutation_average(signals: Signals, scores):
+    """By question, the mean of `scores` (M x N) mapped back to candidates, in the order of round 0."""
+    averages = {}
+    for question in set(signals.question):
+        shifts = [m for m, name in enumerate(signals.question) if name == question]
+        by_candidate = np.zeros(signals.n)
+        for m in shifts:
+            for position, candidate in enumerate(signals.order[m]):
+                by_candidate[candidate] += scores[m, position] / len(shifts)
+        (first,) = (m for m in shifts if signals.rounds[m] == 0)
+        averages[question] = by_candidate[signals.order[first]]
+    return averages

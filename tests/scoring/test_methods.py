@@ -1,0 +1,459 @@
+"""Every method: held against plain numpy, its invariances, and what it refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import oracle
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals_factory import nested_lists, random_signals, replace_column
+
+from lad import tables
+from lad.calibration.calibrate import calibrate
+from lad.calibration.observations import SignalsError
+from lad.scoring.methods import METHODS, Options, ScoringError, parse_layers, parse_method, score
+
+SIZES = (2, 4, 9, 10, 12)
+CALIBRATED = [name for name, method in METHODS.items() if method.needs_calibration]
+BY_SCORE = [name for name in METHODS if name != "vanilla_parsed"]
+
+
+def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:
+    return random_signals(seed + 1000, n, rounds=3, split="evaluation", **options)
+
+
+def signals_for(method: str, seed: int, n: int = 4) -> pa.Table:
+    if METHODS[method.split(";")[0]].split == "symmetrized":
+        return random_signals(seed + 2000, n, split="symmetrized")
+    return evaluation_signals(seed, n)
+
+
+def scores_of(predictions: pa.Table) -> np.ndarray:
+    return np.array(predictions["scores"].to_pylist())
+
+
+def answers_of(predictions: pa.Table, column: str = "position") -> dict:
+    return dict(zip(predictions["presentation_id"].to_pylist(), predictions[column].to_pylist(), strict=True))
+
+
+class Case:
+    """Signals to be scored, a calibration, and both as the oracle sees them."""
+
+    def __init__(self, n: int, seed: int = 0):
+        calibration_signals = random_signals(seed, n)
+        self.table, self.fitted = evaluation_signals(seed, n), calibrate(calibration_signals)
+        self.signals, self.calibration = oracle.Signals.of(self.table), oracle.Signals.of(calibration_signals)
+        self.layers = range(self.signals.image.shape[1])
+
+    def scores(self, method: str, defaults: Options | None = None) -> np.ndarray:
+        """Scores of the method; rows in the order of the table, which is that of predictions."""
+        predictions = score(self.table, self.fitted, method, defaults)
+        assert predictions["presentation_id"].equals(self.table["presentation_id"])
+        scores = scores_of(predictions)
+        np.testing.assert_array_equal(predictions["position"], scores.argmax(axis=1) + 1)
+        return scores
+
+    def printed_pi(self, k=2, tau=5.0, allowed=None, flat=False):
+        prior = oracle.attention_prior(self.calibration.image)
+        prior = np.ones_like(prior) if flat else prior
+        allowed = self.layers if allowed is None else allowed
+        return np.array([oracle.printed_pi(a, prior, k, tau, allowed) for a in self.signals.image])
+
+    def released_pi(self, k=2, tau=5.0):
+        prior = oracle.attention_prior(self.calibration.delimited)
+        return np.array([oracle.released_pi(a, prior, k, tau, self.layers) for a in self.signals.delimited])
+
+
+@pytest.fixture(params=SIZES, ids=lambda n: f"N={n}")
+def case(request) -> Case:
+    return Case(request.param)
+
+
+# --- against plain numpy ---------------------------------------------------------------------------------------
+
+
+def test_vanilla_is_the_most_probable_identifier(case):
+    np.testing.assert_allclose(case.scores("vanilla"), case.signals.logprobs, atol=1e-9)
+
+
+def test_the_readout_is_the_mean_attention_of_the_chosen_layers(case):
+    expected = [oracle.readout(attention, 2, case.layers) for attention in case.signals.image]
+    np.testing.assert_allclose(case.scores("attention_readout"), expected, rtol=1e-9)
+
+
+def test_purified_attention_is_that_of_equations_8_to_12(case):
+    np.testing.assert_allclose(case.scores("purified_attention"), case.printed_pi(), atol=1e-9)
+
+
+def test_released_purified_attention_takes_the_log_of_the_mean_and_counts_delimiters(case):
+    scores = case.scores("purified_attention;formulation=released")
+    np.testing.assert_allclose(scores, case.released_pi(), atol=1e-9)
+
+
+def test_printed_agd_is_that_of_equations_8_to_14(case):
+    _, bias = oracle.printed_bias(case.calibration)
+    rows = zip(case.signals.logprobs, case.printed_pi(), strict=True)
+    expected = [oracle.printed_agd(logprobs, pi, bias) for logprobs, pi in rows]
+    np.testing.assert_allclose(case.scores("agd"), expected, atol=1e-6)
+
+
+def test_released_agd_mixes_log_domain_scores(case):
+    _, bias = oracle.released_bias(case.calibration)
+    rows = zip(case.signals.released_scores, case.released_pi(), strict=True)
+    expected = [oracle.released_agd(scores, pi, bias) for scores, pi in rows]
+    np.testing.assert_allclose(case.scores("agd;formulation=released"), expected, atol=1e-6)
+
+
+def test_a_single_divergence_can_be_taken_over_from_the_released_code(case):
+    formulation = "printed+mixture=logs"
+    case.fitted = calibrate(random_signals(0, case.signals.n), formulations=[formulation])
+    _, bias = oracle.printed_bias(case.calibration)
+    rows = zip(case.signals.logprobs, case.printed_pi(), strict=True)
+    expected = [oracle.released_agd(logprobs, pi, bias) for logprobs, pi in rows]
+    np.testing.assert_allclose(case.scores(f"agd;formulation={formulation}"), expected, atol=1e-6)
+
+
+def test_options_change_k_tau_prior_and_layers(case):
+    _, bias = oracle.printed_bias(case.calibration)
+
+    def agd(pi):
+        return [oracle.printed_agd(p, q, bias) for p, q in zip(case.signals.logprobs, pi, strict=True)]
+
+    for specification, pi in (
+        ("agd;k=4;tau=3", case.printed_pi(k=4, tau=3)),
+        ("agd;prior=no", case.printed_pi(flat=True)),
+        ("agd;layers=all", case.printed_pi(k=5)),
+        ("agd;layers=1-3;k=1", case.printed_pi(k=1, allowed=[1, 2, 3])),
+    ):
+        np.testing.assert_allclose(case.scores(specification), agd(pi), atol=1e-6, err_msg=specification)
+
+
+def test_pride_subtracts_its_static_prior(case):
+    expected = case.signals.logprobs - oracle.pride_log_prior(case.calibration)
+    np.testing.assert_allclose(case.scores("pride"), expected, atol=1e-6)
+
+
+def test_released_pride_subtracts_the_mean_row_of_the_released_bias(case):
+    _, bias = oracle.released_bias(case.calibration)
+    expected = case.signals.released_scores - bias.mean(axis=0)
+    np.testing.assert_allclose(case.scores("pride_released"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_permutation_average_is_the_mean_over_shifts_mapped_back_to_candidates(n):
+    table = random_signals(7, n, split="symmetrized")
+    signals = oracle.Signals.of(table)
+    for specification, scores in (
+        ("permutation_average", np.exp(signals.logprobs)),
+        ("permutation_average;formulation=released", signals.released_scores),
+    ):
+        predictions = score(table, None, specification)
+        expected = oracle.permutation_average(signals, scores)
+        assert predictions["question_id"].to_pylist() == sorted(expected)
+        assert set(predictions["round"].to_pylist()) == {0}
+        for prediction in predictions.to_pylist():
+            wanted = expected[prediction["question_id"]]
+            np.testing.assert_allclose(prediction["scores"], wanted, atol=1e-6)
+            assert prediction["position"] == np.argmax(wanted) + 1
+
+
+def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
+    table = evaluation_signals(0)
+    predictions = score(table, calibrate(random_signals(0)), " agd ; k=1;prior=no")
+    assert tables.conform(predictions, tables.PREDICTIONS, "test").equals(predictions)
+    assert predictions["variant"].unique().to_pylist() == ["k=1;prior=no"]
+    orders = answers_of(table, "order")
+    for row in predictions.to_pylist():
+        assert row["candidate"] == orders[row["presentation_id"]][row["position"] - 1]
+        assert row["correct"] == (row["position"] == row["target_position"])
+    assert 0 < sum(predictions["correct"].to_pylist()) < len(predictions)
+
+
+# --- invariances -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", BY_SCORE)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 12))
+def test_relabelling_the_candidates_relabels_the_answer(method, seed, n):
+    """Question by question, candidates get other numbers; nothing the model sees changes."""
+    rng = np.random.default_rng(seed)
+    table, fitted = signals_for(method, seed, n), calibrate(random_signals(seed, n))
+    numbers = {question: rng.permutation(n) + 1 for question in sorted(set(table["question_id"].to_pylist()))}
+    orders = [
+        [int(numbers[question][candidate - 1]) for candidate in order]
+        for question, order in zip(table["question_id"].to_pylist(), table["order"].to_pylist(), strict=True)
+    ]
+    before = score(table, fitted, method).to_pylist()
+    after = score(replace_column(table, "order", orders), fitted, method).to_pylist()
+    for old, new in zip(before, after, strict=True):
+        assert new["candidate"] == numbers[old["question_id"]][old["candidate"] - 1]
+        assert new["position"] == old["position"]
+
+
+@pytest.mark.parametrize("formulation", ["printed+scores=identifier_logits", "released"])
+@pytest.mark.parametrize("method", [*CALIBRATED, "permutation_average"])
+def test_a_constant_added_to_all_logits_changes_nothing(method, formulation):
+    """Another constant in each presentation, in calibration as in evaluation."""
+
+    def shifted(table: pa.Table) -> pa.Table:
+        constants = np.random.default_rng(0).choice([-16.0, 4.0, 32.0], size=(len(table), 1))
+        for column in ("identifier_logits", "processed_logits"):
+            logits = np.array(table[column].to_pylist()) + constants
+            table = replace_column(table, column, nested_lists(logits.astype(np.float32)))
+        return table
+
+    calibration_signals, table = random_signals(5), signals_for(method, 5)
+    defaults = Options(formulation=formulation)
+    plain, moved = (
+        score(change(table), calibrate(change(calibration_signals), formulations=[formulation]), method, defaults)
+        for change in (lambda unchanged: unchanged, shifted)
+    )
+    assert answers_of(moved) == answers_of(plain)
+    level = scores_of(moved) - scores_of(plain)
+    np.testing.assert_allclose(level, np.broadcast_to(level[:, :1], level.shape), atol=2e-5)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_purified_attention_with_a_flat_prior_equals_the_readout(n):
+    """For one layer in both formulations; for several where the mean precedes the logarithm."""
+    table, fitted = evaluation_signals(3, n), calibrate(random_signals(3, n))
+    flat = pa.array(np.where(np.arange(len(fitted.attention_prior)) % (2 * n) < n, 0.1, 0.7))  # by layer
+    fitted = replace(fitted, attention_prior=replace_column(fitted.attention_prior, "prior", flat))
+    for options in ("k=1", "k=1;formulation=released", "k=3;formulation=released", "layers=all;formulation=released"):
+        readout = score(table, None, f"attention_readout;{options}")
+        assert answers_of(score(table, fitted, f"purified_attention;{options}")) == answers_of(readout)
+
+
+def test_without_prior_purified_attention_is_that_of_a_flat_prior():
+    table, fitted = evaluation_signals(3), calibrate(random_signals(3))
+    flat = pa.array(np.full(len(fitted.attention_prior), 0.3))
+    flattened = replace(fitted, attention_prior=replace_column(fitted.attention_prior, "prior", flat))
+    np.testing.assert_allclose(
+        scores_of(score(table, fitted, "purified_attention;prior=no")),
+        scores_of(score(table, flattened, "purified_attention")),
+        atol=1e-12,
+    )
+
+
+def test_agd_is_vanilla_where_positions_have_no_bias():
+    """A bias that is the same everywhere cancels in eq. 14, whatever attention says."""
+    table, fitted = evaluation_signals(3), calibrate(random_signals(3))
+    none = pa.array(np.full(len(fitted.position_bias), -1.5))
+    fitted = replace(fitted, position_bias=replace_column(fitted.position_bias, "bias", none))
+    assert answers_of(score(table, fitted, "agd")) == answers_of(score(table, None, "vanilla"))
+
+
+def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
+    """The model names the position after the target's; attention still knows where the target is."""
+    n = 4
+
+    def planted(seed: int, split: str) -> pa.Table:
+        table = random_signals(seed, n, questions=40, split=split)
+        target = table["target_position"].to_numpy() - 1
+        named = np.eye(n)[(target + 1) % n]
+        own = np.eye(n)[target]
+        noise = np.random.default_rng(seed).normal(size=(len(table), n))
+        logprobs = np.log(0.02 + named + 0.3 * own) + 0.1 * noise
+        logprobs -= np.log(np.exp(logprobs).sum(axis=1, keepdims=True))
+        attention = (1 + own)[:, None] * np.ones((1, 5, 1)) * np.linspace(1, 2, n) * 0.1
+        table = replace_column(table, "candidate_logprobs", nested_lists(logprobs.astype(np.float32)))
+        return replace_column(table, "image_attention", nested_lists(attention.astype(np.float32)))
+
+    table, fitted = planted(1, "evaluation"), calibrate(planted(0, "calibration"))
+    right = {m: np.mean(score(table, fitted, m)["correct"].to_numpy()) for m in ("vanilla", "pride", "agd")}
+    assert right["vanilla"] == 0
+    assert right["pride"] < 0.2
+    assert right["agd"] == 1
+
+
+def test_permutation_average_does_not_depend_on_the_order_of_shifts():
+    """Rows in another order, or rounds numbered from another shift, so that another order is shown first."""
+    table = random_signals(4, 5, split="symmetrized", questions=8)
+    shuffled = table.take(np.random.default_rng(0).permutation(len(table)))
+    renumbered = replace_column(table, "round", (table["round"].to_numpy() + 2) % 5)
+    plain, *others = (
+        score(signals, None, "permutation_average").select(["question_id", "candidate"]).to_pylist()
+        for signals in (table, shuffled, renumbered)
+    )
+    assert others == [plain, plain]
+
+
+@pytest.mark.parametrize("method", ["agd;layers=all", "agd;formulation=released;k=3", "permutation_average"])
+def test_the_same_signals_give_the_same_bits(method):
+    """Sums are taken in the order of rows, not of threads: a run again writes the same table."""
+    table = signals_for(method, 6, 8)
+    first, second = (score(table, calibrate(random_signals(6, 8)), method) for _ in range(2))
+    assert first.equals(second)
+
+
+# --- edges -----------------------------------------------------------------------------------------------------
+
+
+def test_of_equal_scores_the_lowest_position_answers():
+    table = evaluation_signals(0)
+    even = [[-1.5, -0.5, -0.5, -0.5]] * len(table)
+    predictions = score(replace_column(table, "candidate_logprobs", even), None, "vanilla")
+    assert set(predictions["position"].to_pylist()) == {2}
+
+
+def test_of_layers_with_equal_attention_the_lowest_are_chosen():
+    table = evaluation_signals(0, layers=4)
+    layers = np.array([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]], dtype=np.float32)
+    table = replace_column(table, "image_attention", nested_lists(np.broadcast_to(layers, (len(table), 4, 4)).copy()))
+    for k, expected in ((1, [0, 2, 0, 0]), (2, [0, 1, 1, 0])):
+        scores = scores_of(score(table, None, f"attention_readout;k={k}"))
+        np.testing.assert_array_equal(scores, np.broadcast_to(expected, scores.shape))
+
+
+@pytest.mark.parametrize("formulation", ["printed", "released"])
+def test_no_attention_at_all_still_gives_finite_scores(formulation):
+    table, fitted = evaluation_signals(0), calibrate(random_signals(0))
+    for column in ("image_attention", "delimiter_attention"):
+        nothing = np.array(table[column].to_pylist(), dtype=np.float32)
+        nothing[:, :, 0] = 0
+        nothing[::2] = 0
+        table = replace_column(table, column, nested_lists(nothing))
+    for method in ("purified_attention", "agd"):
+        assert np.isfinite(scores_of(score(table, fitted, method, Options(formulation=formulation)))).all()
+
+
+def test_scoring_is_confined_to_the_layers_of_the_calibration():
+    table, signals = evaluation_signals(2), random_signals(2)
+    confined, free = calibrate(signals, layers=(0, 1)), calibrate(signals)
+    for method in ("agd", "purified_attention"):
+        within = scores_of(score(table, confined, method))
+        np.testing.assert_array_equal(within, scores_of(score(table, free, f"{method};layers=0-1")))
+        assert not np.allclose(within, scores_of(score(table, free, method)))
+    with pytest.raises(ScoringError, match="k = 2 layers cannot be chosen from 1"):
+        score(table, confined, "agd;layers=1-4")
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("3", 3),
+        (" 2.", 2),
+        ("The answer is 4", 4),
+        ("Not 1 but 3, of 12 images", 3),
+        ("image2", 2),
+        ("04", 4),
+        ("none of them", None),
+        ("7", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_last_index_in_range_is_parsed(text, position):
+    table = evaluation_signals(0)
+    texts = [text] + ["1"] * (len(table) - 1)
+    (first, *_) = score(
+        replace_column(table, "generated_text", texts), None, "vanilla_parsed", identifiers=["1", "2", "3", "4"]
+    ).to_pylist()
+    assert first["position"] == position
+    assert first["scores"] is None
+    assert first["correct"] == (position == first["target_position"])
+    assert (first["candidate"] is None) == (position is None)
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "text", "position"),
+    [
+        (["A", "B", "C", "D"], "C", 3),
+        (["A", "B", "C", "D"], "B, a dog", 2),
+        (["A", "B", "C", "D"], "(d)", 4),
+        (["I", "II", "III", "IV"], "III", 3),
+        (["first", "second", "third", "fourth"], "The third one.", 3),
+        (["first", "second", "third", "fourth"], "Second", 2),
+        (["first", "second", "third", "fourth"], "2", None),
+    ],
+)
+def test_other_identifiers_are_parsed_as_whole_words(identifiers, text, position):
+    table = evaluation_signals(0)
+    texts = replace_column(table, "generated_text", [text] * len(table))
+    predictions = score(texts, None, "vanilla_parsed", identifiers=identifiers)
+    assert set(predictions["position"].to_pylist()) == {position}
+
+
+# --- what is refused -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("argmax", "unknown method 'argmax'; known: vanilla, vanilla_parsed, attention_readout, purified_attention"),
+        ("agd;K=3", "agd has no option 'K'; it has k, tau, prior, layers, formulation"),
+        ("vanilla;k=3", "vanilla has no option 'k'; it has none"),
+        ("attention_readout;tau=3", "attention_readout has no option 'tau'; it has k, layers, formulation"),
+        ("agd;k=0", "option k cannot be '0'; allowed: a whole number from 1"),
+        ("agd;k", "option k cannot be ''"),
+        ("agd;tau=-1", "option tau cannot be '-1'; allowed: a number above 0"),
+        ("agd;tau=nan", "option tau cannot be 'nan'"),
+        ("agd;prior=maybe", "option prior cannot be 'maybe'; allowed: yes, no"),
+        ("agd;layers=5-2", "layers cannot be '5-2'; allowed: .*first-last"),
+        ("agd;formulation=published", "unknown formulation 'published'; known: printed, released"),
+        ("agd;k=2;k=3", "option k is given twice"),
+    ],
+)
+def test_a_specification_that_cannot_be_is_refused(specification, message):
+    with pytest.raises(ScoringError, match=message):
+        parse_method(specification)
+
+
+def test_a_specification_overrides_the_defaults_it_names():
+    method, options, variant = parse_method("agd;k=4;layers=2-5", Options(temperature=3, top_k=1))
+    assert (method.name, variant) == ("agd", "k=4;layers=2-5")
+    assert options == Options(temperature=3, top_k=4, layers=(2, 5))
+    assert parse_method("agd") == (METHODS["agd"], Options(), "")
+    assert parse_layers("21-35") == (21, 35)
+
+
+@pytest.mark.parametrize("method", CALIBRATED)
+def test_a_missing_or_unfit_calibration_is_refused(method):
+    table = evaluation_signals(0)
+    with pytest.raises(ScoringError, match=f"{method} needs a calibration"):
+        score(table, None, method)
+    with pytest.raises(ScoringError, match="calibration is for N = 3, the signals are of N = 4"):
+        score(table, calibrate(random_signals(0, 3)), method)
+    with pytest.raises(ScoringError, match="a model of 6 layers, the signals are of one of 5"):
+        score(table, calibrate(random_signals(0, layers=6)), method)
+
+
+def test_a_formulation_that_was_not_calibrated_is_refused():
+    with pytest.raises(ScoringError, match="the calibration holds the formulations printed, not 'released'"):
+        score(evaluation_signals(0), calibrate(random_signals(0), formulations=["printed"]), "agd;formulation=released")
+
+
+def test_more_layers_than_there_are_is_refused():
+    with pytest.raises(ScoringError, match="k = 6 layers cannot be chosen from 5"):
+        score(evaluation_signals(0), None, "attention_readout;k=6")
+
+
+def test_signals_without_text_or_identifiers_cannot_be_parsed():
+    table = evaluation_signals(0)
+    with pytest.raises(ScoringError, match="needs generated text and the signals hold none"):
+        score(table, None, "vanilla_parsed", identifiers=["1", "2", "3", "4"])
+    with pytest.raises(ScoringError, match="N = 4 and needs that many identifiers, not 0"):
+        score(table, None, "vanilla_parsed")
+
+
+def test_permutation_average_wants_every_shift_once():
+    table = random_signals(0, split="symmetrized")
+    for unfit in (
+        evaluation_signals(0),
+        table.slice(1),
+        table.filter(pc.field("round") != 3),
+        replace_column(table, "round", table["round"].to_numpy() + 1),
+    ):
+        with pytest.raises(ScoringError, match="needs the 4 cyclic shifts of each question"):
+            score(unfit, None, "permutation_average")
+
+
+@pytest.mark.parametrize("method", ["vanilla", "agd", "permutation_average"])
+def test_mixed_n_is_refused(method):
+    table = pa.concat_tables([evaluation_signals(0, 4), evaluation_signals(0, 3)])
+    with pytest.raises(SignalsError, match="mix N = 3 and 4"):
+        score(table, calibrate(random_signals(0)), method)

@@ -1,0 +1,84 @@
+"""Random signals of the contract: a model with a preference for positions, seen through logits and attention.
+
+Logits favour the target and, more or less, each position; attention favours the target within a layer's own
+preference for positions. Both are noisy, so that no two methods agree everywhere and every branch is taken.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from lad import tables
+
+
+def nested_lists(values: np.ndarray) -> pa.Array:
+    """An array of any shape as (nested) lists, one row per entry of the first axis."""
+    array = pa.array(values.ravel())
+    for size in values.shape[:0:-1]:
+        array = pa.ListArray.from_arrays(pa.array(np.arange(0, len(array) + 1, size, dtype=np.int32)), array)
+    return array
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def random_signals(
+    seed: int,
+    n_candidates: int = 4,
+    *,
+    questions: int = 6,
+    layers: int = 5,
+    rounds: int | None = None,
+    split: str = "calibration",
+    texts: Sequence[str | None] | None = None,
+) -> pa.Table:
+    """Signals of `questions` questions, each in its cyclic shifts (None) or in that many random orders."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(n_candidates, size=questions)
+    base = np.array([rng.permutation(n_candidates) for _ in range(questions)])
+    if rounds is None:
+        orders = np.stack([np.roll(base, -shift, axis=1) for shift in range(n_candidates)], axis=1)
+    else:
+        orders = rng.permuted(np.repeat(base[:, None], rounds, axis=1), axis=2)
+    shown = orders.shape[1]
+    orders = orders.reshape(-1, n_candidates)
+    rows = len(orders)
+    question = np.repeat(np.arange(questions), shown)
+    is_target = orders == target[question][:, None]
+
+    preference = rng.normal(size=n_candidates)
+    logits = 10 + 2 * is_target + 1.5 * preference + rng.normal(size=(rows, n_candidates))
+    draw = 0.05 * np.exp(rng.normal(size=(layers, n_candidates)))
+    noise = np.exp(0.5 * rng.normal(size=(rows, layers, n_candidates)))
+    image_attention = draw * noise * np.where(is_target, 2.0, 1.0)[:, None]
+    delimiter_attention = 0.3 * draw * np.exp(rng.normal(size=image_attention.shape))
+
+    table = pa.table(
+        {
+            "presentation_id": [f"{split}-{q:06d}-{r:02d}" for q in range(questions) for r in range(shown)],
+            "question_id": [f"{split}-{q:06d}" for q in question],
+            "split": [split] * rows,
+            "round": np.tile(np.arange(shown), questions),
+            "order": nested_lists(orders + 1),
+            "target_position": is_target.argmax(axis=1) + 1,
+            "n_candidates": np.full(rows, n_candidates),
+            "identifier_logits": nested_lists(logits),
+            "processed_logits": nested_lists(logits - 0.1 * np.abs(logits)),
+            "candidate_logprobs": nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
+            "image_attention": nested_lists(image_attention),
+            "delimiter_attention": nested_lists(delimiter_attention),
+            "image_tokens": nested_lists(np.full((rows, n_candidates), 16)),
+            "prompt_tokens": np.full(rows, 99),
+            "generated_text": pa.array(list(texts) if texts else [None] * rows, pa.string()),
+        }
+    )
+    return tables.conform(table, tables.SIGNALS, "random signals")
+
+
+def replace_column(table: pa.Table, name: str, values: pa.Array | list) -> pa.Table:
+    """The table with other values in one column."""
+    at = table.column_names.index(name)
+    return table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
