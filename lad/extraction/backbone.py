@@ -98,7 +98,8 @@ def load_backbone(
             checkpoint, dtype=DTYPES[dtype], device_map=None, **({"revision": revision} if revision else {})
         )
     except (OSError, ValueError) as error:
-        raise BackboneError(f"checkpoint {checkpoint}: {str(error).splitlines()[0]}") from error
+        where = "" if Path(checkpoint).is_dir() else " is no folder, and the hub gave none by that name"
+        raise BackboneError(f"checkpoint {checkpoint}{where}: {str(error).splitlines()[0]}") from error
     model = model.to(device).eval().requires_grad_(False)
     readout.install(model)
     return Backbone(str(checkpoint), revision, model, processor, image_size)

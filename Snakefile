@@ -1,0 +1,22 @@
+# The pipeline, in order. `snakemake --cores all` makes everything that config/config.yaml asks for.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/layout.smk"
+include: "workflow/rules/benchmark.smk"
+include: "workflow/rules/extraction.smk"
+include: "workflow/rules/calibration.smk"
+include: "workflow/rules/scoring.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        REPORT,

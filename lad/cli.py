@@ -1,0 +1,371 @@
+"""The command line: one command per stage, each an ordinary function with path arguments.
+
+Snakemake calls nothing else, so a line copied from a log runs by hand, on a machine without Snakemake. Every command
+imports only what it needs: `lad extract` works where duckdb and snakemake are not installed.
+"""
+
+import csv
+import io
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from lad import catalog, tables
+
+app = typer.Typer(
+    help="Measure, explain and correct the position bias of multimodal LLMs that choose among images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Out = Annotated[Path, typer.Option(help="File to write; it appears whole or not at all.")]
+Files = Annotated[list[str], typer.Option(help="Parquet file or quoted glob; may be given several times.")]
+Seed = Annotated[int, typer.Option(help="Seed; every question draws from its own stream below it.")]
+
+
+class Setting(StrEnum):
+    random = "random"
+    adversarial = "adversarial"
+
+
+class Split(StrEnum):
+    calibration = "calibration"
+    evaluation = "evaluation"
+    symmetrized = "symmetrized"
+
+
+class Formulation(StrEnum):
+    printed = "printed"
+    released = "released"
+
+
+class CaptionPolicy(StrEnum):
+    first = "first"
+    last = "last"
+    longest = "longest"
+
+
+class OutputFormat(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def scenes(
+    out: Annotated[Path, typer.Option(help="Folder to write: images/, captions.json, instances.json.")],
+    images: Annotated[int, typer.Option(min=2, help="How many scenes to render.")] = 800,
+    seed: Seed = 0,
+) -> None:
+    """Render the demo's scenes as a COCO-format folder."""
+    from lad.demo.scenes import write_dataset
+
+    write_dataset(out, images=images, seed=seed)
+
+
+@app.command()
+def images(
+    captions: Annotated[Path, typer.Option(help="COCO captions JSON.")],
+    image_folder: Annotated[Path, typer.Option(help="Folder that the JSON's file names are relative to.")],
+    out: Out,
+    instances: Annotated[Path | None, typer.Option(help="COCO instances JSON, for the category filter.")] = None,
+    caption_policy: Annotated[CaptionPolicy, typer.Option(help="Which of an image's captions to use.")] = (
+        CaptionPolicy.first
+    ),
+) -> None:
+    """Read a COCO-format dataset into the images table."""
+    from lad.benchmark.coco import read_images
+
+    table = read_images(captions, image_folder, instances, caption_policy.value)
+    tables.write(table, out, tables.IMAGES, {"captions": str(captions), "caption_policy": caption_policy.value})
+
+
+@app.command()
+def embed(
+    images: Annotated[Path, typer.Option(help="Images table.")],
+    image_folder: Annotated[Path, typer.Option(help="Folder of the image files.")],
+    checkpoint: Annotated[str, typer.Option(help="Checkpoint folder or hub id of the embedding model.")],
+    out: Out,
+    backend: Annotated[str, typer.Option(help="Embedding backend.")] = "vision_tower",
+) -> None:
+    """Embed images and captions, for hard negatives."""
+    from lad.benchmark.embeddings import embed as embed_images
+
+    table = embed_images(tables.read(images, tables.IMAGES), image_folder, backend, checkpoint)
+    tables.write(table, out, tables.EMBEDDINGS, {"backend": backend, "checkpoint": checkpoint})
+
+
+@app.command()
+def questions(
+    images: Annotated[Path, typer.Option(help="Images table.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset, part of every question id.")],
+    setting: Annotated[Setting, typer.Option(help="How the other candidates are chosen.")],
+    n: Annotated[int, typer.Option(help="Candidates per question, 2 to 12.")],
+    out: Out,
+    evaluation: Annotated[int, typer.Option(min=1, help="Evaluation questions.")] = 1000,
+    calibration: Annotated[int, typer.Option(min=0, help="Calibration questions; no target serves both.")] = 5,
+    seed: Seed = 0,
+    pool: Annotated[int | None, typer.Option(help="Draw candidates from this many images only.")] = None,
+    embeddings: Annotated[Path | None, typer.Option(help="Embeddings table (adversarial setting).")] = None,
+    category_filter: Annotated[Formulation, typer.Option(help="Category filter of hard negatives.")] = (
+        Formulation.printed
+    ),
+    caption_threshold: Annotated[float, typer.Option(help="Captions more similar than this are no negatives.")] = 0.9,
+) -> None:
+    """Build the questions of one benchmark: captions and candidate images."""
+    from lad.benchmark.questions import build_questions
+
+    table = build_questions(
+        tables.read(images, tables.IMAGES),
+        dataset=dataset,
+        setting=setting.value,
+        n=n,
+        evaluation=evaluation,
+        calibration=calibration,
+        seed=seed,
+        pool=pool,
+        embeddings=tables.read(embeddings, tables.EMBEDDINGS) if embeddings else None,
+        category_filter=category_filter.value,
+        caption_threshold=caption_threshold,
+    )
+    tables.write(table, out, tables.QUESTIONS, {"setting": setting.value, "seed": seed, "pool": pool})
+
+
+@app.command()
+def presentations(
+    questions: Annotated[Path, typer.Option(help="Questions table.")],
+    split: Annotated[Split, typer.Option(help="Which questions are shown in which orders.")],
+    out: Out,
+    rounds: Annotated[int, typer.Option(min=1, help="Random orders per evaluation question (T).")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Build the presentations of one split: the orders in which questions are shown."""
+    from lad.benchmark.presentations import build_presentations
+
+    table = build_presentations(tables.read(questions, tables.QUESTIONS), split.value, rounds=rounds, seed=seed)
+    tables.write(table, out, tables.PRESENTATIONS, {"split": split.value, "seed": seed})
+
+
+@app.command()
+def extract(
+    checkpoint: Annotated[str, typer.Option(help="Checkpoint folder or hub id.")],
+    images: Annotated[Path, typer.Option(help="Images table.")],
+    image_folder: Annotated[Path, typer.Option(help="Folder of the image files.")],
+    questions: Annotated[Path, typer.Option(help="Questions table.")],
+    presentations: Annotated[Path, typer.Option(help="Presentations table.")],
+    out: Out,
+    probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
+    revision: Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Presentations per forward pass.")] = 64,
+    first_questions: Annotated[int | None, typer.Option(min=1, help="Only the first K questions of the table.")] = None,
+    answer_text: Annotated[bool, typer.Option(help="Also decode the model's own greedy answer.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+) -> None:
+    """Run the model once per presentation and keep the signals."""
+    import torch
+
+    from lad.extraction.backbone import load_backbone
+    from lad.extraction.extract import extract as extract_signals
+    from lad.extraction.prompts import get_probe
+
+    if threads:
+        torch.set_num_threads(threads)
+    how = get_probe(probe)
+    shown = tables.read(images, tables.IMAGES)
+    asked = tables.read(questions, tables.QUESTIONS)
+    orders = tables.read(presentations, tables.PRESENTATIONS)
+    if first_questions is not None:
+        kept = sorted(set(orders["question_id"].to_pylist()))[:first_questions]
+        orders = orders.filter(pc.field("question_id").isin(kept))
+    backbone = load_backbone(checkpoint, revision=revision, dtype=dtype, device=device, image_size=image_size)
+    signals, metadata = extract_signals(
+        backbone,
+        how,
+        images=shown,
+        image_folder=image_folder,
+        questions=asked,
+        presentations=orders,
+        batch_size=batch_size,
+        answer_text=answer_text,
+    )
+    tables.write(signals, out, tables.SIGNALS, metadata)
+
+
+@app.command()
+def calibrate(
+    signals: Files,
+    out: Annotated[Path, typer.Option(help="Folder to write the calibration tables into.")],
+    formulation: Annotated[Formulation | None, typer.Option(help="Fit this one only; both by default.")] = None,
+    questions: Annotated[int | None, typer.Option(min=1, help="Use the first K calibration questions.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Layers allowed, A-B from 0; all by default.")] = None,
+) -> None:
+    """Fit the conditional position bias and the attention prior on calibration signals."""
+    from lad.calibration.calibrate import calibrate as fit
+    from lad.scoring.methods import parse_layers
+
+    fitted = fit(
+        tables.read(_files(signals), tables.SIGNALS),
+        questions=questions,
+        layers=parse_layers(layers) if layers else None,
+        formulations=(formulation.value,) if formulation else ("printed", "released"),
+    )
+    fitted.write(out, {"signals": signals})
+
+
+@app.command()
+def score(
+    signals: Files,
+    out: Out,
+    method: Annotated[list[str], typer.Option(help="Method, 'agd', with options if wanted: 'agd;k=4;prior=no'.")],
+    calibration: Annotated[Path | None, typer.Option(help="Folder written by `lad calibrate`.")] = None,
+    formulation: Annotated[Formulation, typer.Option(help="Printed equations or released code.")] = (
+        Formulation.printed
+    ),
+    top_k: Annotated[int, typer.Option(min=1, help="Layers aggregated (K, eq. 9).")] = 2,
+    temperature: Annotated[float, typer.Option(help="Sharpness of the attention prior (tau, eq. 12).")] = 5.0,
+) -> None:
+    """Answer every presentation by one or several methods."""
+    from lad.calibration.calibrate import read_calibration
+    from lad.scoring.methods import Options, parse_method
+    from lad.scoring.methods import score as score_method
+
+    files = _files(signals)
+    table = tables.read(files, tables.SIGNALS)
+    by_split = {split: table.filter(pc.field("split") == split) for split in table["split"].unique().to_pylist()}
+    fitted = read_calibration(calibration) if calibration else None
+    defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
+    identifiers = tables.read_metadata(files[0]).get("identifiers")
+    predictions = []
+    for specification in method:
+        # A table of one split is taken as it is; of several, each method gets the split it is meant for.
+        needed = parse_method(specification)[0].split
+        answered = table if len(by_split) == 1 else by_split.get(needed)
+        if answered is None:
+            raise ValueError(f"{', '.join(signals)}: no presentations of split {needed}, which {specification} needs")
+        predictions.append(score_method(answered, fitted, specification, defaults, identifiers=identifiers))
+    tables.write(
+        pa.concat_tables(predictions), out, tables.PREDICTIONS, {"signals": signals, "calibration": str(calibration)}
+    )
+
+
+@app.command()
+def evaluate(
+    predictions: Files,
+    out: Out,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Compute the metrics of predictions, with 95 % bootstrap intervals over questions."""
+    from lad.evaluation.metrics import evaluate as measure
+
+    table = measure(tables.read(_files(predictions), tables.PREDICTIONS), resamples=resamples, seed=seed)
+    tables.write(table, out, tables.METRICS, {"predictions": predictions, "resamples": resamples, "seed": seed})
+
+
+@app.command()
+def draw(
+    artifact: Annotated[str, typer.Argument(help="fig1, table1 ...")],
+    results: Annotated[Path, typer.Option(help="Results folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    option: Annotated[list[str], typer.Option(help="Which results, name=value: model=demo, n=8 ...")],
+) -> None:
+    """Draw one figure or table of the paper from a results folder."""
+    from lad.figures.artifacts import draw as draw_artifact
+
+    draw_artifact(artifact, results, _named(option), out)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Results folder.")],
+    artifacts: Annotated[Path, typer.Option(help="Folder that `lad draw` wrote to.")],
+    out: Out,
+    title: Annotated[str, typer.Option(help="Title of the page.")],
+    label: Annotated[str, typer.Option(help="What the numbers were measured on.")],
+    provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
+) -> None:
+    """Put all drawn artifacts on one self-contained page."""
+    from lad.figures.report import report as write_report
+
+    write_report(results, artifacts, out, title, label, _named(provenance or []))
+
+
+@app.command(
+    help="Query a results folder with SQL.",
+    # \b keeps the line breaks of a paragraph.
+    epilog="Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n"),
+)
+def sql(
+    query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
+    results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
+    format: Annotated[OutputFormat, typer.Option(help="How to print the result.")] = OutputFormat.table,
+) -> None:
+    import duckdb
+
+    connection = catalog.connect(results)
+    try:
+        answer = connection.sql(query)
+    except duckdb.Error as error:
+        raise ValueError(f"{error}\nrelations: {', '.join(catalog.RELATIONS)}; see `lad sql --help`") from None
+    if answer is None:
+        raise ValueError("the statement returns no rows: write a SELECT")
+    match format:
+        case OutputFormat.table:
+            answer.show(max_rows=100, max_width=200)
+        case OutputFormat.csv:
+            typer.echo(_as_csv(answer.to_arrow_table()), nl=False)
+        case OutputFormat.json:
+            typer.echo(json.dumps(answer.to_arrow_table().to_pylist(), default=str, indent=1))
+
+
+def _as_csv(table: pa.Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(row.values() for row in table.to_pylist())
+    return text.getvalue()
+
+
+def _named(pairs: list[str]) -> dict[str, str]:
+    """Names and values of `name=value` texts."""
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise ValueError(f"'{wrong[0]}' is not name=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _files(patterns: list[str]) -> list[Path]:
+    """The files that the patterns name, each once, in order."""
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        root, parts = Path(path.anchor or "."), path.relative_to(path.anchor) if path.anchor else path
+        matches = sorted(root.glob(str(parts))) if any(c in pattern for c in "*?[") else [path]
+        if not matches:
+            raise FileNotFoundError(f"{pattern}: no file matches")
+        found |= dict.fromkeys(matches)
+    return list(found)
+
+
+def main() -> None:
+    """Run a command; an error the user can mend is one line on stderr and exit code 1.
+
+    `LAD_TRACEBACK=1` shows where it came from.
+    """
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        if os.environ.get("LAD_TRACEBACK"):
+            raise
+        print(f"lad: error: {error}", file=sys.stderr)
+        sys.exit(1)

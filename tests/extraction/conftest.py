@@ -1,0 +1,58 @@
+"""The shipped demo model, once with the read-out and once eager, and a few rendered scenes to show it."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from lad.benchmark.coco import read_images
+from lad.benchmark.presentations import build_presentations
+from lad.benchmark.questions import build_questions
+from lad.demo.scenes import write_dataset
+from lad.extraction.backbone import Backbone, load_backbone
+
+CHECKPOINT = Path(__file__).parents[2] / "resources" / "demo-model"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def backbone() -> Backbone:
+    return load_backbone(CHECKPOINT)
+
+
+@pytest.fixture(scope="session")
+def eager():
+    """The oracle: transformers' own model, every layer's whole attention matrix."""
+    model = AutoModelForImageTextToText.from_pretrained(CHECKPOINT, dtype=torch.float32, attn_implementation="eager")
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes") / "scenes"
+    write_dataset(folder, images=40, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(scenes) -> pa.Table:
+    return read_images(scenes / "captions.json", scenes / "images", scenes / "instances.json")
+
+
+@pytest.fixture(scope="session")
+def asked(images):
+    """Questions and presentations of N candidates: `asked(4)`."""
+
+    def build(n: int, evaluation: int = 3, rounds: int = 2) -> tuple[pa.Table, pa.Table]:
+        questions = build_questions(
+            images, dataset="scenes", setting="random", n=n, evaluation=evaluation, calibration=1, seed=0
+        )
+        return questions, build_presentations(questions, "evaluation", rounds=rounds, seed=0)
+
+    return build

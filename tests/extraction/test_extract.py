@@ -1,0 +1,144 @@
+"""Signals against the straightforward way: eager attention, whole matrices, one presentation at a time."""
+
+import subprocess
+import sys
+
+import numpy as np
+import plain
+import pytest
+import torch
+
+from lad import tables
+from lad.extraction import EXTRACTOR_VERSION
+from lad.extraction.extract import answer_trie, extract, read_batch
+from lad.extraction.inputs import PromptBuilder, collate, encode_images
+from lad.extraction.prompts import PROBES, get_probe
+
+
+def extracted(backbone, images, scenes, asked, n, probe="vanilla", **options):
+    questions, presentations = asked(n)
+    signals, metadata = extract(
+        backbone,
+        get_probe(probe),
+        images=images,
+        image_folder=scenes / "images",
+        questions=questions,
+        presentations=presentations,
+        **options,
+    )
+    plainly = plain.presentations(images, scenes / "images", questions, presentations)
+    return tables.conform(signals, tables.SIGNALS, "test"), metadata, plainly
+
+
+@pytest.mark.parametrize(("probe", "n"), [("vanilla", 4), ("vanilla", 12), ("roman", 12), ("ordinal", 8)])
+def test_logits_attention_and_probabilities_equal_eager(backbone, eager, images, scenes, asked, probe, n):
+    signals, _, plainly = extracted(backbone, images, scenes, asked, n, probe)
+    first_tokens = answer_trie(backbone, PROBES[probe].identifiers(n)).first_tokens
+    for row, shown in list(zip(signals.to_pylist(), plainly, strict=True))[::2]:
+        inputs = plain.model_inputs(backbone, PROBES[probe], shown)
+        logits, attention = plain.logits_and_attention(eager, inputs)
+        spans = plain.image_spans(inputs, backbone.image_token_id, n)
+        own = torch.stack([attention[:, span].sum(-1) for span in spans], -1)
+        delimiters = torch.stack([attention[:, [span[0] - 1, span[-1] + 1]].sum(-1) for span in spans], -1)
+        joint = plain.joint_log_probability(backbone, eager, PROBES[probe], shown)
+        np.testing.assert_allclose(row["identifier_logits"], logits[first_tokens], atol=1e-4)
+        np.testing.assert_allclose(row["image_attention"], own, atol=1e-5)
+        np.testing.assert_allclose(row["delimiter_attention"], delimiters, atol=1e-5)
+        np.testing.assert_allclose(row["candidate_logprobs"], joint, atol=1e-3)
+        assert row["prompt_tokens"] == inputs["input_ids"].shape[1]
+
+
+def test_a_padded_batch_gives_what_each_presentation_gives_alone(backbone, images, scenes, asked):
+    """Twelve candidates, so that the cached second step runs behind the padding as well."""
+    questions, _presentations = asked(12)
+    paths = {row["image_id"]: scenes / "images" / row["file_name"] for row in images.to_pylist()}
+    encoded = encode_images(backbone, paths)
+    build = PromptBuilder(backbone, PROBES["vanilla"])
+    shown = [encoded[image_id] for image_id in questions["candidates"][0].as_py()]
+    prompts = [
+        build(caption, shown) for caption in ("a red circle", "a red circle and a green star on a white background")
+    ]
+    trie = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
+    together = read_batch(backbone, collate(prompts, [shown, shown], trie.eos), trie, answer_tokens=4)
+    for row, prompt in enumerate(prompts):
+        alone = read_batch(backbone, collate([prompt], [shown], trie.eos), trie, answer_tokens=4)
+        for name in ("identifier_logits", "processed_logits", "candidate_logprobs", "image_attention"):
+            assert torch.allclose(getattr(together, name)[row], getattr(alone, name)[0], atol=1e-4), name
+        assert together.generated_text[row] == alone.generated_text[0]
+
+
+@pytest.mark.parametrize("n", [2, 9, 12])
+def test_candidate_probabilities_sum_to_one(backbone, images, scenes, asked, n):
+    signals, _, _ = extracted(backbone, images, scenes, asked, n)
+    for logprobs in signals["candidate_logprobs"].to_pylist():
+        assert np.exp(logprobs).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_processed_logits_and_text_are_those_of_generate(backbone, eager, images, scenes, asked):
+    """The demo model ships a repetition penalty, as Qwen2.5-VL does: processed logits differ from raw ones."""
+    signals, _, plainly = extracted(backbone, images, scenes, asked, 4, answer_text=True)
+    first_tokens = answer_trie(backbone, PROBES["vanilla"].identifiers(4)).first_tokens
+    for row, shown in list(zip(signals.to_pylist(), plainly, strict=True))[::2]:
+        inputs = plain.model_inputs(backbone, PROBES["vanilla"], shown)
+        generated = eager.generate(
+            **inputs, max_new_tokens=4, do_sample=False, output_scores=True, return_dict_in_generate=True
+        )
+        np.testing.assert_allclose(row["processed_logits"], generated.scores[0][0, first_tokens], atol=1e-4)
+        told = generated.sequences[0, inputs["input_ids"].shape[1] :]
+        assert row["generated_text"] == backbone.processor.tokenizer.decode(told, skip_special_tokens=True)
+        assert not np.allclose(row["processed_logits"], row["identifier_logits"], atol=1e-3)
+
+
+def test_batch_size_and_order_of_work_change_no_number(backbone, images, scenes, asked):
+    one, _, _ = extracted(backbone, images, scenes, asked, 12, batch_size=1)
+    many, _, _ = extracted(backbone, images, scenes, asked, 12, batch_size=64)
+    assert one["presentation_id"].equals(many["presentation_id"])
+    for name in ("identifier_logits", "candidate_logprobs", "image_attention"):
+        np.testing.assert_allclose(np.array(one[name].to_pylist()), np.array(many[name].to_pylist()), atol=1e-4)
+
+
+def test_the_file_says_how_it_came_to_be(backbone, images, scenes, asked, tmp_path):
+    signals, metadata, _ = extracted(backbone, images, scenes, asked, 2)
+    tables.write(signals, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
+    stored = tables.read_metadata(tmp_path / "signals.parquet")
+    assert stored["extractor_version"] == EXTRACTOR_VERSION
+    assert stored["dtype"] == "float32"
+    assert stored["generation_config"]["repetition_penalty"] == 1.05
+    assert stored["identifiers"] == ["1", "2"]
+    assert stored["seconds"] > 0
+    assert stored["peak_memory_bytes"] > 0
+    assert set(stored["versions"]) == {"torch", "transformers", "pyarrow"}
+
+
+def test_nan_in_the_signals_names_the_presentation_and_nothing_is_written(
+    backbone, images, scenes, asked, tmp_path, monkeypatch
+):
+    weight = backbone.model.lm_head.weight
+    before = weight.clone()
+    with torch.no_grad():
+        weight[answer_trie(backbone, ["1", "2"]).first_tokens[0]] = torch.nan
+    try:
+        questions, presentations = asked(2)
+        broken, metadata = extract(
+            backbone,
+            get_probe("vanilla"),
+            images=images,
+            image_folder=scenes / "images",
+            questions=questions,
+            presentations=presentations,
+        )
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)
+    with pytest.raises(tables.TableError, match=r"identifier_logits holds nan in row 0 .*scenes-random-n02-e00000"):
+        tables.write(broken, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pycocotools():
+    """Machines with a GPU are often bare."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('duckdb', 'snakemake', 'pycocotools', 'matplotlib')));"
+        "import lad.cli, lad.extraction.extract"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

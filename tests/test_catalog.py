@@ -1,0 +1,47 @@
+"""A results folder as relations with their keys as columns."""
+
+import pytest
+from signals_factory import random_signals
+
+from lad import catalog, tables
+
+
+def test_every_relation_is_there_even_in_an_empty_folder(tmp_path):
+    connection = catalog.connect(tmp_path)
+    for relation in catalog.RELATIONS.values():
+        view = connection.table(relation.name)
+        assert view.columns[: len(relation.keys)] == list(relation.keys)
+        assert set(relation.contract.schema.names) <= set(view.columns)
+        assert view.fetchall() == []
+
+
+def test_keys_come_back_as_columns_of_their_type(tmp_path):
+    for n in (2, 10):
+        file = catalog.RELATIONS["signals"].path(
+            tmp_path, model="m", dataset="d", setting="random", n=n, probe="vanilla", split="evaluation"
+        )
+        tables.write(random_signals(0, n, questions=1), file, tables.SIGNALS)
+    rows = catalog.connect(tmp_path).sql(
+        "select n, model, split, count(*) from signals where n > 2 group by all order by n"
+    )
+    assert rows.fetchall()[0][:3] == (10, "m", "evaluation")
+
+
+def test_a_half_written_file_is_not_read(tmp_path):
+    file = catalog.RELATIONS["images"].path(tmp_path, dataset="d")
+    file.parent.mkdir(parents=True)
+    (file.parent / f".{file.name}.x.partial").write_text("half")
+    assert catalog.connect(tmp_path).sql("from images").fetchall() == []
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such results folder"):
+        catalog.connect(tmp_path / "nowhere")
+
+
+def test_every_column_and_key_is_described():
+    text = catalog.describe()
+    for relation in catalog.RELATIONS.values():
+        assert f"{relation.name}: {relation.contract.meaning}" in text
+        for column in relation.contract.columns:
+            assert f"  {column.name}" in text

@@ -1,0 +1,69 @@
+"""What a configuration asks for."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lad.grid import Benchmark, Cell, Scoring, build_grid
+
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
+CELL = Cell("demo", "scenes", "random", 4, "vanilla")
+
+
+def config(*runs: dict) -> dict:
+    run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": [4], "probes": ["vanilla"]}
+    return {**copy.deepcopy(CONFIG), "runs": [{**run, **changes} for changes in runs]}
+
+
+def test_a_run_is_a_cross_product():
+    grid = build_grid(config({"settings": ["random", "adversarial"], "n": [2, 3, 4], "methods": ["vanilla"]}))
+    assert len(grid.cells) == 6
+    assert grid.signals == [(cell, "evaluation") for cell in grid.cells]
+
+
+def test_runs_that_meet_in_a_cell_add_up_without_repeating_a_method():
+    grid = build_grid(config({"methods": ["vanilla", "agd"]}, {"methods": ["agd", "agd;k=1"]}))
+    assert grid.methods == {Scoring(CELL, "scenes-random", 5): ("vanilla", "agd", "agd;k=1")}
+
+
+def test_methods_decide_which_splits_are_extracted():
+    only = build_grid(config({"methods": ["vanilla"]}))
+    assert only.signals == [(CELL, "evaluation")]
+    assert only.calibration_questions == {Benchmark("scenes", "random", 4): 0}
+    shifts = build_grid(config({"methods": ["permutation_average"]}))
+    assert shifts.signals == [(CELL, "symmetrized")]
+    fitted = build_grid(config({"methods": ["agd"]}))
+    assert fitted.signals == [(CELL, "calibration"), (CELL, "evaluation")]
+
+
+def test_a_benchmark_provides_the_largest_calibration_that_any_run_needs():
+    grid = build_grid(config({"methods": ["agd"], "calibration_questions": [1, 50]}, {"methods": ["agd"]}))
+    assert grid.calibration_questions == {Benchmark("scenes", "random", 4): 50}
+    assert {scoring.calibration_questions for scoring in grid.methods} == {1, 5, 50}
+
+
+def test_calibration_elsewhere_extracts_the_calibration_questions_there():
+    grid = build_grid(config({"methods": ["agd"], "calibrated_on": ["scenes-adversarial"]}))
+    there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
+    assert grid.calibrations == {there: 5}
+    assert grid.signals == [(there, "calibration"), (CELL, "evaluation")]
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"models": ["demmo"]}, "run 1: unknown model 'demmo'; known: demo, demo-unplanted"),
+        ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes"),
+        ({"methods": ["adg"]}, "run 1: unknown method 'adg'; known: vanilla"),
+        ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
+        (
+            {"calibrated_on": ["scenes-hard"]},
+            "run 1: unknown setting of calibrated_on 'hard'; known: random, adversarial",
+        ),
+    ],
+)
+def test_a_name_that_does_not_exist_is_refused_with_those_that_do(run, message):
+    with pytest.raises(ValueError, match=message):
+        build_grid(config(run))

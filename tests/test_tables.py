@@ -1,0 +1,114 @@
+"""A table that breaks its contract is refused, and the message says where."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from signals_factory import random_signals
+
+from lad import tables
+from lad.tables import SIGNALS, TableError
+
+
+@pytest.fixture
+def signals() -> pa.Table:
+    return tables.conform(random_signals(0, 3, questions=2), SIGNALS, "factory")
+
+
+def replaced(table: pa.Table, name: str, values: list) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, pa.array(values))
+
+
+def test_what_is_written_is_read_back_with_its_metadata(signals, tmp_path):
+    file = tmp_path / "folder" / "signals.parquet"
+    tables.write(signals, file, SIGNALS, {"extractor_version": 7})
+    assert tables.read(file, SIGNALS).equals(signals)
+    assert tables.read_metadata(file) == {"extractor_version": 7}
+    assert [path.name for path in file.parent.iterdir()] == ["signals.parquet"]
+
+
+def test_several_files_are_read_as_one_table(signals, tmp_path):
+    half = len(signals) // 2
+    tables.write(signals.slice(0, half), tmp_path / "a.parquet", SIGNALS)
+    tables.write(signals.slice(half), tmp_path / "b.parquet", SIGNALS)
+    assert len(tables.read([tmp_path / "a.parquet", tmp_path / "b.parquet"], SIGNALS)) == len(signals)
+    with pytest.raises(TableError, match="occurs more than once"):
+        tables.read([tmp_path / "a.parquet", tmp_path / "a.parquet"], SIGNALS)
+
+
+def test_a_missing_column_is_named(signals):
+    with pytest.raises(
+        TableError, match=r"here: column candidate_logprobs missing; a signals table has presentation_id"
+    ):
+        tables.conform(signals.drop_columns(["candidate_logprobs"]), SIGNALS, "here")
+
+
+def test_a_nan_is_named_with_column_row_and_key(signals):
+    values = signals["identifier_logits"].to_pylist()
+    values[4][1] = np.nan
+    key = signals["presentation_id"][4].as_py()
+    with pytest.raises(
+        TableError, match=rf"here: column identifier_logits holds nan in row 4 \(presentation_id {key}\)"
+    ):
+        tables.conform(replaced(signals, "identifier_logits", values), SIGNALS, "here")
+
+
+def test_a_nan_deep_inside_the_attention_is_found(signals):
+    values = signals["image_attention"].to_pylist()
+    values[2][-1][0] = np.inf
+    with pytest.raises(TableError, match="image_attention holds inf in row 2"):
+        tables.conform(replaced(signals, "image_attention", values), SIGNALS, "here")
+
+
+def test_a_list_of_the_wrong_length_is_refused(signals):
+    values = signals["order"].to_pylist()
+    values[1] = [1, 2]
+    with pytest.raises(TableError, match=r"column order has 2 values in row 1 .* n_candidates says 3"):
+        tables.conform(replaced(signals, "order", values), SIGNALS, "here")
+
+
+def test_an_empty_value_is_refused_unless_the_contract_allows_it(signals):
+    texts = [None] * len(signals)
+    assert tables.conform(replaced(signals, "generated_text", pa.array(texts, pa.string())), SIGNALS, "here")
+    with pytest.raises(TableError, match="column round is empty in row 0"):
+        tables.conform(replaced(signals, "round", [None, *signals["round"].to_pylist()[1:]]), SIGNALS, "here")
+
+
+def test_a_wrong_type_is_refused_and_a_safe_cast_is_made(signals):
+    wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
+    assert tables.conform(wide, SIGNALS, "here")["round"].type == pa.int32()
+    with pytest.raises(TableError, match="column round has type string, expected int32"):
+        tables.conform(replaced(signals, "round", ["x"] * len(signals)), SIGNALS, "here")
+
+
+def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path):
+    with pytest.raises(TableError, match=r"absent\.parquet: no such file"):
+        tables.read(tmp_path / "absent.parquet", SIGNALS)
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(TableError, match=r"text\.parquet: not a readable Parquet file"):
+        tables.read(tmp_path / "text.parquet", SIGNALS)
+
+
+def test_a_truncated_file_is_refused(signals, tmp_path):
+    file = tmp_path / "signals.parquet"
+    tables.write(signals, file, SIGNALS)
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(TableError, match="not a readable Parquet file"):
+        tables.read(file, SIGNALS)
+
+
+def test_a_refused_table_leaves_nothing_behind(signals, tmp_path):
+    with pytest.raises(TableError):
+        tables.write(signals.drop_columns(["order"]), tmp_path / "signals.parquet", SIGNALS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_dies_leaves_no_partial_file(signals, tmp_path, monkeypatch):
+    def full_disk(table, file, **options):
+        pq.ParquetWriter(file, table.schema).close()
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(tables.pq, "write_table", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        tables.write(signals, tmp_path / "signals.parquet", SIGNALS)
+    assert list(tmp_path.iterdir()) == []

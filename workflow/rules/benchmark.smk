@@ -1,0 +1,116 @@
+# Benchmark construction: images, embeddings, questions, presentations.
+
+
+rule render_scenes:
+    input:
+        code=["lad/demo/scenes.py"],
+    output:
+        captions=str(RESULTS / "datasets" / "{dataset}" / RENDERED["captions"]),
+        instances=str(RESULTS / "datasets" / "{dataset}" / RENDERED["instances"]),
+        images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
+    log:
+        log("render_scenes", "dataset"),
+    conda:
+        "../../environment.yml"
+    params:
+        folder=lambda w, output: Path(output.captions).parent,
+        images=lambda w: config["datasets"][w.dataset]["render"]["images"],
+        seed=lambda w: config["datasets"][w.dataset]["render"]["seed"],
+    message:
+        "Rendering {params.images} scenes"
+    shell:
+        "lad scenes --out {params.folder} --images {params.images} --seed {params.seed} > {log} 2>&1"
+
+
+rule read_images:
+    input:
+        captions=lambda w: dataset_part(w.dataset, "captions"),
+        instances=lambda w: dataset_part(w.dataset, "instances") or [],
+        images=lambda w: dataset_part(w.dataset, "images"),
+        code=["lad/benchmark/coco.py"],
+    output:
+        table("images"),
+    log:
+        log("read_images", "dataset"),
+    conda:
+        "../../environment.yml"
+    params:
+        instances=lambda w, input: f"--instances {input.instances}" if input.instances else "",
+        caption_policy=lambda w: config["datasets"][w.dataset].get("caption_policy", "first"),
+    message:
+        "Reading the images of {wildcards.dataset}"
+    shell:
+        "lad images --captions {input.captions} --image-folder {input.images} {params.instances}"
+        " --caption-policy {params.caption_policy} --out {output} > {log} 2>&1"
+
+
+rule embed_images:
+    input:
+        images=table("images"),
+        folder=lambda w: dataset_part(w.dataset, "images"),
+        checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"]["checkpoint"]),
+        code=["lad/benchmark/embeddings.py"],
+    output:
+        table("embeddings"),
+    log:
+        log("embed_images", "dataset"),
+    conda:
+        "../../environment.yml"
+    params:
+        backend=lambda w: config["datasets"][w.dataset]["embeddings"]["backend"],
+        checkpoint=lambda w: config["datasets"][w.dataset]["embeddings"]["checkpoint"],
+    message:
+        "Embedding the images of {wildcards.dataset} with {params.backend}"
+    shell:
+        "lad embed --images {input.images} --image-folder {input.folder} --backend {params.backend}"
+        " --checkpoint {params.checkpoint} --out {output} > {log} 2>&1"
+
+
+rule build_questions:
+    input:
+        images=table("images"),
+        embeddings=lambda w: table("embeddings", dataset=w.dataset) if w.setting == "adversarial" else [],
+        code=[f"lad/benchmark/{module}.py" for module in ("questions", "negatives", "draws")],
+    output:
+        table("questions"),
+    log:
+        log("build_questions", "dataset", "setting", "n"),
+    conda:
+        "../../environment.yml"
+    params:
+        evaluation=config["benchmark"]["questions"],
+        calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
+        pool=lambda w: optional("--pool", config["datasets"][w.dataset].get("pool")),
+        negatives=lambda w, input: (
+            f"--embeddings {input.embeddings} --category-filter {config['benchmark']['category_filter']}"
+            f" --caption-threshold {config['benchmark']['caption_threshold']}"
+            if input.embeddings
+            else ""
+        ),
+        seed=config["seed"],
+    message:
+        "Building the {wildcards.setting} questions with {wildcards.n} candidates"
+    shell:
+        "lad questions --images {input.images} --dataset {wildcards.dataset} --setting {wildcards.setting}"
+        " --n {wildcards.n} --evaluation {params.evaluation} --calibration {params.calibration} {params.pool}"
+        " {params.negatives} --seed {params.seed} --out {output} > {log} 2>&1"
+
+
+rule build_presentations:
+    input:
+        questions=table("questions"),
+        code=[f"lad/benchmark/{module}.py" for module in ("presentations", "draws")],
+    output:
+        table("presentations"),
+    log:
+        log("build_presentations", "dataset", "setting", "n", "split"),
+    conda:
+        "../../environment.yml"
+    params:
+        orders=config["benchmark"]["orders"],
+        seed=config["seed"],
+    message:
+        "Ordering the candidates of the {wildcards.setting} questions with {wildcards.n} candidates ({wildcards.split})"
+    shell:
+        "lad presentations --questions {input.questions} --split {wildcards.split} --rounds {params.orders}"
+        " --seed {params.seed} --out {output} > {log} 2>&1"

@@ -1,0 +1,24 @@
+# Evaluation: metrics with bootstrap intervals over questions.
+
+
+rule evaluate:
+    input:
+        predictions=table("predictions"),
+        code=code("evaluation"),
+    output:
+        table("metrics"),
+    log:
+        log(
+            "evaluate",
+            *("model", "dataset", "setting", "n", "probe", "calibrated_on", "calibration_questions"),
+        ),
+    conda:
+        "../../environment.yml"
+    params:
+        resamples=config["evaluation"]["resamples"],
+        seed=config["seed"],
+    message:
+        "Measuring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
+    shell:
+        "lad evaluate --predictions {input.predictions} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output} > {log} 2>&1"

@@ -1,0 +1,31 @@
+# Extraction: the only stage that runs the model. It does not list its code: `extractor_version` re-runs it.
+
+
+rule extract_signals:
+    input:
+        images=table("images"),
+        folder=lambda w: dataset_part(w.dataset, "images"),
+        questions=table("questions"),
+        presentations=table("presentations"),
+        checkpoint=lambda w: local_checkpoint(config["models"][w.model]["checkpoint"]),
+    output:
+        table("signals"),
+    log:
+        log("extract_signals", "model", "dataset", "setting", "n", "probe", "split"),
+    conda:
+        "../../environment.yml"
+    threads: config["extraction"]["threads"]
+    resources:
+        gpu=0 if config["extraction"]["device"] == "cpu" else 1,
+    params:
+        checkpoint=lambda w: config["models"][w.model]["checkpoint"],
+        options=lambda w: model_options(w.model),
+        questions=lambda w: (f"--first-questions {GRID.calibrations[cell_of(w)]}" if w.split == "calibration" else ""),
+        answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
+        extractor_version=EXTRACTOR_VERSION,
+    message:
+        "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
+    shell:
+        "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
+        " --image-folder {input.folder} --questions {input.questions} --presentations {input.presentations}"
+        " {params.options} {params.questions} {params.answer_text} --threads {threads} --out {output} > {log} 2>&1"

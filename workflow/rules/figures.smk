@@ -1,0 +1,65 @@
+# Figures and tables, each from the relations of the results folder, and the report that shows them all.
+
+
+rule draw_figure:
+    input:
+        metrics=metrics_of_all_scorings(),
+        images=lambda w: dataset_part(config["report"]["dataset"], "images") if w.figure == "fig7" else [],
+        code=code("figures"),
+    output:
+        multiext(str(ARTIFACTS / "{figure}"), ".pdf", ".svg", ".png", ".json"),
+    log:
+        log("draw", "figure"),
+    conda:
+        "../../environment.yml"
+    params:
+        results=RESULTS,
+        folder=ARTIFACTS,
+        options=lambda w: artifact_options(w.figure),
+    message:
+        "Drawing {wildcards.figure}"
+    shell:
+        "lad draw {wildcards.figure} --results {params.results} --out {params.folder} {params.options:q} > {log} 2>&1"
+
+
+rule draw_table:
+    input:
+        metrics=metrics_of_all_scorings(),
+        code=code("figures"),
+    output:
+        multiext(str(ARTIFACTS / "{table}"), ".csv", ".md", ".tex", ".json"),
+    log:
+        log("draw", "table"),
+    conda:
+        "../../environment.yml"
+    params:
+        results=RESULTS,
+        folder=ARTIFACTS,
+        options=lambda w: artifact_options(w.table),
+    message:
+        "Drawing {wildcards.table}"
+    shell:
+        "lad draw {wildcards.table} --results {params.results} --out {params.folder} {params.options:q} > {log} 2>&1"
+
+
+rule write_report:
+    input:
+        artifacts=[str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]],
+        code=code("figures"),
+    output:
+        REPORT,
+    log:
+        str(LOGS / "write_report.log"),
+    conda:
+        "../../environment.yml"
+    params:
+        results=RESULTS,
+        folder=ARTIFACTS,
+        title=config["title"],
+        label=config["label"],
+        provenance=provenance(),
+    message:
+        "Writing {output}"
+    shell:
+        "lad report --results {params.results} --artifacts {params.folder} --out {output} --title {params.title:q}"
+        " --label {params.label:q} {params.provenance:q} > {log} 2>&1"

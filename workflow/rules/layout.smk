@@ -1,0 +1,140 @@
+# What is made, and where it lies: the grid of the configuration and the path of every table.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+validate(config, "../schemas/config.schema.yaml")
+
+from lad.catalog import RELATIONS
+from lad.extraction import EXTRACTOR_VERSION
+from lad.grid import Benchmark, Cell, Scoring, build_grid
+
+RESULTS = Path(config["results"])
+LOGS = RESULTS / "logs"
+ARTIFACTS = RESULTS / "artifacts"
+REPORT = str(RESULTS / "report.html")
+RENDERED = {"captions": "captions.json", "instances": "instances.json", "images": "images"}
+try:
+    GRID = build_grid(config)
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+
+def table(relation: str, **keys) -> str:
+    """Path of a relation's file; keys that are not given stay wildcards."""
+    names = RELATIONS[relation].keys
+    return str(RELATIONS[relation].path(RESULTS, **{name: keys.get(name, f"{{{name}}}") for name in names}))
+
+
+def log(name: str, *keys: str) -> str:
+    """Path of a log, one wildcard per key."""
+    return str(LOGS / name / ("_".join(f"{{{key}}}" for key in keys) + ".log"))
+
+
+def code(*stages: str) -> list[str]:
+    """Modules and queries of these stages: a rule that lists them runs again when they change."""
+    files = [file for stage in stages for file in sorted(Path("lad", stage).glob("*.*")) if file.suffix != ".pyc"]
+    return [str(file) for file in [*files, Path("lad/tables.py"), Path("lad/query.py"), Path("lad/catalog.py")]]
+
+
+def cell_of(wildcards) -> Cell:
+    w = wildcards
+    return Cell(w.model, w.dataset, w.setting, int(w.n), w.probe)
+
+
+def scoring_of(wildcards) -> Scoring:
+    return Scoring(cell_of(wildcards), wildcards.calibrated_on, int(wildcards.calibration_questions))
+
+
+def benchmark_of(wildcards) -> Benchmark:
+    return Benchmark(wildcards.dataset, wildcards.setting, int(wildcards.n))
+
+
+def dataset_part(dataset: str, part: str) -> str | None:
+    """Path of a dataset's captions, instances or images: among the results if rendered, else as configured."""
+    entry = config["datasets"][dataset]
+    if "render" in entry:
+        return str(RESULTS / "datasets" / dataset / RENDERED[part])
+    return entry.get(part)
+
+
+def local_checkpoint(checkpoint: str) -> list[str]:
+    """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
+    return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))]
+
+
+def model_options(model: str) -> str:
+    """How `lad extract` loads and runs a model: its own settings over those of all."""
+    settings = {**config["extraction"], **config["models"][model]}
+    flags = ("revision", "dtype", "device", "image_size", "batch_size")
+    return " ".join(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags)
+
+
+def optional(flag: str, value) -> str:
+    return "" if value is None else f"{flag} {value}"
+
+
+def metrics_of_all_scorings() -> list[str]:
+    """Every metrics table of the grid: what figures and tables are drawn from, directly or further up."""
+    return [
+        table(
+            "metrics",
+            **vars(scoring.cell),
+            calibrated_on=scoring.calibrated_on,
+            calibration_questions=scoring.calibration_questions,
+        )
+        for scoring in GRID.methods
+    ]
+
+
+def artifact_options(artifact: str) -> list[str]:
+    """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""
+    common = {
+        "model": config["report"]["model"],
+        "dataset": config["report"]["dataset"],
+        "label": config["label"],
+        "calibration_questions": config["calibration"]["questions"],
+        "top_k": config["scoring"]["top_k"],
+        "temperature": config["scoring"]["temperature"],
+    }
+    chosen = {**common, **config["report"]["artifacts"][artifact]}
+    if artifact == "fig7":
+        chosen["images"] = dataset_part(chosen["dataset"], "images")
+    values = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in chosen.items()}
+    return [f"--option={name}={value}" for name, value in values.items()]
+
+
+def provenance() -> list[str]:
+    """What the end of the report says about how its numbers came to be."""
+    benchmark = config["benchmark"]
+    facts = {
+        "Models": "; ".join(f"{name}: {model['checkpoint']}" for name, model in config["models"].items()),
+        "Evaluation": f"{benchmark['questions']} questions per benchmark, each in {benchmark['orders']} random orders",
+        "Calibration": f"{config['calibration']['questions']} other questions, each in its N cyclic shifts",
+        "Formulation": f"{config['scoring']['formulation']}, K = {config['scoring']['top_k']},"
+        f" tau = {config['scoring']['temperature']}",
+        "Hard negatives": f"category filter as {benchmark['category_filter']},"
+        f" caption similarity below {benchmark['caption_threshold']}",
+        "Intervals": f"95 % bootstrap over questions, {config['evaluation']['resamples']} resamples",
+        "Seed": config["seed"],
+    }
+    return [f"--provenance={name}={value}" for name, value in facts.items()]
+
+
+def per_run(key: str) -> str:
+    return "|".join(sorted({str(getattr(cell, key)) for cell, _ in GRID.signals}))
+
+
+wildcard_constraints:
+    model=per_run("model"),
+    dataset=per_run("dataset"),
+    setting="random|adversarial",
+    n=per_run("n"),
+    probe=per_run("probe"),
+    split="calibration|evaluation|symmetrized",
+    calibrated_on="|".join(sorted({scoring.calibrated_on for scoring in GRID.methods})),
+    calibration_questions=r"\d+",
+    figure=r"fig\d+",
+    table=r"table\d+|unplanted",

@@ -1,0 +1,40 @@
+# Scoring: every method answers every presentation. No model from here on, only queries over the signals.
+
+
+rule score:
+    input:
+        signals=lambda w: [
+            table("signals", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])
+        ],
+        calibration=lambda w: (
+            table(
+                "position_bias",
+                **vars(scoring_of(w).calibration_cell),
+                calibration_questions=w.calibration_questions,
+            )
+            if GRID.needs_calibration(scoring_of(w))
+            else []
+        ),
+        code=code("scoring", "calibration"),
+    output:
+        table("predictions"),
+    log:
+        log(
+            "score",
+            *("model", "dataset", "setting", "n", "probe", "calibrated_on", "calibration_questions"),
+        ),
+    conda:
+        "../../environment.yml"
+    params:
+        signals=lambda w, input: [f"--signals={path}" for path in input.signals],
+        methods=lambda w: [f"--method={method}" for method in GRID.methods[scoring_of(w)]],
+        calibration=lambda w, input: (f"--calibration {Path(input.calibration).parent}" if input.calibration else ""),
+        formulation=config["scoring"]["formulation"],
+        top_k=config["scoring"]["top_k"],
+        temperature=config["scoring"]["temperature"],
+    message:
+        "Scoring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
+    shell:
+        "lad score {params.signals} {params.methods:q} {params.calibration}"
+        " --formulation {params.formulation} --top-k {params.top_k} --temperature {params.temperature}"
+        " --out {output} > {log} 2>&1"
