@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo test check lock clean
 
 demo: $(INSTALLED)
-	snakemake --cores all
+	snakemake --cores all --show-failed-logs
 	@echo
 	@echo "The report: results/demo/report.html"
 

@@ -4,7 +4,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
+# A configuration of one's own (--configfile) replaces the demo's as a whole; --config key=value changes the demo's.
+if "runs" not in config:
+
+    configfile: "config/config.yaml"
 
 
 include: "workflow/rules/layout.smk"

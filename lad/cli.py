@@ -175,6 +175,7 @@ def extract(
     """Run the model once per presentation and keep the signals."""
     import torch
 
+    from lad.benchmark.coco import undecodable
     from lad.extraction.backbone import load_backbone
     from lad.extraction.extract import extract as extract_signals
     from lad.extraction.prompts import get_probe
@@ -188,6 +189,10 @@ def extract(
     if first_questions is not None:
         kept = sorted(set(orders["question_id"].to_pylist()))[:first_questions]
         orders = orders.filter(pc.field("question_id").isin(kept))
+    used = pc.is_in(shown["image_id"], value_set=_shown_images(asked, orders))
+    if faults := undecodable(shown.filter(used), image_folder):
+        named = "; ".join(f"{name}: {reason}" for name, reason in faults[:10])
+        raise ValueError(f"{image_folder}: {len(faults)} images cannot be decoded: {named}")
     backbone = load_backbone(checkpoint, revision=revision, dtype=dtype, device=device, image_size=image_size)
     signals, metadata = extract_signals(
         backbone,
@@ -303,6 +308,8 @@ def report(
 
 @app.command(
     help="Query a results folder with SQL.",
+    # A query may begin with a comment, which is no option.
+    context_settings={"ignore_unknown_options": True},
     # \b keeps the line breaks of a paragraph.
     epilog="Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n"),
 )
@@ -335,6 +342,12 @@ def _as_csv(table: pa.Table) -> str:
     writer.writerow(table.column_names)
     writer.writerows(row.values() for row in table.to_pylist())
     return text.getvalue()
+
+
+def _shown_images(questions: pa.Table, presentations: pa.Table) -> pa.Array:
+    """Ids of all candidates of the presented questions."""
+    presented = pc.is_in(questions["question_id"], value_set=presentations["question_id"].combine_chunks())
+    return pc.unique(pc.list_flatten(questions["candidates"].filter(presented)))
 
 
 def _named(pairs: list[str]) -> dict[str, str]:

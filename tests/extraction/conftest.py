@@ -1,5 +1,9 @@
-"""The shipped demo model, once with the read-out and once eager, and a few rendered scenes to show it."""
+"""The shipped demo model, once with the read-out and once eager, and a few rendered scenes to show it.
 
+`LAD_TEST_DEVICE=cuda pytest tests/extraction` runs both on a GPU.
+"""
+
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +17,7 @@ from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
 from lad.extraction.backbone import Backbone, load_backbone
 
+DEVICE = os.environ.get("LAD_TEST_DEVICE", "cpu")
 CHECKPOINT = Path(__file__).parents[2] / "resources" / "demo-model"
 
 
@@ -23,14 +28,14 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def backbone() -> Backbone:
-    return load_backbone(CHECKPOINT)
+    return load_backbone(CHECKPOINT, device=DEVICE)
 
 
 @pytest.fixture(scope="session")
 def eager():
     """The oracle: transformers' own model, every layer's whole attention matrix."""
     model = AutoModelForImageTextToText.from_pretrained(CHECKPOINT, dtype=torch.float32, attn_implementation="eager")
-    return model.eval().requires_grad_(False)
+    return model.to(DEVICE).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")

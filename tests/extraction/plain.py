@@ -37,14 +37,16 @@ def model_inputs(backbone: Backbone, probe: Probe, shown: Presentation, answer: 
         {"type": "text", "text": probe.text(shown.n, shown.caption)},
     ]
     text = backbone.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    return dict(backbone.processor(text=[text + answer], images=shown.pictures, return_tensors="pt"))
+    inputs = backbone.processor(text=[text + answer], images=shown.pictures, return_tensors="pt")
+    return dict(inputs.to(backbone.device))
 
 
 @torch.inference_mode()
 def logits_and_attention(eager, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(vocabulary,) logits of the next token and (layers, T) head mean of the last row."""
     output = eager(**inputs, output_attentions=True)
-    return output.logits[0, -1], torch.stack([layer[0, :, -1].mean(0) for layer in output.attentions])
+    attention = torch.stack([layer[0, :, -1].mean(0) for layer in output.attentions])
+    return output.logits[0, -1].cpu(), attention.cpu()
 
 
 def image_spans(inputs: dict[str, Tensor], image_token: int, n: int) -> list[list[int]]:

@@ -83,7 +83,7 @@ def test_processed_logits_and_text_are_those_of_generate(backbone, eager, images
         generated = eager.generate(
             **inputs, max_new_tokens=4, do_sample=False, output_scores=True, return_dict_in_generate=True
         )
-        np.testing.assert_allclose(row["processed_logits"], generated.scores[0][0, first_tokens], atol=1e-4)
+        np.testing.assert_allclose(row["processed_logits"], generated.scores[0][0, first_tokens].cpu(), atol=1e-4)
         told = generated.sequences[0, inputs["input_ids"].shape[1] :]
         assert row["generated_text"] == backbone.processor.tokenizer.decode(told, skip_special_tokens=True)
         assert not np.allclose(row["processed_logits"], row["identifier_logits"], atol=1e-3)

@@ -26,7 +26,7 @@ def shown(backbone, images, scenes, asked):
 def test_the_prompt_has_the_processors_tokens(backbone, shown, probe):
     build = PromptBuilder(backbone, PROBES[probe])
     for plainly, encoded in zip(*shown, strict=True):
-        expected = plain.model_inputs(backbone, PROBES[probe], plainly)["input_ids"][0]
+        expected = plain.model_inputs(backbone, PROBES[probe], plainly)["input_ids"][0].cpu()
         assert build(plainly.caption, encoded).token_ids.equal(expected)
 
 

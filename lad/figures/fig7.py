@@ -1,0 +1,140 @@
+"""Figure 7: questions as the model saw them, the target framed, with what three methods answered.
+
+Differs from the paper: the questions are the first of each kind (corrected by AGD, both right, both wrong, spoilt by
+AGD), so that the failures are shown as well, and each kind's share of all questions is written beside it.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lad import query
+from lad.figures.content import ArtifactError, Options, Picture
+from lad.figures.style import METHODS, PAGE_WIDTH, TARGET_COLOUR
+from lad.figures.wording import listed, percent
+
+QUESTIONS_SQL: Final = files("lad.figures") / "fig7.sql"
+KINDS: Final = {"corrected by AGD": 2, "both right": 1, "both wrong": 1, "spoilt by AGD": 1}
+"""How many questions of each kind are shown, where there are as many, in the order of the figure."""
+PHRASES: Final = {
+    "corrected by AGD": "AGD corrects {}",
+    "both right": "vanilla and AGD both get {} right",
+    "both wrong": "both get {} wrong",
+    "spoilt by AGD": "AGD spoils {}",
+}
+ANSWERS: Final = ("vanilla", "purified_attention", "agd")
+LARGEST_IMAGE: Final = (336, 336)
+"""Pixels; photographs are drawn no larger than the paper shows them to its models."""
+ROW_HEIGHT: Final = 1.6
+CAPTION_WIDTH: Final = 1.25
+"""Width of the caption's column, in image widths."""
+
+Rows = list[dict[str, Any]]
+
+
+def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Picture:
+    """Sample questions at `options.n` and `options.setting`, each in its first order."""
+    if options.images is None:
+        raise ArtifactError("option images not given: the folder that holds the dataset's images")
+    questions = _read_questions(connection, options)
+    figure = Figure(figsize=(PAGE_WIDTH, ROW_HEIGHT * len(questions)))
+    grid = figure.subplots(len(questions), options.n + 1, squeeze=False, width_ratios=[CAPTION_WIDTH, *[1] * options.n])
+    for line, question in zip(grid, questions, strict=True):
+        _write_caption(line[0], question[0])
+        for axes, candidate in zip(line[1:], question, strict=True):
+            _draw_candidate(axes, candidate, options.images)
+    return Picture(figure, _facts(questions))
+
+
+def _read_questions(connection: duckdb.DuckDBPyConnection, options: Options) -> list[Rows]:
+    """The questions to show, each as its N candidates in the order shown."""
+    parameters = {
+        "model": options.model,
+        "dataset": options.dataset,
+        "setting": options.setting,
+        "n": options.n,
+        "calibrated_on": options.calibrated_on,
+        "calibration_questions": options.calibration_questions,
+        "most": max(KINDS.values()),
+    }
+    rows: Rows = query.on(connection, QUESTIONS_SQL, parameters).to_pylist()
+    if not rows:
+        raise ArtifactError(
+            f"predictions, questions, presentations or images of model {options.model} on dataset"
+            f" {options.dataset} (setting {options.setting}, n = {options.n}) are missing; the benchmark, then"
+            f" `lad score` with {', '.join(ANSWERS)}, produce them"
+        )
+    questions = [list(group) for _, group in groupby(rows, key=lambda row: (row["kind"], row["rank"]))]
+    return [
+        question
+        for kind, most in KINDS.items()
+        for question in questions
+        if question[0]["kind"] == kind and question[0]["rank"] <= most
+    ]
+
+
+def _write_caption(axes: Axes, first: dict[str, Any]) -> None:
+    axes.set_axis_off()
+    caption = textwrap.fill(f"“{first['caption']}”", 24)
+    axes.text(0, 0.98, caption, va="top", transform=axes.transAxes)
+    axes.text(
+        0,
+        0.02,
+        f"{first['kind']}\n({first['share']:.0f} % of questions)",
+        va="bottom",
+        transform=axes.transAxes,
+        color="#555555",
+        fontsize=7.5,
+    )
+
+
+def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path) -> None:
+    path = images / candidate["file_name"]
+    try:
+        with Image.open(path) as image:
+            image.thumbnail(LARGEST_IMAGE)
+            pixels = np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ArtifactError(f"{path}: image cannot be read ({error})") from None
+    axes.imshow(pixels)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    is_target = candidate["is_target"]
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=TARGET_COLOUR if is_target else "#999999", linewidth=3 if is_target else 0.5)
+    title = f"Position {candidate['position']}{', target' * is_target}"
+    axes.set_title(title, fontsize=8, fontweight="bold" if is_target else "normal", pad=4)
+    _list_answers(axes, [method for method in ANSWERS if method in candidate["answered"]])
+
+
+def _list_answers(axes: Axes, methods: Sequence[str]) -> None:
+    """The methods that named this image, below it, each framed in its colour."""
+    for line, method in enumerate(methods):
+        axes.annotate(
+            METHODS[method].name,
+            (0.5, 0),
+            xycoords="axes fraction",
+            xytext=(0, -6 - 12.5 * line),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=7,
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": METHODS[method].colour},
+        )
+
+
+def _facts(questions: list[Rows]) -> dict[str, str]:
+    shares = {question[0]["kind"]: question[0]["share"] for question in questions}
+    return {
+        "shares": listed([PHRASES[kind].format(percent(share, 0)) for kind, share in shares.items()]),
+        "shown": str(len(questions)),
+    }

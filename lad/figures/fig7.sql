@@ -1,0 +1,100 @@
+-- A few questions as the model saw them: one row per question and position, each question in its first order.
+--   kind       what the question is an example of, by whether vanilla and AGD answered it right
+--   share      percent of all questions (in their first order) that are of this kind
+--   file_name  the image at this position
+--   answered   methods that named this position
+with answers as (
+    select
+        presentation_id,
+        question_id,
+        method,
+        position,
+        correct
+    from predictions
+    where model = $model
+        and dataset = $dataset
+        and setting = $setting
+        and n = $n
+        and probe = 'vanilla'
+        and method in ('vanilla', 'purified_attention', 'agd')
+        and variant = ''
+        and calibrated_on = $calibrated_on
+        and calibration_questions = $calibration_questions
+        and round = 0
+),
+
+kinds as (
+    select
+        question_id,
+        presentation_id,
+        case
+            when not vanilla and agd then 'corrected by AGD'
+            when not agd and vanilla then 'spoilt by AGD'
+            when not agd then 'both wrong'
+            else 'both right'
+        end as kind
+    from (
+        select
+            question_id,
+            presentation_id,
+            bool_and(correct) filter (method = 'vanilla') as vanilla,
+            bool_and(correct) filter (method = 'agd') as agd
+        from answers
+        group by question_id, presentation_id
+    )
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by kind order by question_id) as rank,
+        100.0 * count(*) over (partition by kind) / count(*) over () as share
+    from kinds
+),
+
+shown as (
+    select
+        ranked.kind,
+        ranked.rank,
+        ranked.share,
+        ranked.presentation_id,
+        questions.caption,
+        questions.candidates,
+        questions.target,
+        unnest(presentations.order) as candidate,
+        unnest(range(1, $n + 1))::integer as position
+    from ranked
+    join presentations using (presentation_id)
+    join questions on questions.question_id = ranked.question_id
+    where presentations.dataset = $dataset
+        and presentations.setting = $setting
+        and presentations.n = $n
+        and questions.dataset = $dataset
+        and questions.setting = $setting
+        and questions.n = $n
+        and ranked.rank <= $most
+),
+
+named as (
+    select
+        presentation_id,
+        position,
+        list(method order by method) as methods
+    from answers
+    where position is not null
+    group by presentation_id, position
+)
+
+select
+    shown.kind,
+    shown.rank,
+    shown.share,
+    shown.caption,
+    shown.position,
+    shown.candidate = shown.target as is_target,
+    images.file_name,
+    coalesce(named.methods, []) as answered
+from shown
+join images on images.dataset = $dataset and images.image_id = shown.candidates[shown.candidate]
+left join named using (presentation_id, position)
+order by shown.kind, shown.rank, shown.position

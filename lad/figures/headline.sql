@@ -1,0 +1,23 @@
+-- What the report says first: one row per cell and method, the cell nearest to eight random candidates on top.
+--   value, low, high  accuracy in percent and its 95 % bootstrap interval over questions
+--   presentations     how many answers each accuracy is a mean of
+select
+    n,
+    setting,
+    method,
+    value,
+    std,
+    low,
+    high,
+    questions,
+    presentations
+from metrics
+where model = $model
+    and dataset = $dataset
+    and probe = 'vanilla'
+    and method in ('vanilla', 'purified_attention', 'agd')
+    and variant = ''
+    and calibrated_on = dataset || '-' || setting
+    and calibration_questions = $calibration_questions
+    and metric = 'accuracy'
+order by setting = 'random' desc, abs(n - 8), n, setting, method

@@ -1,0 +1,106 @@
+"""The scores of one model on one dataset, looked up by condition: what every table is put together from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from lad import query
+from lad.figures.content import ArtifactError, Options, own_calibration
+
+MEASURES_SQL: Final = files("lad.figures") / "measures.sql"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a score was measured under: which questions, how they were asked, which method answered."""
+
+    setting: str
+    n: int
+    method: str
+    variant: str = ""
+    probe: str = "vanilla"
+    calibrated_on: str = ""
+    calibration_questions: int = 0
+
+    def __str__(self) -> str:
+        method = f"{self.method};{self.variant}" if self.variant else self.method
+        return (
+            f"{method} (setting {self.setting}, n = {self.n}, probe {self.probe}, calibrated on"
+            f" {self.calibration_questions} questions of {self.calibrated_on})"
+        )
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A score in percent; `std` over the orders, `low` and `high` bound the 95 % interval over questions."""
+
+    value: float | None
+    std: float | None
+    low: float | None
+    high: float | None
+
+
+class Measures:
+    """All scores of one model on one dataset.
+
+    `measures(setting="random", n=4, method="agd")` is an accuracy; what is not said is the configured default.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, options: Options) -> None:
+        self.options = options
+        self.records = query.on(connection, MEASURES_SQL, {"model": options.model, "dataset": options.dataset})
+        records = self.records.to_pylist()
+        self._row = {_key(record): row for row, record in enumerate(records)}
+        self._measure = {
+            key: Measure(*(records[row][name] for name in ("value", "std", "low", "high")))
+            for key, row in self._row.items()
+        }
+
+    def condition(self, **keys: str | int) -> Condition:
+        """The condition with these keys, by default calibrated on its own setting with the configured budget."""
+        condition = Condition(**keys)  # type: ignore[arg-type]
+        return replace(
+            condition,
+            calibrated_on=condition.calibrated_on or own_calibration(self.options.dataset, condition.setting),
+            calibration_questions=condition.calibration_questions or self.options.calibration_questions,
+        )
+
+    def __contains__(self, condition: Condition) -> bool:
+        return (condition, "accuracy") in self._measure
+
+    def get(self, condition: Condition, metric: str = "accuracy") -> Measure:
+        """The score under that condition.
+
+        Raises:
+            ArtifactError: if it was not measured; the message says which command measures it.
+        """
+        if (condition, metric) not in self._measure:
+            raise ArtifactError(
+                f"metrics of model {self.options.model} on dataset {self.options.dataset} have no {metric} of"
+                f" {condition}; `lad score` with that method, then `lad evaluate`, produce it"
+            )
+        return self._measure[condition, metric]
+
+    def __call__(self, metric: str = "accuracy", /, **keys: str | int) -> Measure:
+        return self.get(self.condition(**keys), metric)
+
+    def select(self, conditions: Iterable[tuple[Condition, str]]) -> pa.Table:
+        """The records of those conditions and metrics, in that order."""
+        return self.records.take([self._row[key] for key in conditions])
+
+
+def _key(record: dict[str, str | int]) -> tuple[Condition, str]:
+    condition = Condition(
+        setting=str(record["setting"]),
+        n=int(record["n_candidates"]),
+        method=str(record["method"]),
+        variant=str(record["variant"]),
+        probe=str(record["probe"]),
+        calibrated_on=str(record["calibrated_on"]),
+        calibration_questions=int(record["calibration_questions"]),
+    )
+    return condition, str(record["metric"])

@@ -1,0 +1,26 @@
+-- Every score of one model on one dataset, in the layout of the published results: one row per condition and metric.
+--   variant        options that differ from the configured defaults, else ''
+--   calibrated_on  dataset-setting of the calibration questions
+--   std            sample standard deviation over the orders (accuracy only)
+--   low, high      95 % bootstrap interval over questions
+select
+    model,
+    dataset,
+    setting,
+    n as n_candidates,
+    probe,
+    method,
+    variant,
+    calibrated_on,
+    calibration_questions,
+    metric,
+    value,
+    std,
+    low,
+    high,
+    questions
+from metrics
+where model = $model
+    and dataset = $dataset
+    and metric in ('accuracy', 'rstd', 'consistency', 'success_rate')
+order by all

@@ -1,0 +1,41 @@
+"""How methods look, the same in every figure: name, colour and marker.
+
+Colours are Okabe and Ito's, which readers with the common forms of colour blindness can tell apart; markers differ
+as well, so that nothing rests on colour alone.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+STYLE_SHEET: Final = str(files("lad.figures") / "lad.mplstyle")
+PAGE_WIDTH: Final = 6.9
+"""Width of a figure that spans two columns, in inches."""
+
+GREY: Final = "#767676"
+LIGHT_GREY: Final = "#a0a0a0"
+TARGET_COLOUR: Final = "#009e73"
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    name: str
+    colour: str
+    marker: str
+    marker_size: float = 5.0
+
+
+METHODS: Final = {
+    "vanilla": MethodStyle("Vanilla", "#d55e00", "o"),
+    "vanilla_parsed": MethodStyle("Vanilla, text parsed", "#a04000", "h"),
+    "instruction": MethodStyle("Instruction", "#8c6d31", "P"),
+    "cot": MethodStyle("Chain of thought", "#7b4173", "X"),
+    "self_consistency": MethodStyle("Self-consistency", "#843c39", "p"),
+    "pride": MethodStyle("PriDe", "#009e73", "s"),
+    "pride_released": MethodStyle("PriDe (released code)", "#00614a", "D"),
+    "sofa": MethodStyle("SoFA", "#999933", "<"),
+    "attention_readout": MethodStyle("Raw attention", "#e69f00", "^"),
+    "purified_attention": MethodStyle("Purified attention", "#56b4e9", "v"),
+    "permutation_average": MethodStyle("Permutation averaging", "#cc79a7", ">"),
+    "agd": MethodStyle("AGD", "#0072b2", "*", 8.0),
+}

@@ -1,0 +1,88 @@
+"""Table 7 (answers from logits, attention or both), table 8 (permutation averaging) and the unplanted model.
+
+All three are accuracies of a few methods by N and setting. Differs from the paper: table 8 has the columns where
+permutation averaging was measured, and SoFA's row where that was; the unplanted model's table is ours.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import duckdb
+
+from lad.figures.content import Options, Table
+from lad.figures.measures import Measures
+from lad.figures.style import METHODS
+from lad.figures.tabulate import Column, Row, tabulate
+from lad.figures.wording import Pair, comparison, known, listed, percent
+
+READ_OUTS: Final = ("vanilla", "attention_readout", "purified_attention", "agd")
+PERMUTATIONS: Final = ("vanilla", "sofa", "permutation_average", "agd")
+
+
+def draw_table7(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
+    """Vanilla, raw attention, purified attention and AGD."""
+    measures = Measures(connection, options)
+    cells = [(n, setting) for n in options.ns for setting in options.settings]
+    facts = {
+        "purifying": _comparison(measures, cells, "purified_attention", "attention_readout"),
+        "against_purified": _comparison(measures, cells, "agd", "purified_attention"),
+    }
+    return tabulate(measures, ("Method",), _rows(READ_OUTS), _columns(cells), facts)
+
+
+def draw_table8(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
+    """Permutation averaging, which needs N forward passes for each answer, beside AGD, which needs one."""
+    measures = Measures(connection, options)
+    cells = _measured(measures, options, "permutation_average")
+    rows = _rows(PERMUTATIONS, optional=("sofa",))
+    facts = {"against_permutation": _comparison(measures, cells, "agd", "permutation_average")}
+    return tabulate(measures, ("Method",), rows, _columns(cells), facts)
+
+
+def draw_unplanted(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
+    """Table 7's rows for a model that was never taught a bias, at the N and settings where it was measured."""
+    measures = Measures(connection, options)
+    cells = _measured(measures, options, "vanilla")
+    facts = {
+        "accuracies": listed(
+            [
+                f"{percent(known(measures(n=n, setting=setting, method='vanilla')))} (N = {n}, {setting})"
+                for n, setting in cells
+            ]
+        ),
+        "reading_attention": _comparison(measures, cells, "purified_attention", "vanilla"),
+        "against_purified": _comparison(measures, cells, "agd", "purified_attention"),
+    }
+    return tabulate(measures, ("Method",), _rows(READ_OUTS), _columns(cells), facts)
+
+
+def _measured(measures: Measures, options: Options, method: str) -> list[tuple[int, str]]:
+    """The N and settings for which that method was scored; an error, as for any missing score, where there is none."""
+    cells = [(n, setting) for n in options.ns for setting in options.settings]
+    measured = [(n, s) for n, s in cells if measures.condition(n=n, setting=s, method=method) in measures]
+    if not measured:
+        measures(n=options.n, setting=options.setting, method=method)
+    return measured
+
+
+def _rows(methods: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
+    return [Row((METHODS[m].name,), {"method": m}, optional=m in optional) for m in methods]
+
+
+def _columns(cells: Sequence[tuple[int, str]]) -> list[Column]:
+    return [
+        Column(f"N = {n}", "accuracy", {"n": n, "setting": setting}, f"{setting.capitalize()}, accuracy (%)")
+        for n, setting in cells
+    ]
+
+
+def _comparison(measures: Measures, cells: Sequence[tuple[int, str]], ours: str, theirs: str) -> str:
+    pairs = [
+        Pair(
+            f"at N = {n}, {setting}",
+            measures(n=n, setting=setting, method=ours),
+            measures(n=n, setting=setting, method=theirs),
+        )
+        for n, setting in cells
+    ]
+    return comparison(pairs, ours, theirs)

@@ -1,0 +1,119 @@
+"""Put a table together: rows and columns say which condition they stand for, cells look up its score.
+
+The best value of each column is marked, as it is printed: two values that round to the same are both best.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lad.figures.content import ArtifactError, Cell, Line, Table
+from lad.figures.measures import Condition, Measure, Measures
+
+ABSENT: Final = "–"
+_SMALLER_IS_BETTER: Final = {"rstd"}
+
+HEADINGS: Final = {
+    "accuracy": "Accuracy (%)",
+    "rstd": "RStd (%)",
+    "consistency": "Consistency (%)",
+    "success_rate": "Answers parsed (%)",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its labels and the part of the condition that it fixes.
+
+    Attributes:
+        optional: whether the row is left out, rather than missed, where nothing was measured.
+        block: rows of the same block compete for the best value.
+    """
+
+    labels: tuple[str, ...]
+    keys: Mapping[str, str | int]
+    optional: bool = False
+    block: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the group it stands in, its metric and the part of the condition that it fixes."""
+
+    group: str
+    metric: str
+    keys: Mapping[str, str | int] = field(default_factory=dict)
+    heading: str = ""
+    with_std: bool = True
+
+
+def tabulate(
+    measures: Measures, stub: tuple[str, ...], rows: Sequence[Row], columns: Sequence[Column], facts: dict[str, str]
+) -> Table:
+    """The table of those rows and columns.
+
+    Raises:
+        ArtifactError: a score is missing in a row that is not optional, or in part of an optional row.
+    """
+    rows = [row for row in rows if not row.optional or _measured(measures, row, columns)]
+    keys = [[(_condition(measures, row, column), column.metric) for column in columns] for row in rows]
+    grid = [[measures.get(*key) for key in line] for line in keys]
+    best = [_best([line[c] for line in grid], [row.block for row in rows], columns[c]) for c in range(len(columns))]
+    lines = tuple(
+        Line(
+            row.labels,
+            tuple(
+                Cell(_text(measure, column), best=r in best[c])
+                for c, (measure, column) in enumerate(zip(grid[r], columns, strict=True))
+            ),
+            row.block,
+        )
+        for r, row in enumerate(rows)
+    )
+    return Table(stub, _groups(columns), lines, measures.select([key for line in keys for key in line]), facts)
+
+
+def _condition(measures: Measures, row: Row, column: Column) -> Condition:
+    return measures.condition(**row.keys, **column.keys)
+
+
+def _measured(measures: Measures, row: Row, columns: Sequence[Column]) -> bool:
+    """Whether the row was measured at all; where only half of it was, something went wrong and is not hidden."""
+    present = [_condition(measures, row, column) in measures for column in columns]
+    if any(present) and not all(present):
+        absent = _condition(measures, row, columns[present.index(False)])
+        raise ArtifactError(f"{' '.join(row.labels)} was measured in part only: there is no {absent} in metrics")
+    return all(present)
+
+
+def _text(measure: Measure, column: Column) -> str:
+    if measure.value is None:
+        return ABSENT
+    if column.metric == "accuracy" and column.with_std and measure.std is not None:
+        return f"{measure.value:.1f} ± {measure.std:.1f}"
+    return f"{measure.value:.1f}"
+
+
+def _best(measures: Sequence[Measure], blocks: Sequence[int], column: Column) -> set[int]:
+    """Indices of the rows that hold the best value of their block; none where a block has a single row."""
+    best = set()
+    for block in set(blocks):
+        values = {
+            r: round(measure.value, 1)
+            for r, measure in enumerate(measures)
+            if blocks[r] == block and measure.value is not None
+        }
+        if len(values) > 1:
+            choose = min if column.metric in _SMALLER_IS_BETTER else max
+            winner = choose(values.values())
+            best |= {r for r, value in values.items() if value == winner}
+    return best
+
+
+def _groups(columns: Sequence[Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    groups: list[tuple[str, list[str]]] = []
+    for column in columns:
+        if not groups or groups[-1][0] != column.group:
+            groups.append((column.group, []))
+        groups[-1][1].append(column.heading or HEADINGS[column.metric])
+    return tuple((group, tuple(headings)) for group, headings in groups)

@@ -1,0 +1,60 @@
+"""One results folder, and everything drawn from it, for all tests of figures and tables."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from synthetic_results import build_results
+
+from lad import tables
+from lad.figures.artifacts import ARTIFACTS, draw
+
+LABEL = "made-up signals & 100 % real code"
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_results(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="session")
+def options(results: Path) -> Callable[[str], dict[str, Any]]:
+    """The options that an artifact is drawn with."""
+
+    def of(name: str) -> dict[str, Any]:
+        return {
+            "model": "demo-unplanted" if name == "unplanted" else "demo",
+            "dataset": "scenes",
+            "label": LABEL,
+            "images": results / "datasets" / "scenes" / "images",
+        }
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def drawn(results: Path, options: Callable[[str], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with every artifact."""
+    out = tmp_path_factory.mktemp("artifacts")
+    for name in ARTIFACTS:
+        draw(name, results, options(name), out)
+    return out
+
+
+@pytest.fixture
+def edited(results: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], dict[str, Any] | None]], Path]:
+    """Results whose metrics went through a function, row by row; rows that it returns None for are gone."""
+
+    def edit(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Path:
+        copy = tmp_path / "edited"
+        shutil.copytree(results, copy)
+        for path in copy.glob("metrics/**/metrics.parquet"):
+            rows = [change(row) for row in tables.read(path, tables.METRICS).to_pylist()]
+            kept: pa.Table = tables.from_rows([row for row in rows if row is not None], tables.METRICS)
+            tables.write(kept, path, tables.METRICS)
+        return copy
+
+    return edit

@@ -1,0 +1,165 @@
+"""A small results folder in which everything but the model is real.
+
+Images, questions, presentations, calibration, scoring and evaluation are the project's own; only the signals are
+made up: a model whose attention finds the target within a static preference for positions, and whose logits follow a
+bias that depends on where the target is.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from lad import tables
+from lad.benchmark.presentations import build_presentations
+from lad.benchmark.questions import build_questions
+from lad.calibration.calibrate import calibrate
+from lad.catalog import RELATIONS
+from lad.evaluation.metrics import evaluate
+from lad.scoring.methods import score
+
+LAYERS = 5
+SETTINGS = ("random", "adversarial")
+SPLITS = ("calibration", "evaluation", "symmetrized")
+STYLES = ("uppercase", "lowercase", "roman", "ordinal")
+BASIC = ("vanilla", "attention_readout", "purified_attention", "pride", "agd")
+ABLATION = ("agd;formulation=released", "agd;prior=no", "agd;layers=all", "agd;k=1", "agd;k=4", "agd;layers=2-4")
+TEMPERATURES = ("agd;tau=1", "agd;tau=9")
+BUDGETS = (1, 5, 10)
+
+
+def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int = 16) -> Path:
+    """Fill `folder` with the results of two made-up models on one made-up dataset."""
+    images = _images(folder)
+    embeddings = _embeddings(images)
+    _write(folder, "images", images, dataset="scenes")
+    for setting in SETTINGS:
+        for n in ns:
+            build = {"setting": setting, "n": n, "evaluation": questions, "calibration": max(BUDGETS), "seed": 0}
+            asked = build_questions(images, dataset="scenes", embeddings=embeddings, **build)
+            keys = {"dataset": "scenes", "setting": setting, "n": n}
+            _write(folder, "questions", asked, **keys)
+            for split in SPLITS:
+                shown = build_presentations(asked, split, rounds=5, seed=0)
+                _write(folder, "presentations", shown, **keys, split=split)
+    cells = list(_cells(ns))
+    for cell in cells:
+        for split in SPLITS:
+            benchmark = {key: cell[key] for key in ("dataset", "setting", "n")}
+            shown = _read(folder, "presentations", **benchmark, split=split)
+            _write(folder, "signals", _signals(shown, cell), **cell, split=split)
+    for cell in cells:
+        _score(folder, cell)
+    return folder
+
+
+def _cells(ns: Sequence[int]) -> Iterator[dict[str, str | int]]:
+    """The demo in both settings, its identifier styles at N = 4; the unplanted model in the random setting."""
+    for n in ns:
+        for setting in SETTINGS:
+            styles = STYLES if (setting, n) == ("random", 4) else ()
+            for probe in ("vanilla", *styles):
+                yield {"model": "demo", "dataset": "scenes", "setting": setting, "n": n, "probe": probe}
+        if n in (4, 8):
+            yield {"model": "demo-unplanted", "dataset": "scenes", "setting": "random", "n": n, "probe": "vanilla"}
+
+
+def _score(folder: Path, cell: dict[str, str | int]) -> None:
+    """Every calibration that some artifact shows for this cell, and every method on it."""
+    main = cell["probe"] == "vanilla" and cell["model"] == "demo" and cell["n"] in (4, 8)
+    for budget in BUDGETS if main else (5,):
+        for source in SETTINGS if main and budget == 5 else (cell["setting"],):
+            calibration_cell = {**cell, "setting": source}
+            fitted = calibrate(_read(folder, "signals", **calibration_cell, split="calibration"), questions=budget)
+            for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR):
+                table = getattr(fitted, contract.name)
+                _write(folder, contract.name, table, **calibration_cell, calibration_questions=budget)
+            methods = [*BASIC]
+            if main and budget == 5 and source == cell["setting"]:
+                methods += [*ABLATION, *TEMPERATURES]
+            signals = _read(folder, "signals", **cell, split="evaluation")
+            predictions = [score(signals, fitted, method) for method in methods]
+            if len(methods) > len(BASIC):
+                shifts = _read(folder, "signals", **cell, split="symmetrized")
+                predictions.append(score(shifts, None, "permutation_average"))
+            keys = {**cell, "calibrated_on": f"scenes-{source}", "calibration_questions": budget}
+            answers = pa.concat_tables(predictions)
+            _write(folder, "predictions", answers, **keys)
+            _write(folder, "metrics", evaluate(answers, resamples=50), **keys)
+
+
+def _images(folder: Path) -> pa.Table:
+    """Sixty small pictures of one plain colour each."""
+    rng = np.random.default_rng(1)
+    (folder / "datasets" / "scenes" / "images").mkdir(parents=True)
+    rows = []
+    for image_id in range(60):
+        name = f"{image_id:03d}.png"
+        colour = rng.integers(0, 255, 3, dtype=np.uint8)
+        Image.fromarray(np.tile(colour, (16, 16, 1))).save(folder / "datasets" / "scenes" / "images" / name)
+        caption = f"a plain picture, number {image_id}, of one colour"
+        rows.append(
+            {
+                "image_id": image_id,
+                "file_name": name,
+                "width": 16,
+                "height": 16,
+                "caption": caption,
+                "category_ids": [image_id],
+            }
+        )
+    return tables.from_rows(rows, tables.IMAGES)
+
+
+def _embeddings(images: pa.Table) -> pa.Table:
+    rng = np.random.default_rng(2)
+    vectors = rng.normal(size=(2, len(images), 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    columns = {
+        "image_id": images["image_id"],
+        "image_embedding": list(vectors[0]),
+        "caption_embedding": list(vectors[1]),
+    }
+    return tables.conform(pa.table(columns), tables.EMBEDDINGS, "made-up embeddings")
+
+
+def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
+    setting, n, probe = cell["setting"], cell["n"], cell["probe"]
+    # The model's preferences are its own: they do not depend on which questions it is asked.
+    model = np.random.default_rng([3, n, len(probe)])
+    bias = model.normal(size=(n, n)) + np.linspace(1.5, 0, n)
+    preference = np.exp(0.8 * model.normal(size=(LAYERS, n)))
+    rng = np.random.default_rng([4, n, len(shown), len(probe), SETTINGS.index(setting)])
+    target = shown["target_position"].to_numpy() - 1
+    is_target = np.eye(n)[target]
+    hardness = {"random": 1.0, "adversarial": 0.55}[setting]
+    logits = 10 + 2.5 * hardness * is_target + 1.6 * bias[target] + 0.8 * rng.normal(size=(len(shown), n))
+    looks = 2.2 * hardness * is_target[:, None] + 0.6 * rng.normal(size=(len(shown), LAYERS, n))
+    image_attention = 0.02 * np.linspace(0.5, 1.5, LAYERS)[:, None] * preference * np.exp(looks)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    columns = {
+        "identifier_logits": list(logits),
+        "processed_logits": list(logits - 0.05 * np.abs(logits)),
+        "candidate_logprobs": list(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))),
+        "image_attention": image_attention.tolist(),
+        "delimiter_attention": (0.3 * image_attention).tolist(),
+        "image_tokens": [[4] * n] * len(shown),
+        "prompt_tokens": [80] * len(shown),
+        "generated_text": pa.nulls(len(shown), pa.string()),
+    }
+    table = shown
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values))
+    return tables.conform(table, tables.SIGNALS, "made-up signals")
+
+
+def _read(folder: Path, name: str, **keys: str | int) -> pa.Table:
+    relation = RELATIONS[name]
+    return tables.read(relation.path(folder, **keys), relation.contract)
+
+
+def _write(folder: Path, name: str, table: pa.Table, **keys: str | int) -> None:
+    relation = RELATIONS[name]
+    tables.write(table, relation.path(folder, **keys), relation.contract)

@@ -1,0 +1,178 @@
+"""Every artifact becomes files that say what the results say."""
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lad import catalog
+from lad.figures.artifacts import ARTIFACTS, draw
+from lad.figures.content import ArtifactError
+
+FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
+TABLES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"]
+
+
+def read_sentence(folder: Path, name: str) -> str:
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["sentence"].replace("\u00a0", " ")
+
+
+def markdown_rows(path: Path) -> list[list[str]]:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_registry_holds_the_papers_artifacts_in_its_order():
+    paper = ["fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8"]
+    assert list(ARTIFACTS) == [*paper, "table1", "table3", "table4", "table6", "table7", "table8", "unplanted"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_a_readable_pdf_svg_and_png_of_page_width(drawn, name):
+    assert (drawn / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+    assert ElementTree.parse(drawn / f"{name}.svg").getroot().tag.endswith("svg")
+    with Image.open(drawn / f"{name}.png") as image:
+        assert image.width == 1380
+        assert image.convert("L").getextrema() != (255, 255)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_drawn_is_cut_off_at_the_edge(drawn, name):
+    """The outermost pixels are the white of the page."""
+    with Image.open(drawn / f"{name}.png") as image:
+        grey = image.convert("L")
+        width, height = grey.size
+        for edge in (
+            (0, 0, width, 1),
+            (0, height - 1, width, height),
+            (0, 0, 1, height),
+            (width - 1, 0, width, height),
+        ):
+            assert grey.crop(edge).getextrema() == (255, 255)
+
+
+def test_a_figure_carries_its_label(results, options, drawn, tmp_path):
+    draw("fig1", results, options("fig1") | {"label": "something else"}, tmp_path)
+    assert (tmp_path / "fig1.svg").read_bytes() != (drawn / "fig1.svg").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["fig2", "fig7", "fig8", "table4", "unplanted"])
+def test_drawing_again_gives_the_same_bytes(results, options, drawn, tmp_path, name):
+    for path in draw(name, results, options(name), tmp_path):
+        assert path.read_bytes() == (drawn / path.name).read_bytes(), path.suffix
+
+
+@pytest.mark.parametrize("name", list(ARTIFACTS))
+def test_a_sentence_is_filled_from_the_data(drawn, name):
+    sentence = read_sentence(drawn, name)
+    assert sentence.endswith(".")
+    assert not set("{}") & set(sentence)
+    assert "undefined" not in sentence
+    assert any(character.isdigit() for character in sentence)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_values_of_a_table_are_the_metrics(results, drawn, name):
+    with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    with catalog.connect(results) as connection:
+        for row in rows:
+            (measured,) = connection.execute(
+                "select value, std, low, high from metrics where model = ? and dataset = ? and setting = ? and n = ?"
+                " and probe = ? and method = ? and variant = ? and calibrated_on = ? and calibration_questions = ?"
+                " and metric = ?",
+                [
+                    *(row[key] for key in ("model", "dataset", "setting", "n_candidates", "probe", "method")),
+                    *(row[key] for key in ("variant", "calibrated_on", "calibration_questions", "metric")),
+                ],
+            ).fetchall()
+            printed = [row[key] for key in ("value", "std", "low", "high")]
+            assert [float(value) if value else None for value in printed] == list(measured)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_markdown_shows_the_values_of_the_csv_in_its_order(drawn, name):
+    with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        values = [f"{float(row['value']):.1f}" if row["value"] else "–" for row in csv.DictReader(file)]
+    stub = len(json.loads((drawn / f"{name}.json").read_text(encoding="utf-8"))["stub"])
+    cells = [cell for row in markdown_rows(drawn / f"{name}.md") for cell in row[stub:]]
+    assert [cell.strip("*").split(" ± ")[0] for cell in cells] == values
+
+
+def test_the_best_value_of_each_column_is_bold_and_small_rstd_is_best(drawn):
+    rows = markdown_rows(drawn / "table6.md")
+    for column, best in zip(range(1, 7), [max, min, max] * 2, strict=True):
+        values = [float(row[column].strip("*").split(" ± ")[0]) for row in rows]
+        bold = [row[column].startswith("**") for row in rows]
+        assert bold == [value == best(values) for value in values]
+
+
+def test_latex_escapes_percent_and_ampersand(drawn):
+    tex = (drawn / "table1.tex").read_text(encoding="utf-8")
+    assert r"made-up signals \& 100 \% real code" in tex
+    assert tex.count(r"\\") == 2 + len(markdown_rows(drawn / "table1.md"))
+
+
+def test_the_main_results_have_rows_for_the_methods_that_were_scored(drawn):
+    assert [row[0] for row in markdown_rows(drawn / "table1.md")] == ["Vanilla", "PriDe", "AGD", "AGD (released code)"]
+
+
+def test_the_table_of_transfers_has_every_pair_of_settings(drawn):
+    pairs = {tuple(row[:2]) for row in markdown_rows(drawn / "table3.md")}
+    assert pairs == {(a, b) for a in ("random", "adversarial") for b in ("random", "adversarial")}
+
+
+def test_the_ablation_has_a_row_for_each_variant_that_was_scored(drawn):
+    layers = [row[2] for row in markdown_rows(drawn / "table4.md")]
+    assert layers == ["K = 2", "K = 2", "K = 2", "all", "K = 1", "K = 2", "K = 4", "K = 2 of layers 2 to 4"]
+
+
+def test_the_unplanted_table_has_the_settings_that_were_measured(drawn):
+    assert json.loads((drawn / "unplanted.json").read_text())["groups"] == [
+        ["N = 4", ["Random, accuracy (%)"]],
+        ["N = 8", ["Random, accuracy (%)"]],
+    ]
+
+
+def test_an_unknown_artifact_is_refused_with_those_there_are(results, options, tmp_path):
+    with pytest.raises(ArtifactError, match="unknown artifact 'fig4'; known: fig1, fig2"):
+        draw("fig4", results, options("fig4"), tmp_path)
+
+
+def test_an_unknown_option_is_refused_with_those_there_are(results, options, tmp_path):
+    with pytest.raises(ArtifactError, match="fig1: unknown option candidates; known: model, dataset, label"):
+        draw("fig1", results, options("fig1") | {"candidates": 4}, tmp_path)
+
+
+def test_options_may_come_as_text(results, options, drawn, tmp_path):
+    """As a command line gives them."""
+    draw("table7", results, options("table7") | {"ns": "4,8", "settings": "random,adversarial"}, tmp_path)
+    assert (tmp_path / "table7.csv").read_bytes() == (drawn / "table7.csv").read_bytes()
+    with pytest.raises(ArtifactError, match="option n = 'four': expected a number"):
+        draw("fig1", results, options("fig1") | {"n": "four"}, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in ARTIFACTS if name not in ("fig2", "fig3", "fig7")])
+def test_a_method_that_was_not_scored_is_one_clear_error(edited, options, tmp_path, name):
+    without_agd = edited(lambda row: None if row["method"] == "agd" else row)
+    with pytest.raises(ArtifactError, match=rf"^{name}: .*\bagd\b.*`lad ") as error:
+        draw(name, without_agd, options(name), tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "missing"), [("fig2", "signals"), ("fig3", "signals"), ("fig7", "predictions")])
+def test_a_cell_that_was_not_extracted_is_one_clear_error(results, options, tmp_path, name, missing):
+    with pytest.raises(ArtifactError, match=rf"^{name}: .*{missing}.*n = 11.*`lad "):
+        draw(name, results, options(name) | {"n": 11}, tmp_path)
+
+
+def test_an_image_that_is_missing_is_named(results, options, tmp_path):
+    with pytest.raises(ArtifactError, match=r"fig7: .*\.png: image cannot be read"):
+        draw("fig7", results, options("fig7") | {"images": tmp_path}, tmp_path)
+    with pytest.raises(ArtifactError, match="fig7: option images not given"):
+        draw("fig7", results, options("fig7") | {"images": None}, tmp_path)

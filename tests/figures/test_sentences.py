@@ -1,0 +1,167 @@
+"""Sentences say what the numbers say, in either direction; queries behind figures equal plain loops."""
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from lad import catalog, query
+from lad.figures import fig2, fig3
+from lad.figures.artifacts import draw
+from lad.figures.content import Options
+from lad.figures.measures import Measure
+from lad.figures.wording import Pair, comparison, numbers, tally
+
+
+def sentence(folder, name):
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["sentence"].replace("\u00a0", " ")
+
+
+def measure(value, half_width=1.0):
+    return Measure(value, None, value - half_width, value + half_width)
+
+
+def set_accuracy(method, value):
+    """An edit of metrics that gives one method this accuracy everywhere."""
+
+    def change(row):
+        if row["method"] == method and row["metric"] == "accuracy":
+            return row | {"value": value, "low": value - 1, "high": value + 1}
+        return row
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (97.0, 90.0, "AGD beats purified attention here (+7.0 points)"),
+        (91.5, 90.0, "AGD is ahead of purified attention, with overlapping 95 % intervals, here (+1.5 points)"),
+        (90.0, 90.0, "AGD does not beat purified attention here (0.0 points)"),
+        (90.04, 90.0, "AGD does not beat purified attention here (0.0 points)"),
+        (83.0, 90.0, "AGD does not beat purified attention here (\u22127.0 points)"),
+    ],
+)
+def test_a_comparison_claims_no_more_than_the_numbers_do(ours, theirs, said):
+    words = comparison([Pair("here", measure(ours), measure(theirs))], "agd", "purified_attention")
+    assert words.replace("\u00a0", " ") == said
+
+
+def test_a_tally_counts_wins_and_losses_and_names_the_worst():
+    won, open_, lost = (Pair(f"at {ours}", measure(ours), measure(90.0)) for ours in (97.0, 91.5, 83.0))
+    assert tally([won, lost, open_, won], "agd", "purified_attention").replace("\u00a0", " ") == (
+        "AGD beats purified attention in 2 of 4 combinations of N and setting, is ahead with overlapping 95 % intervals"
+        " in 1, and does not beat it in 1; at worst the difference is \u22127.0 points, at 83.0"
+    )
+
+
+def test_numbers_in_a_row_are_a_range_and_others_are_listed():
+    assert numbers([2, 3, 4, 5]) == "2 to 5"
+    assert numbers([2, 4, 8]) == "2, 4 and 8"
+    assert numbers([4, 5]) == "4 and 5"
+
+
+@pytest.mark.parametrize("name", ["table4", "table7", "unplanted"])
+@pytest.mark.parametrize(("purified", "said"), [(10.0, "AGD beats"), (100.0, "AGD does not beat")])
+def test_where_agd_does_not_beat_purified_attention_the_sentence_says_so(
+    edited, options, tmp_path, name, purified, said
+):
+    draw(name, edited(set_accuracy("purified_attention", purified)), options(name), tmp_path)
+    other = {"AGD beats": "AGD does not beat", "AGD does not beat": "AGD beats"}[said]
+    assert f"{said} purified attention" in sentence(tmp_path, name)
+    assert f"{other} purified attention" not in sentence(tmp_path, name)
+
+
+def test_where_permutation_averaging_is_better_the_sentence_says_so(edited, options, tmp_path):
+    draw("table8", edited(set_accuracy("permutation_average", 100.0)), options("table8"), tmp_path)
+    assert "AGD does not beat permutation averaging" in sentence(tmp_path, "table8")
+
+
+def test_figure_1_names_the_position_that_vanilla_answers_most(results, drawn):
+    with catalog.connect(results) as connection:
+        rows = connection.execute(
+            "select position, target_position from predictions where model = 'demo' and method = 'vanilla' and n = 8"
+            " and setting = 'random' and calibrated_on = 'scenes-random' and calibration_questions = 5"
+        ).fetchall()
+    counts = np.bincount([position for position, _ in rows], minlength=9)
+    favourite, share = int(counts.argmax()), 100 * counts.max() / counts.sum()
+    assert f"Vanilla gives {share:.1f} % of its answers to position {favourite} " in sentence(drawn, "fig1")
+
+
+def read_signals(results, n):
+    with catalog.connect(results) as connection:
+        return (
+            connection.sql(
+                "select target_position, identifier_logits, image_attention from signals where model = 'demo' and"
+                f" setting = 'random' and n = {n} and probe = 'vanilla' and split = 'evaluation'"
+                " order by round, presentation_id"
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
+
+
+def test_figure_2_draws_each_questions_logits_less_their_mean(results):
+    expected = defaultdict(list)
+    for row in read_signals(results, 8):
+        logits = np.array(row["identifier_logits"])
+        expected[row["target_position"]].append(logits - logits.mean())
+    with catalog.connect(results) as connection:
+        parameters = {"model": "demo", "dataset": "scenes", "setting": "random", "n": 8}
+        rows = query.on(connection, fig2.LOGITS_SQL, parameters).to_pylist()
+    drawn = defaultdict(list)
+    for row in rows:
+        drawn[row["target_position"]].append(row["logit"])
+    for target, profiles in expected.items():
+        np.testing.assert_allclose(np.reshape(drawn[target], (-1, 8)), profiles, atol=1e-6)
+
+
+def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_the_prior(results):
+    n, top_k = 8, 2
+    with catalog.connect(results) as connection:
+        prior = np.zeros((5, n))
+        for layer, position, value in connection.execute(
+            "select layer, position, prior from attention_prior where model = 'demo' and setting = 'random' and n = 8"
+            " and probe = 'vanilla' and calibration_questions = 5 and formulation = 'printed'"
+        ).fetchall():
+            prior[layer, position - 1] = value
+        parameters = {"model": "demo", "dataset": "scenes", "setting": "random", "n": n, "top_k": top_k}
+        rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters | {"calibration_questions": 5}).to_pylist()
+    expected = defaultdict(list)
+    for row in read_signals(results, n):
+        attention = np.array(row["image_attention"])
+        chosen = np.argsort(-attention.sum(axis=1))[:top_k]
+        raw = attention[chosen].mean(axis=0)
+        purified = np.exp((np.log(attention[chosen]) - np.log(prior[chosen])).mean(axis=0))
+        expected[row["target_position"]].append([100 * raw / raw.sum(), 100 * purified / purified.sum()])
+    for row in rows:
+        raw, purified = np.mean(expected[row["target_position"]], axis=0)[:, row["position"] - 1]
+        assert row["attention"] == pytest.approx(raw, abs=1e-4)
+        assert row["purified"] == pytest.approx(purified, abs=1e-4)
+
+
+def test_figure_3_shows_the_target_position_at_which_the_logits_mislead_most(results, drawn):
+    means = np.zeros((8, 8))
+    by_target = defaultdict(list)
+    for row in read_signals(results, 8):
+        by_target[row["target_position"] - 1].append(row["identifier_logits"])
+    for target, logits in by_target.items():
+        means[target] = np.mean(logits, axis=0)
+    excess = [max(np.delete(means[i], i)) - means[i, i] for i in range(8)]
+    assert sentence(drawn, "fig3").startswith(f"With the target at position {int(np.argmax(excess)) + 1}, ")
+
+
+def test_figure_6_takes_the_configured_tau_from_the_row_without_variant(results, options):
+    from lad.figures import fig6
+
+    chosen = Options.from_mapping(options("fig6"))
+    with catalog.connect(results) as connection:
+        rows = fig6._read_sensitivity(connection, chosen)
+    agd = [row["parameter_value"] for row in rows if (row["n"], row["parameter"], row["method"]) == (4, "tau", "agd")]
+    assert agd == [1.0, 5.0, 9.0]
+
+
+def test_figure_7_shares_add_up_to_all_questions(drawn):
+    shares = [int(word) for word in sentence(drawn, "fig7").replace(";", " ").split() if word.isdigit()][:-1]
+    assert sum(shares) == pytest.approx(100, abs=2)

@@ -1,0 +1,174 @@
+"""Bad input ends in one clear line, a non-zero exit code, and no output where a later stage would read it."""
+
+import json
+import sys
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+from signals_factory import random_signals
+
+from lad import cli, tables
+
+
+@pytest.fixture
+def lad(monkeypatch, capsys):
+    """Run a command as the shell would: `lad("score", ...)` gives exit code and what went to stderr."""
+
+    def run(*arguments) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["lad", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def signals(tmp_path):
+    """Calibration and evaluation signals of N = 4 as files."""
+    for split, rounds in (("calibration", None), ("evaluation", 2)):
+        tables.write(random_signals(0, 4, split=split, rounds=rounds), tmp_path / f"{split}.parquet", tables.SIGNALS)
+    return tmp_path
+
+
+def one_line(error: str) -> str:
+    assert error.startswith("lad: error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_table_from_anywhere_is_calibrated_scored_and_measured(lad, signals):
+    calibration, predictions, metrics = signals / "calibration", signals / "p.parquet", signals / "m.parquet"
+    assert lad("calibrate", "--signals", signals / "calibration.parquet", "--out", calibration)[0] == 0
+    methods = ("--method", "agd", "--method", "agd;k=1;tau=3", "--method", "vanilla")
+    files = ("--signals", signals / "evaluation.parquet", "--calibration", calibration)
+    assert lad("score", *files, *methods, "--out", predictions)[0] == 0
+    assert lad("evaluate", "--predictions", predictions, "--out", metrics)[0] == 0
+    measured = tables.read(metrics, tables.METRICS)
+    found = set(zip(measured["method"].to_pylist(), measured["variant"].to_pylist(), strict=True))
+    assert found == {("agd", ""), ("agd", "k=1;tau=3"), ("vanilla", "")}
+
+
+def test_an_unknown_method_is_refused_with_those_known(lad, signals):
+    out = signals / "p.parquet"
+    code, error = lad("score", "--signals", signals / "evaluation.parquet", "--method", "adg", "--out", out)
+    assert code == 1
+    assert "unknown method 'adg'; known: vanilla, " in one_line(error)
+    assert not out.exists()
+
+
+def test_a_method_without_its_calibration_is_refused(lad, signals):
+    code, error = lad("score", "--signals", signals / "evaluation.parquet", "--method", "agd", "--out", signals / "p")
+    assert code == 1
+    assert "agd needs a calibration" in one_line(error)
+
+
+def test_a_calibration_for_another_n_is_refused(lad, signals):
+    tables.write(random_signals(1, 3), signals / "three.parquet", tables.SIGNALS)
+    lad("calibrate", "--signals", signals / "three.parquet", "--out", signals / "three")
+    out = signals / "p.parquet"
+    files = ("--signals", signals / "evaluation.parquet", "--calibration", signals / "three", "--out", out)
+    code, error = lad("score", "--method", "agd", *files)
+    assert code == 1
+    assert "the calibration is for N = 3, the signals are of N = 4" in one_line(error)
+    assert not out.exists()
+
+
+def test_signals_with_a_missing_column_or_nan_name_file_column_and_row(lad, signals):
+    file = signals / "evaluation.parquet"
+    table = pa.parquet.read_table(file)
+    pa.parquet.write_table(table.drop_columns(["order"]), signals / "short.parquet")
+    code, error = lad("score", "--signals", signals / "short.parquet", "--method", "vanilla", "--out", signals / "p")
+    assert code == 1
+    assert "short.parquet: column order missing" in one_line(error)
+
+    values = table["candidate_logprobs"].to_pylist()
+    values[3][0] = float("nan")
+    broken = table.set_column(table.column_names.index("candidate_logprobs"), "candidate_logprobs", pa.array(values))
+    pa.parquet.write_table(broken, signals / "nan.parquet")
+    code, error = lad("score", "--signals", signals / "nan.parquet", "--method", "vanilla", "--out", signals / "p")
+    assert code == 1
+    assert "nan.parquet: column candidate_logprobs holds nan in row 3 (presentation_id" in one_line(error)
+    assert not (signals / "p").exists()
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A COCO-format folder of three pictures."""
+    (tmp_path / "images").mkdir()
+    listed = []
+    for image_id in (1, 2, 3):
+        Image.new("RGB", (8, 8), (image_id * 60, 0, 0)).save(tmp_path / "images" / f"{image_id}.png")
+        listed.append({"id": image_id, "file_name": f"{image_id}.png", "width": 8, "height": 8})
+    captions = [{"id": i, "image_id": i, "caption": f"picture {i}"} for i in (1, 2, 3)]
+    (tmp_path / "captions.json").write_text(json.dumps({"images": listed, "annotations": captions}))
+    return tmp_path
+
+
+def read_images(lad, coco) -> tuple[int, str]:
+    files = ("--captions", coco / "captions.json", "--image-folder", coco / "images")
+    return lad("images", *files, "--out", coco / "images.parquet")
+
+
+def test_n_larger_than_the_dataset_is_refused(lad, coco):
+    assert read_images(lad, coco)[0] == 0
+    where = ("--images", coco / "images.parquet", "--out", coco / "questions.parquet")
+    what = ("--dataset", "d", "--setting", "random", "--n", 4, "--evaluation", 1, "--calibration", 1)
+    code, error = lad("questions", *where, *what)
+    assert code == 1
+    assert "n = 4: the dataset has only 3 images" in one_line(error)
+    assert not (coco / "questions.parquet").exists()
+
+
+def test_a_caption_file_without_its_images_is_refused_by_name(lad, coco):
+    (coco / "images" / "2.png").unlink()
+    code, error = read_images(lad, coco)
+    assert code == 1
+    assert "2.png" in one_line(error)
+    assert not (coco / "images.parquet").exists()
+
+
+def test_a_captions_file_that_is_no_json_is_named(lad, coco):
+    (coco / "captions.json").write_text('{"images": [')
+    code, error = read_images(lad, coco)
+    assert code == 1
+    assert "captions.json" in one_line(error)
+
+
+def test_a_missing_checkpoint_says_so(lad, coco):
+    read_images(lad, coco)
+    table = ("--images", coco / "images.parquet", "--image-folder", coco / "images")
+    what = ("--dataset", "d", "--setting", "random", "--n", 2, "--evaluation", 1, "--calibration", 1)
+    lad("questions", "--images", coco / "images.parquet", *what, "--out", coco / "q.parquet")
+    lad("presentations", "--questions", coco / "q.parquet", "--split", "evaluation", "--out", coco / "p.parquet")
+    asked = ("--questions", coco / "q.parquet", "--presentations", coco / "p.parquet", "--out", coco / "s.parquet")
+    code, error = lad("extract", "--checkpoint", coco / "no-model", *table, *asked)
+    assert code == 1
+    assert "no-model is no folder" in one_line(error)
+    assert not (coco / "s.parquet").exists()
+
+
+def test_sql_answers_in_three_formats_and_lists_relations_when_it_cannot(monkeypatch, capsys, tmp_path):
+    def sql(*arguments) -> str:
+        monkeypatch.setattr(sys, "argv", ["lad", "sql", *map(str, arguments), "--results", str(tmp_path)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        streams = capsys.readouterr()
+        return streams.out + streams.err
+
+    assert sql("select 1 as one, 'a,b' as two", "--format", "csv") == 'one,two\n1,"a,b"\n'
+    assert json.loads(sql("select [1, 2] as list", "--format", "json")) == [{"list": [1, 2]}]
+    assert "one" in sql("select 1 as one")
+    assert "relations: images, embeddings, questions" in sql("from nowhere")
+    assert "column missing" not in sql("from signals")
+
+
+def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lad", "sql", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().out
+    for name, contract in tables.CONTRACTS.items():
+        assert name in shown
+        assert all(column.name in shown for column in contract.columns)

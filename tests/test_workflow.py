@@ -1,0 +1,123 @@
+"""The real pipeline, small: planned, run, run again, and changed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def snakemake(config: dict, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["snakemake", "--configfile", str(file), "--cores", "2", "--nolock", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def rules_run(outcome: subprocess.CompletedProcess) -> set[str]:
+    """The rules in the table of jobs that Snakemake prints before it starts."""
+    text = outcome.stdout + outcome.stderr
+    if "Nothing to be done" in text:
+        return set()
+    table = text.split("Job stats:", 1)[1].split("total", 1)[0]
+    return {line.split()[0] for line in table.splitlines()[3:] if line.strip()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> tuple[dict, Path]:
+    """The demo, cut down to two settings of two and four candidates and ten questions."""
+    folder = tmp_path_factory.mktemp("workflow")
+    run = {"models": ["demo"], "datasets": ["scenes"], "probes": ["vanilla"], "settings": ["random", "adversarial"]}
+    config = {
+        **CONFIG,
+        "results": str(folder / "results"),
+        "models": {"demo": CONFIG["models"]["demo"]},
+        "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "render": {"images": 60, "seed": 1}}},
+        "benchmark": {**CONFIG["benchmark"], "questions": 10, "orders": 2},
+        "evaluation": {"resamples": 50},
+        "runs": [{**run, "n": [2, 4]}],
+        "report": {
+            "model": "demo",
+            "dataset": "scenes",
+            "artifacts": {"fig1": {"n": 4}, "fig7": {}, "table1": {}, "table7": {"ns": [4]}},
+        },
+    }
+    outcome = snakemake(config, folder)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return config, folder
+
+
+def test_the_pipeline_ends_in_a_report_with_the_artifacts(small):
+    config, _folder = small
+    page = (Path(config["results"]) / "report.html").read_text()
+    assert "Figure 1" in page
+    assert config["label"] in page
+    for name in ("fig1.pdf", "fig1.png", "fig1.svg", "fig7.pdf", "table1.csv", "table1.md", "table1.tex"):
+        assert (Path(config["results"]) / "artifacts" / name).stat().st_size > 0
+
+
+def test_a_second_run_has_nothing_to_do(small):
+    assert rules_run(snakemake(*small)) == set()
+
+
+def test_changing_tau_runs_scoring_and_what_follows_and_no_extraction(small):
+    config, folder = small
+    changed = {**config, "scoring": {**config["scoring"], "temperature": 4}}
+    assert rules_run(snakemake(changed, folder, "--dry-run")) == {
+        *("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+    }
+
+
+def test_another_number_of_candidates_extracts_only_that(small):
+    config, folder = small
+    changed = {**config, "runs": [{**config["runs"][0], "n": [2, 3, 4]}]}
+    outcome = snakemake(changed, folder, "--dry-run")
+    asked = [line for line in outcome.stdout.splitlines() if "Asking demo" in line]
+    assert len(asked) == 4
+    assert all("3 candidates" in line for line in asked)
+
+
+def test_lost_results_are_made_again_from_the_signals(small):
+    config, folder = small
+    for lost in ("predictions", "metrics", "artifacts"):
+        shutil.rmtree(Path(config["results"]) / lost)
+    outcome = snakemake(config, folder)
+    assert outcome.returncode == 0
+    assert rules_run(outcome) == {*("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")}
+
+
+def test_every_relation_of_the_results_has_rows(small):
+    from lad import catalog
+
+    connection = catalog.connect(Path(small[0]["results"]))
+    for name in catalog.RELATIONS:
+        assert connection.sql(f"from {name} limit 1").fetchall(), name
+
+
+def test_the_demo_configuration_is_planned_in_seconds(tmp_path):
+    outcome = snakemake({**CONFIG, "results": str(tmp_path / "results")}, tmp_path, "--dry-run", "--quiet", "rules")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temprature": 5}, "temprature"),
+        ({"seed": -1}, "-1 is less than the minimum"),
+        ({"runs": [{**CONFIG["runs"][0], "n": [13]}]}, "13 is greater than the maximum of 12"),
+        ({"runs": [{**CONFIG["runs"][0], "methods": ["adg"]}]}, "run 1: unknown method 'adg'; known: vanilla"),
+        ({"runs": [{**CONFIG["runs"][0], "models": ["gpt"]}]}, "run 1: unknown model 'gpt'; known: demo"),
+    ],
+)
+def test_a_wrong_configuration_stops_before_anything_runs(tmp_path, change, message):
+    outcome = snakemake({**CONFIG, "results": str(tmp_path / "results"), **change}, tmp_path, "--dry-run")
+    assert outcome.returncode != 0
+    assert message in outcome.stdout + outcome.stderr
+    assert not (tmp_path / "results").exists()
