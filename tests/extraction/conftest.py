@@ -16,6 +16,8 @@ from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
 from lad.extraction.backbone import Backbone, load_backbone
+from lad.extraction.extract import extract
+from lad.extraction.prompts import get_probe
 
 DEVICE = os.environ.get("LAD_TEST_DEVICE", "cpu")
 CHECKPOINT = Path(__file__).parents[2] / "resources" / "demo-model"
@@ -61,3 +63,22 @@ def asked(images):
         return questions, build_presentations(questions, "evaluation", rounds=rounds, seed=0)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def extracted(backbone, images, scenes, asked):
+    """Signals and metadata of N candidates: `extracted(4, "roman", batch_size=1)`."""
+
+    def run(n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> tuple[pa.Table, dict]:
+        questions, presentations = asked(n, evaluation)
+        return extract(
+            backbone,
+            get_probe(probe),
+            images=images,
+            image_folder=scenes / "images",
+            questions=questions,
+            presentations=presentations,
+            **options,
+        )
+
+    return run

@@ -10,31 +10,26 @@ import torch
 
 from lad import tables
 from lad.extraction import EXTRACTOR_VERSION
-from lad.extraction.extract import answer_trie, extract, read_batch
+from lad.extraction.extract import answer_trie, read_batch
 from lad.extraction.inputs import PromptBuilder, collate, encode_images
-from lad.extraction.prompts import PROBES, get_probe
+from lad.extraction.prompts import PROBES
 
 
-def extracted(backbone, images, scenes, asked, n, probe="vanilla", **options):
-    questions, presentations = asked(n)
-    signals, metadata = extract(
-        backbone,
-        get_probe(probe),
-        images=images,
-        image_folder=scenes / "images",
-        questions=questions,
-        presentations=presentations,
-        **options,
-    )
-    plainly = plain.presentations(images, scenes / "images", questions, presentations)
-    return tables.conform(signals, tables.SIGNALS, "test"), metadata, plainly
+@pytest.fixture(scope="module")
+def plainly(images, scenes, asked):
+    """The same presentations, each on its own: `plainly(4)`."""
+
+    def shown(n: int) -> list[plain.Presentation]:
+        return plain.presentations(images, scenes / "images", *asked(n))
+
+    return shown
 
 
 @pytest.mark.parametrize(("probe", "n"), [("vanilla", 4), ("vanilla", 12), ("roman", 12), ("ordinal", 8)])
-def test_logits_attention_and_probabilities_equal_eager(backbone, eager, images, scenes, asked, probe, n):
-    signals, _, plainly = extracted(backbone, images, scenes, asked, n, probe)
+def test_logits_attention_and_probabilities_equal_eager(backbone, eager, extracted, plainly, probe, n):
+    signals, _ = extracted(n, probe)
     first_tokens = answer_trie(backbone, PROBES[probe].identifiers(n)).first_tokens
-    for row, shown in list(zip(signals.to_pylist(), plainly, strict=True))[::2]:
+    for row, shown in list(zip(signals.to_pylist(), plainly(n), strict=True))[::2]:
         inputs = plain.model_inputs(backbone, PROBES[probe], shown)
         logits, attention = plain.logits_and_attention(eager, inputs)
         spans = plain.image_spans(inputs, backbone.image_token_id, n)
@@ -68,17 +63,17 @@ def test_a_padded_batch_gives_what_each_presentation_gives_alone(backbone, image
 
 
 @pytest.mark.parametrize("n", [2, 9, 12])
-def test_candidate_probabilities_sum_to_one(backbone, images, scenes, asked, n):
-    signals, _, _ = extracted(backbone, images, scenes, asked, n)
+def test_candidate_probabilities_sum_to_one(extracted, n):
+    signals, _ = extracted(n)
     for logprobs in signals["candidate_logprobs"].to_pylist():
         assert np.exp(logprobs).sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_processed_logits_and_text_are_those_of_generate(backbone, eager, images, scenes, asked):
+def test_processed_logits_and_text_are_those_of_generate(backbone, eager, extracted, plainly):
     """The demo model ships a repetition penalty, as Qwen2.5-VL does: processed logits differ from raw ones."""
-    signals, _, plainly = extracted(backbone, images, scenes, asked, 4, answer_text=True)
+    signals, _ = extracted(4, answer_text=True)
     first_tokens = answer_trie(backbone, PROBES["vanilla"].identifiers(4)).first_tokens
-    for row, shown in list(zip(signals.to_pylist(), plainly, strict=True))[::2]:
+    for row, shown in list(zip(signals.to_pylist(), plainly(4), strict=True))[::2]:
         inputs = plain.model_inputs(backbone, PROBES["vanilla"], shown)
         generated = eager.generate(
             **inputs, max_new_tokens=4, do_sample=False, output_scores=True, return_dict_in_generate=True
@@ -89,16 +84,16 @@ def test_processed_logits_and_text_are_those_of_generate(backbone, eager, images
         assert not np.allclose(row["processed_logits"], row["identifier_logits"], atol=1e-3)
 
 
-def test_batch_size_and_order_of_work_change_no_number(backbone, images, scenes, asked):
-    one, _, _ = extracted(backbone, images, scenes, asked, 12, batch_size=1)
-    many, _, _ = extracted(backbone, images, scenes, asked, 12, batch_size=64)
+def test_batch_size_and_order_of_work_change_no_number(extracted):
+    one, _ = extracted(12, batch_size=1)
+    many, _ = extracted(12, batch_size=64)
     assert one["presentation_id"].equals(many["presentation_id"])
     for name in ("identifier_logits", "candidate_logprobs", "image_attention"):
         np.testing.assert_allclose(np.array(one[name].to_pylist()), np.array(many[name].to_pylist()), atol=1e-4)
 
 
-def test_the_file_says_how_it_came_to_be(backbone, images, scenes, asked, tmp_path):
-    signals, metadata, _ = extracted(backbone, images, scenes, asked, 2)
+def test_the_file_says_how_it_came_to_be(extracted, tmp_path):
+    signals, metadata = extracted(2)
     tables.write(signals, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
     stored = tables.read_metadata(tmp_path / "signals.parquet")
     assert stored["extractor_version"] == EXTRACTOR_VERSION
@@ -110,23 +105,13 @@ def test_the_file_says_how_it_came_to_be(backbone, images, scenes, asked, tmp_pa
     assert set(stored["versions"]) == {"torch", "transformers", "pyarrow"}
 
 
-def test_nan_in_the_signals_names_the_presentation_and_nothing_is_written(
-    backbone, images, scenes, asked, tmp_path, monkeypatch
-):
+def test_nan_in_the_signals_names_the_presentation_and_nothing_is_written(backbone, extracted, tmp_path):
     weight = backbone.model.lm_head.weight
     before = weight.clone()
     with torch.no_grad():
         weight[answer_trie(backbone, ["1", "2"]).first_tokens[0]] = torch.nan
     try:
-        questions, presentations = asked(2)
-        broken, metadata = extract(
-            backbone,
-            get_probe("vanilla"),
-            images=images,
-            image_folder=scenes / "images",
-            questions=questions,
-            presentations=presentations,
-        )
+        broken, metadata = extracted(2)
     finally:
         with torch.no_grad():
             weight.copy_(before)

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from lad.extraction import inputs
+from lad.extraction.extract import extract
 from lad.extraction.inputs import InputError, PromptBuilder, collate, encode_images, open_image
 from lad.extraction.prompts import PROBES, get_probe
 
@@ -55,21 +56,11 @@ def test_features_equal_those_of_the_whole_presentation(backbone, shown):
         assert torch.allclose(image.features, features, atol=1e-5)
 
 
-def test_each_image_is_decoded_once_however_often_it_is_shown(backbone, images, scenes, asked, monkeypatch):
-    from lad.extraction.extract import extract
-
+def test_each_image_is_decoded_once_however_often_it_is_shown(extracted, monkeypatch):
     opened = []
     monkeypatch.setattr(inputs, "open_image", lambda path, size: opened.append(path) or open_image(path, size))
-    questions, presentations = asked(4)
-    extract(
-        backbone,
-        get_probe("vanilla"),
-        images=images,
-        image_folder=scenes / "images",
-        questions=questions,
-        presentations=presentations,
-    )
-    assert len(opened) == len(set(opened))
+    signals, metadata = extracted(4)
+    assert len(opened) == len(set(opened)) == metadata["images"] < 4 * len(signals)
 
 
 def test_prompts_of_different_lengths_are_padded_on_the_left(backbone, shown):
@@ -107,8 +98,6 @@ def test_a_missing_or_truncated_image_is_named(tmp_path, scenes):
 
 
 def test_a_presentation_of_an_unknown_question_or_image_is_named(backbone, images, scenes, asked):
-    from lad.extraction.extract import extract
-
     questions, presentations = asked(4)
     common = {"backbone": backbone, "probe": get_probe("vanilla"), "image_folder": scenes / "images"}
     with pytest.raises(ValueError, match="question scenes-random-n04-e00000 is not in the table"):

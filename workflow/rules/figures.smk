@@ -44,7 +44,7 @@ rule draw_table:
 
 rule write_report:
     input:
-        artifacts=[str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]],
+        artifacts=ARTIFACT_FILES,
         code=code("figures"),
     output:
         REPORT,

@@ -20,6 +20,7 @@ try:
     GRID = build_grid(config)
 except ValueError as error:
     raise WorkflowError(str(error))
+ARTIFACT_FILES = [str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]]
 
 
 def table(relation: str, **keys) -> str:
