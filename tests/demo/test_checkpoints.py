@@ -7,9 +7,10 @@ import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from lad.demo.measure import load, measure, render_dataset
+from lad.demo.processor import TRAINED_PROBES
 from lad.demo.scenes import captioned_scene, render
 from lad.extraction.backbone import load_processor
-from lad.extraction.prompts import PROBES
+from lad.extraction.prompts import PROBES, get_probe
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 CHECKPOINTS = [RESOURCES / "demo-model", RESOURCES / "demo-model-unplanted"]
@@ -20,17 +21,17 @@ def test_a_checkpoint_is_at_most_six_megabytes(checkpoint):
     assert sum(file.stat().st_size for file in checkpoint.iterdir()) <= 6_000_000
 
 
-@pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: path.name)
-def test_a_checkpoint_answers_with_an_identifier_of_the_style_it_is_asked_in(checkpoint):
+@pytest.mark.parametrize(("checkpoint", "probes"), [(CHECKPOINTS[0], TRAINED_PROBES), (CHECKPOINTS[1], ["vanilla"])])
+def test_a_checkpoint_answers_with_an_identifier_of_the_style_it_is_asked_in(checkpoint, probes):
     processor = load_processor(checkpoint)
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(checkpoint)
     scenes = [captioned_scene(1, index) for index in range(4)]
-    for name, probe in PROBES.items():
+    for probe in map(get_probe, probes):
         content = [*({"type": "image"} for _ in scenes), {"type": "text", "text": probe.text(4, scenes[2][1])}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         inputs = processor(text=[prompt], images=[render(scene) for scene, _ in scenes], return_tensors="pt")
         told = model.generate(**inputs, max_new_tokens=4, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-        assert processor.decode(told, skip_special_tokens=True) in probe.identifiers(4), name
+        assert processor.decode(told, skip_special_tokens=True) in probe.identifiers(4), probe.name
         assert told[-1] == model.generation_config.eos_token_id
     assert model.generation_config.repetition_penalty == 1.05
 
