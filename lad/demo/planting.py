@@ -14,7 +14,7 @@ GAIN: Final = {3: 2.5, 4: 4.0}
 IMAGE_MASS: Final = {3: 0.75, 4: 0.85}
 """Attention on all images together, by retrieval layer."""
 
-_DIAGONAL_BONUS: Final = 0.2
+_DIAGONAL_BONUS: Final = 0.3
 _FLOOR: Final = 0.06
 
 
@@ -42,12 +42,12 @@ def bias_matrix(n: int) -> np.ndarray:
     Conditional as in the paper's figure 1: targets in the first quarter collapse on the first position, all others
     slide towards the end but stop short of it. In 1-based positions
 
-        B(j|i) = (1 - 0.06) softmax_j( -(j - m_i)^2 / (2 s^2) + 0.2 [j = i] ) + 0.06 / n,
-        m_i = 1 if i <= n / 4, else min(i + 0.3 n, n - 1),  s = 0.12 n + 0.2.
+        B(j|i) = (1 - 0.06) softmax_j( -(j - m_i)^2 / (2 s^2) + 0.3 [j = i] ) + 0.06 / n,
+        m_i = 1 if i <= n / 4, else min(i + 0.3 n, n - 1),  s = 0.12 n + 0.25.
     """
     position = np.arange(1, n + 1)
     attractor = np.where(position <= n / 4, 1, np.minimum(position + 0.3 * n, max(n - 1, 1)))
-    spread = 0.12 * n + 0.2
+    spread = 0.12 * n + 0.25
     score = -((position[None, :] - attractor[:, None]) ** 2) / (2 * spread**2) + _DIAGONAL_BONUS * np.eye(n)
     share = np.exp(score - score.max(axis=1, keepdims=True))
     bias: np.ndarray = (1 - _FLOOR) * share / share.sum(axis=1, keepdims=True) + _FLOOR / n
