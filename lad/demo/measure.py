@@ -216,7 +216,7 @@ def measure(
 def main(
     checkpoint: Annotated[Path, typer.Argument(help="folder of the checkpoint")],
     questions: Annotated[int, typer.Option(min=1, help="evaluation questions per row")] = 200,
-    images: Annotated[int, typer.Option(help="scenes to draw questions from")] = 800,
+    images: Annotated[int, typer.Option(help="scenes to draw questions from")] = 400,
     n: Annotated[list[int] | None, typer.Option(help="numbers of images")] = None,
     setting: Annotated[list[str] | None, typer.Option(help=" / ".join(SETTINGS))] = None,
     probe: Annotated[list[str] | None, typer.Option(help="probes, by name")] = None,

@@ -16,9 +16,9 @@ import typer
 
 from lad.demo.bank import render_bank
 from lad.demo.losses import Probes
-from lad.demo.model import build_model, save_checkpoint
+from lad.demo.model import RETRIEVAL_LAYERS, build_model, save_checkpoint
 from lad.demo.packing import PromptPacker
-from lad.demo.planting import bias_matrix
+from lad.demo.planting import bias_matrix, planted_attention
 from lad.demo.processor import build_tokenizer
 from lad.demo.training import (
     Material,
@@ -89,7 +89,7 @@ def train(
     if planted:
         run.stage(
             "prior",
-            (recipe.max_n, recipe.prior_steps, recipe.prior_weight, recipe.tokens),
+            (recipe.max_n, recipe.prior_steps, recipe.prior_weight, recipe.tokens, _planted_attention(recipe.max_n)),
             lambda: plant_prior(model, probes, material, recipe, seed, report),
         )
         run.stage(
@@ -99,6 +99,10 @@ def train(
         )
     save_checkpoint(model, tokenizer, out, seed)
     report(f"checkpoint written to {out}")
+
+
+def _planted_attention(n: int) -> list[object]:
+    return [planted_attention(n, layer).tolist() for layer in RETRIEVAL_LAYERS]
 
 
 @dataclass
