@@ -10,6 +10,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
 from lad.scoring.methods import Method, parse_method
 
 
@@ -101,6 +104,20 @@ class Grid:
         for cell, questions in self.calibrations.items():
             needed[cell.benchmark] = max(needed[cell.benchmark], questions)
         return needed
+
+
+def check_configuration(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Refuse a configuration that breaks the schema.
+
+    Raises:
+        ValueError: one line with the key and what is allowed (Snakemake's own check prints the whole configuration).
+    """
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        key = ".".join(map(str, error.absolute_path)) or "top level"
+        allowed = error.schema.get("properties") if isinstance(error.schema, Mapping) else None
+        known = f"; known keys: {', '.join(allowed)}" if error.validator == "additionalProperties" and allowed else ""
+        raise ValueError(f"configuration, {key}: {error.message}{known}")
 
 
 def build_grid(config: Mapping[str, Any]) -> Grid:

@@ -109,7 +109,10 @@ def test_the_demo_configuration_is_planned_in_seconds(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"temprature": 5}, "temprature"),
+        (
+            {"temprature": 5},
+            "configuration, top level: Additional properties are not allowed ('temprature' was unexpected)",
+        ),
         ({"seed": -1}, "-1 is less than the minimum"),
         ({"runs": [{**CONFIG["runs"][0], "n": [13]}]}, "13 is greater than the maximum of 12"),
         ({"runs": [{**CONFIG["runs"][0], "methods": ["adg"]}]}, "run 1: unknown method 'adg'; known: vanilla"),

@@ -1,25 +1,24 @@
 # What is made, and where it lies: the grid of the configuration and the path of every table.
-import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
-
-validate(config, "../schemas/config.schema.yaml")
 
 from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
-from lad.grid import Benchmark, Cell, Scoring, build_grid
+from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration
+
+try:
+    check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
+    GRID = build_grid(config)
+except ValueError as error:
+    raise WorkflowError(str(error))
 
 RESULTS = Path(config["results"])
 LOGS = RESULTS / "logs"
 ARTIFACTS = RESULTS / "artifacts"
 REPORT = str(RESULTS / "report.html")
 RENDERED = {"captions": "captions.json", "instances": "instances.json", "images": "images"}
-try:
-    GRID = build_grid(config)
-except ValueError as error:
-    raise WorkflowError(str(error))
 ARTIFACT_FILES = [str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]]
 
 
