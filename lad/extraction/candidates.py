@@ -5,7 +5,7 @@ identifiers, then the tokens that can follow the prefix, with end-of-sequence wh
 9 need one step; of "10".."12" the prefix "1" needs a second one, which runs from the prefill's cache.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,8 +69,3 @@ class IdentifierTrie:
             path = [(identifier[:step], token) for step, token in enumerate((*identifier, self.eos))]
             columns.append(torch.stack([factors[edge] for edge in path if edge in factors]).sum(0))
         return torch.stack(columns, dim=-1)
-
-
-def identifier_trie(identifiers: Sequence[str], encode: Callable[[str], list[int]], eos: int) -> IdentifierTrie:
-    """The trie of the identifiers as they stand at the start of an answer: no space in front."""
-    return IdentifierTrie(tuple(tuple(encode(identifier)) for identifier in identifiers), eos)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from lad.extraction import EXTRACTOR_VERSION, readout
 from lad.extraction.backbone import Backbone
-from lad.extraction.candidates import IdentifierTrie, Prefix, identifier_trie
+from lad.extraction.candidates import IdentifierTrie, Prefix
 from lad.extraction.inputs import Batch, Prompt, PromptBuilder, collate, encode_images
 from lad.extraction.prompts import Probe
 
@@ -106,12 +106,10 @@ def extract(
 
 def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
     """The identifiers' tokens as this model's tokenizer writes them at the start of an answer."""
-
-    def encode(identifier: str) -> list[int]:
-        ids: list[int] = backbone.processor.tokenizer(identifier, add_special_tokens=False)["input_ids"]
-        return ids
-
-    return identifier_trie(identifiers, encode, backbone.eos_token_ids[0])
+    tokenizer = backbone.processor.tokenizer
+    # No space in front: an answer begins right after the generation prompt.
+    tokens = (tokenizer(identifier, add_special_tokens=False)["input_ids"] for identifier in identifiers)
+    return IdentifierTrie(tuple(map(tuple, tokens)), backbone.eos_token_ids[0])
 
 
 def batches(prompts: Sequence[Prompt], batch_size: int) -> Iterator[list[int]]:
@@ -127,7 +125,7 @@ def batches(prompts: Sequence[Prompt], batch_size: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def read_batch(backbone: Backbone, batch: Batch, trie: IdentifierTrie, answer_tokens: int = 0) -> Signals:
-    """One prefill, one cached step per depth of the identifiers, and the greedy answer if asked for.
+    """One prefill, one cached step per open prefix of the identifiers, and the greedy answer if asked for.
 
     Args:
         answer_tokens: how many tokens of the greedy answer to decode; 0 for none.
