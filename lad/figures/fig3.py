@@ -49,16 +49,17 @@ def _read_means(connection: duckdb.DuckDBPyConnection, options: Options) -> tupl
         "dataset": options.dataset,
         "setting": options.setting,
         "n": options.n,
-        "top_k": options.top_k,
+        "temperature": options.temperature,
+        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
     }
     table = query.on(connection, DIVERGENCE_SQL, parameters)
     if len(table) != options.n**2:
         raise ArtifactError(
-            f"signals or attention_prior of model {options.model} on dataset {options.dataset} (setting"
+            f"signals or predictions of model {options.model} on dataset {options.dataset} (setting"
             f" {options.setting}, n = {options.n}, probe vanilla, {options.calibration_questions} calibration"
-            " questions) do not cover every target position; `lad extract` of the evaluation split and"
-            " `lad calibrate` on that cell produce them"
+            " questions) do not cover every target position; `lad extract` of the evaluation split and `lad score` of"
+            " attention_readout and purified_attention on that cell produce them"
         )
     attention, purified, logits = (
         table[column].to_numpy().reshape(options.n, options.n) for column in ("attention", "purified", "logit")

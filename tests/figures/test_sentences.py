@@ -126,8 +126,11 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
             " and probe = 'vanilla' and calibration_questions = 5 and formulation = 'printed'"
         ).fetchall():
             prior[layer, position - 1] = value
-        parameters = {"model": "demo", "dataset": "scenes", "setting": "random", "n": n, "top_k": top_k}
-        rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters | {"calibration_questions": 5}).to_pylist()
+        parameters = {
+            **{"model": "demo", "dataset": "scenes", "setting": "random", "n": n},
+            **{"temperature": 5.0, "calibrated_on": "scenes-random", "calibration_questions": 5},
+        }
+        rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters).to_pylist()
     expected = defaultdict(list)
     for row in read_signals(results, n):
         attention = np.array(row["image_attention"])
