@@ -255,6 +255,7 @@ def _picture_files(figure: Figure, label: str) -> dict[str, bytes]:
         margin = 0.16 / figure.get_figheight()
         engine.set(rect=(0, margin, 1, 1 - margin))  # type: ignore[call-arg]
     figure.text(0.995, 0.005, label, ha="right", va="bottom", fontsize=6.5, color=GREY)
+    _settle_layout(figure)
     metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     files = {}
     for suffix, facts in metadata.items():
@@ -262,6 +263,14 @@ def _picture_files(figure: Figure, label: str) -> dict[str, bytes]:
         figure.savefig(buffer, format=suffix, metadata=facts)
         files[suffix] = buffer.getvalue()
     return files
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Lay the axes out, once, and round their places: the layout's solver differs between runs in the last bits."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, 6) for edge in axes.get_position(original=True).bounds])
 
 
 def _table_files(artifact: Artifact, table: Table, label: str, sentence: str) -> dict[str, bytes]:
