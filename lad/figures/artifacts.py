@@ -7,6 +7,7 @@ table of the unplanted demo model is ours.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
@@ -255,22 +256,21 @@ def _picture_files(figure: Figure, label: str) -> dict[str, bytes]:
         margin = 0.16 / figure.get_figheight()
         engine.set(rect=(0, margin, 1, 1 - margin))  # type: ignore[call-arg]
     figure.text(0.995, 0.005, label, ha="right", va="bottom", fontsize=6.5, color=GREY)
-    _settle_layout(figure)
     metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     files = {}
     for suffix, facts in metadata.items():
         buffer = BytesIO()
         figure.savefig(buffer, format=suffix, metadata=facts)
         files[suffix] = buffer.getvalue()
-    return files
+    return {**files, "svg": _number_clip_paths(files["svg"])}
 
 
-def _settle_layout(figure: Figure) -> None:
-    """Lay the axes out, once, and round their places: the layout's solver differs between runs in the last bits."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for axes in figure.axes:
-        axes.set_position([round(edge, 6) for edge in axes.get_position(original=True).bounds])
+def _number_clip_paths(svg: bytes) -> bytes:
+    """Clip paths named by their order: matplotlib names them by the layout's last bits, which differ between runs."""
+    names = dict.fromkeys(re.findall(rb"url\(#(p[0-9a-f]{10})\)", svg))
+    for number, name in enumerate(names):
+        svg = svg.replace(name, b"clip%d" % number)
+    return svg
 
 
 def _table_files(artifact: Artifact, table: Table, label: str, sentence: str) -> dict[str, bytes]:
