@@ -167,9 +167,15 @@ def extract(
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Presentations per forward pass.")] = 64,
+    token_budget: Annotated[
+        int | None, typer.Option(min=1, help="Tokens per forward pass; by default what the free memory admits.")
+    ] = None,
+    finished: Annotated[
+        Path | None, typer.Option(help="Folder for finished work, where a rerun goes on; <out>.finished by default.")
+    ] = None,
     first_questions: Annotated[int | None, typer.Option(min=1, help="Only the first K questions of the table.")] = None,
     answer_text: Annotated[bool, typer.Option(help="Also decode the model's own greedy answer.")] = False,
+    head_attention: Annotated[bool, typer.Option(help="Also keep the attention of every head.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Run the model once per presentation and keep the signals."""
@@ -201,8 +207,10 @@ def extract(
         image_folder=image_folder,
         questions=asked,
         presentations=orders,
-        batch_size=batch_size,
+        finished=finished or out.with_name(f"{out.name}.finished"),
+        token_budget=token_budget,
         answer_text=answer_text,
+        head_attention=head_attention,
     )
     tables.write(signals, out, tables.SIGNALS, metadata)
 

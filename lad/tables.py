@@ -276,7 +276,15 @@ def write(table: pa.Table, path: Path, contract: Contract, metadata: dict[str, A
         TableError: if the table breaks the contract; nothing is written then.
     """
     table = conform(table, contract, str(path))
-    table = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)})
+    write_whole(table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}), path)
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """Write any table to `path` at once, as `write` does.
+
+    Raises:
+        OSError: it could not be written; nothing is left of it then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(descriptor)

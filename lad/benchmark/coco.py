@@ -10,6 +10,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -86,19 +87,24 @@ def undecodable(images: pa.Table, image_folder: Path) -> list[tuple[str, str]]:
     Run before anything costly, so that a truncated download is reported with all the others and not after an
     hour.
     """
-    faults = []
-    for file_name in images["file_name"].to_pylist():
-        try:
-            with Image.open(image_folder / file_name) as image:
-                image.load()
-        except FileNotFoundError:
-            faults.append((file_name, "no such file"))
-        except UnidentifiedImageError:
-            faults.append((file_name, "not a picture that can be read"))
-        # Decoders of damaged files raise what they please: OSError, SyntaxError, ValueError, struct.error ...
-        except Exception as error:
-            faults.append((file_name, str(error) or type(error).__name__))
-    return faults
+    file_names = images["file_name"].to_pylist()
+    with ThreadPoolExecutor() as threads:  # decoders release the interpreter
+        faults = threads.map(lambda file_name: _fault(image_folder / file_name), file_names)
+        return [(file_name, fault) for file_name, fault in zip(file_names, faults, strict=True) if fault]
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except FileNotFoundError:
+        return "no such file"
+    except UnidentifiedImageError:
+        return "not a picture that can be read"
+    # Decoders of damaged files raise what they please: OSError, SyntaxError, ValueError, struct.error ...
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def _load(path: Path) -> "COCO":

@@ -1,16 +1,23 @@
 """Load a multimodal LLM with its processor, ready for the read-out.
 
 A backbone is any transformers model that uses the AttentionInterface and marks images with placeholder tokens.
-Its language half runs with the read-out attention (`lad.extraction.readout`), everything else with SDPA.
+Its language half runs with the read-out attention (`lad.extraction.readout`), everything else as it was loaded. What
+cannot be read out is refused here, before any image is opened, with the reason.
 """
 
 import functools
+import hashlib
+import inspect
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from PIL import Image
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.utils import logging as transformers_logging
@@ -21,9 +28,29 @@ logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
+
 
 class BackboneError(ValueError):
     """A checkpoint that cannot be loaded or cannot be read out; the message says why."""
+
+
+@dataclass(frozen=True)
+class ProcessedPictures:
+    """What the processor makes of pictures.
+
+    Attributes:
+        placeholders: for each picture, the text that stands for it in the prompt.
+        tensors: what the vision tower takes, all pictures together: `pixel_values`, `image_grid_thw` ...
+    """
+
+    placeholders: list[str]
+    tensors: dict[str, Tensor]
+
+    @property
+    def pixels(self) -> int:
+        """How many pixel values the vision tower gets."""
+        return sum(value.numel() for name, value in self.tensors.items() if name.startswith("pixel_values"))
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,7 @@ class Backbone:
     Attributes:
         image_size: every image is resized to this many pixels squared before the processor sees it (the paper:
             336); None leaves the size to the processor.
+        placeholders: the texts that stand for pictures in a prompt, by (width, height), as far as they are known.
     """
 
     checkpoint: str
@@ -40,6 +68,7 @@ class Backbone:
     model: PreTrainedModel
     processor: ProcessorMixin
     image_size: int | None = None
+    placeholders: dict[tuple[int, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -47,7 +76,11 @@ class Backbone:
 
     @property
     def image_token_id(self) -> int:
-        return int(self.processor.image_token_id)
+        """The token whose embedding the model replaces by image features.
+
+        The model's, not the processor's: of Gemma 3's processor it is the token that begins an image.
+        """
+        return int(self.model.config.image_token_id)
 
     @property
     def layers(self) -> int:
@@ -61,11 +94,71 @@ class Backbone:
             ids = self.processor.tokenizer.eos_token_id
         return ids if isinstance(ids, list) else [ids]
 
+    @functools.cached_property
+    def forward_arguments(self) -> frozenset[str]:
+        """Names of the arguments of the model's forward method."""
+        return frozenset(inspect.signature(self.model.forward).parameters)
+
+    @functools.cached_property
+    def vision_arguments(self) -> frozenset[str]:
+        """Names of the arguments of the model's `get_image_features`."""
+        return frozenset(inspect.signature(self.model.get_image_features).parameters)
+
+    @functools.cached_property
+    def delimiter_token_ids(self) -> frozenset[int]:
+        """Special tokens other than the image token: those beside an image delimit it."""
+        tokenizer = self.processor.tokenizer
+        added = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
+        return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
+
+    @functools.cached_property
+    def differs_in_company(self) -> bool:
+        """Whether the processor shows a picture otherwise when the prompt has others.
+
+        LLaVA-OneVision cuts a lone picture into tiles and shows one of several whole. Tried with a wide picture: a
+        square one may have one tile either way.
+        """
+        picture = Image.new("RGB", (640, 320))
+        alone, together = self.process([picture]), self.process([picture, picture])
+        return together.placeholders != 2 * alone.placeholders or together.pixels != 2 * alone.pixels
+
+    def process(self, pictures: Sequence[Image.Image]) -> ProcessedPictures:
+        """The processor's work on the pictures of one prompt; safe to call from several threads.
+
+        Raises:
+            BackboneError: the processor does not tell what it writes for each picture.
+        """
+        output = self.processor(
+            text=[self.processor.image_token * len(pictures)],
+            images=[list(pictures)],
+            return_text_replacement_offsets=True,
+            return_tensors="pt",
+        )
+        expansions = output.get("text_replacement_offsets", [[]])[0]
+        if len(expansions) != len(pictures):
+            raise BackboneError(
+                f"checkpoint {self.checkpoint}: {type(self.processor).__name__} does not tell what it writes for an"
+                " image; use a model whose processor expands image tokens as transformers' ProcessorMixin does"
+            )
+        placeholders = [expansion["replacement"] for expansion in expansions]
+        tensors = {name: value for name, value in output.items() if name not in _TEXT_INPUTS}
+        return ProcessedPictures(placeholders, tensors)
+
+    @functools.cached_property
+    def weights(self) -> str | None:
+        """What tells these weights from others of the same name: the hub's commit, or sizes and times of the files."""
+        folder = Path(self.checkpoint)
+        if not folder.is_dir():
+            return getattr(self.model.config, "_commit_hash", None)
+        facts = [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in sorted(folder.iterdir())]
+        return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
+
     def describe(self) -> dict[str, Any]:
         """Facts about the model that belong into the signals' metadata."""
         return {
             "model": self.checkpoint,
             "revision": self.revision,
+            "weights": self.weights,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "attention": f"{readout.NAME} (sdpa)",
             "image_size": self.image_size,
@@ -84,25 +177,28 @@ def load_backbone(
     """Load a checkpoint from a folder or the hub.
 
     Raises:
-        BackboneError: unknown dtype, absent device, unreadable checkpoint, or an architecture without the
-            AttentionInterface.
+        BackboneError: unknown dtype, absent device, unreadable checkpoint, or a model that cannot be read out: no
+            processor, no image tokens in its sequence, or attention that is not transformers' AttentionInterface.
     """
     if dtype not in DTYPES:
         raise BackboneError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BackboneError(f"device '{device}' asked for, but torch sees no GPU; use device: cpu")
     transformers_logging.disable_progress_bar()
+    options = {"revision": revision} if revision else {}
     try:
-        processor = load_processor(checkpoint, **({"revision": revision} if revision else {}))
-        model = AutoModelForImageTextToText.from_pretrained(
-            checkpoint, dtype=DTYPES[dtype], device_map=None, **({"revision": revision} if revision else {})
-        )
-    except (OSError, ValueError) as error:
+        processor = load_processor(checkpoint, **options)
+        model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=DTYPES[dtype], device_map=None, **options)
+    except BackboneError:
+        raise
+    except (OSError, ValueError, ImportError) as error:
         where = "" if Path(checkpoint).is_dir() else " is no folder, and the hub gave none by that name"
-        raise BackboneError(f"checkpoint {checkpoint}{where}: {str(error).splitlines()[0]}") from error
+        raise BackboneError(f"checkpoint {checkpoint}{where}: {_first_line(error)}") from error
     model = model.to(device).eval().requires_grad_(False)
-    readout.install(model)
-    return Backbone(str(checkpoint), revision, model, processor, image_size)
+    backbone = Backbone(str(checkpoint), revision, model, processor, image_size)
+    _refuse_without_image_tokens(backbone)
+    _refuse_without_readout(backbone)
+    return backbone
 
 
 def load_processor(checkpoint: str | Path, **options: Any) -> ProcessorMixin:
@@ -117,8 +213,90 @@ def load_processor(checkpoint: str | Path, **options: Any) -> ProcessorMixin:
     """
     config = AutoConfig.from_pretrained(checkpoint, **options)
     if config.model_type not in PROCESSOR_MAPPING_NAMES:
-        raise BackboneError(f"checkpoint {checkpoint}: model type '{config.model_type}' has no multimodal processor")
+        raise BackboneError(
+            f"checkpoint {checkpoint}: model type '{config.model_type}' has no multimodal processor; a model that takes"
+            " images and text is needed"
+        )
     stock = processor_class_from_name(PROCESSOR_MAPPING_NAMES[config.model_type])
-    attributes = [name for name in stock.get_attributes() if "video" not in name]
-    images_only: Any = type(stock.__name__, (stock,), {"get_attributes": classmethod(lambda cls: attributes)})
-    return images_only.from_pretrained(checkpoint, **options)
+    attributes = stock.get_attributes()
+
+    class ImagesOnly(stock):  # type: ignore[misc, valid-type]
+        # SmolVLM asks for these two to write any prompt.
+        video_processor = SimpleNamespace(num_frames=None, fps=None)
+
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in attributes if "video" not in name]
+
+        @classmethod
+        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
+            loaded = iter(super()._get_arguments_from_pretrained(*args, **kwargs))
+            return [None if "video" in name else next(loaded) for name in attributes]
+
+    ImagesOnly.__name__ = stock.__name__
+    processor: ProcessorMixin = ImagesOnly.from_pretrained(checkpoint, **options)
+    return processor
+
+
+def _refuse_without_image_tokens(backbone: Backbone) -> None:
+    """The read-out sums attention over the tokens of an image: there must be such tokens.
+
+    Raises:
+        BackboneError: the model shows images in another way, or its processor does not mark them.
+    """
+    model, processor = backbone.model, backbone.processor
+    where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
+    text = model.config.get_text_config()
+    if getattr(text, "cross_attention_layers", None) or not hasattr(model, "get_image_features"):
+        raise BackboneError(
+            f"{where} shows images by cross-attention, not as tokens of its sequence, so that attention to an image"
+            " cannot be read; use a model with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
+        )
+    if getattr(processor, "image_token", None) is None or getattr(model.config, "image_token_id", None) is None:
+        raise BackboneError(
+            f"{where} or its {type(processor).__name__} names no image token; use a checkpoint whose processor marks"
+            " images with placeholder tokens"
+        )
+    try:
+        (placeholder,) = backbone.process([Image.new("RGB", (64, 64))]).placeholders
+    except BackboneError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BackboneError(
+            f"{where}: {type(processor).__name__} cannot show a single image: {_first_line(error)}; use a checkpoint"
+            " with transformers' own processor"
+        ) from error
+    if backbone.image_token_id not in processor.tokenizer(placeholder, add_special_tokens=False)["input_ids"]:
+        raise BackboneError(
+            f"{where} expects image token {backbone.image_token_id}, which {type(processor).__name__} does not write"
+            f" for an image ({placeholder[:60]!r}); processor and model are not of one checkpoint"
+        )
+    if not processor.chat_template and not processor.tokenizer.chat_template:
+        raise BackboneError(f"{where} has no chat template to ask with; use an instruction-tuned checkpoint")
+
+
+def _refuse_without_readout(backbone: Backbone) -> None:
+    """Read a forward pass of two tokens: every layer of the language half must pass through the read-out.
+
+    Raises:
+        BackboneError: the model does not use the AttentionInterface, in all or some of its layers.
+    """
+    model = backbone.model
+    where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
+    advice = "use one of transformers' own models whose layers all have softmax attention"
+    tokens = torch.full((1, 2), backbone.eos_token_ids[0], device=backbone.device)
+    try:
+        readout.install(model)
+        with torch.inference_mode(), readout.reading(torch.zeros_like(tokens), 1) as read:
+            model(input_ids=tokens)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise BackboneError(f"{where} cannot be read out: {_first_line(error)}; {advice}") from error
+    if unread := sorted(set(range(backbone.layers)) - read.layers.keys()):
+        raise BackboneError(
+            f"{where}: {len(unread)} of {backbone.layers} layers of its language half (first: {unread[0]}) do not use"
+            f" transformers' AttentionInterface, so that their attention cannot be read; {advice}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -2,7 +2,8 @@
 
 Every factor is a softmax restricted to the tokens that are valid at that step: first the distinct first tokens of all
 identifiers, then the tokens that can follow the prefix, with end-of-sequence where an identifier may end. Digits up to
-9 need one step; of "10".."12" the prefix "1" needs a second one, which runs from the prefill's cache.
+9 need one step; of "10".."12" the prefix "1" needs a second one. All prefixes that need one are fed together as a tree
+behind the prefill's cache.
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,12 @@ class IdentifierTrie:
     def open_prefixes(self) -> list[Prefix]:
         """Prefixes other than the empty one after which there is a choice, hence a factor other than 1."""
         return [prefix for prefix, tokens in self.valid.items() if prefix and len(tokens) > 1]
+
+    @cached_property
+    def fed_prefixes(self) -> list[Prefix]:
+        """The open prefixes and their beginnings, shortest first: the tree whose last tokens one cached step feeds."""
+        beginnings = {prefix[:length] for prefix in self.open_prefixes for length in range(1, len(prefix) + 1)}
+        return sorted(beginnings, key=lambda prefix: (len(prefix), prefix))
 
     @cached_property
     def first_tokens(self) -> list[int]:

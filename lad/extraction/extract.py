@@ -2,44 +2,51 @@
 
 Of every pass we keep the identifiers' logits (raw, and after the model's own logits processors), the candidates' joint
 log-probabilities, and per layer the attention of the last prompt token to each image. Nothing after this stage needs
-the model. Presentations of equal prompt length share a batch, so that nothing is padded and no mask is needed.
+the model.
 
 Where we differ from the released code: one pass per presentation serves every method (there: one per method and one
-more per two-digit prefix), images are encoded once, and attention is read beside SDPA instead of eagerly.
+more per two-digit prefix), images are encoded once, attention is read beside SDPA instead of eagerly, and what is
+finished stays finished (`lad.extraction.finished`). While the device computes a batch, threads decode the images of the
+next ones and write the signals of the last one.
 """
 
-import copy
 import importlib.metadata
 import platform
-import resource
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from lad.extraction import EXTRACTOR_VERSION, readout
+from lad import tables
+from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone
-from lad.extraction.candidates import IdentifierTrie, Prefix
-from lad.extraction.inputs import Batch, Prompt, PromptBuilder, collate, encode_images
+from lad.extraction.candidates import IdentifierTrie
+from lad.extraction.features import ImageFeatures
+from lad.extraction.finished import FINGERPRINT, FinishedWork
+from lad.extraction.forward import Signals, answer_trie, read_batch
+from lad.extraction.inputs import InputError, Prompt, collate
+from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
 from lad.extraction.prompts import Probe
 
+Result = TypeVar("Result")
+Work = TypeVar("Work")
 
-@dataclass(frozen=True)
-class Signals:
-    """What the forward passes of one batch leave behind; first axis: presentation."""
+_UNWRITTEN: Final = 2
+"""Batches that may wait to be written while the next one is computed."""
 
-    identifier_logits: Tensor
-    processed_logits: Tensor
-    candidate_logprobs: Tensor
-    image_attention: Tensor
-    delimiter_attention: Tensor
-    generated_text: list[str | None]
+
+class ExtractionError(RuntimeError):
+    """A presentation that could not be extracted; the message names it, and finished work stays."""
 
 
 def extract(
@@ -50,217 +57,237 @@ def extract(
     image_folder: Path,
     questions: pa.Table,
     presentations: pa.Table,
-    batch_size: int = 64,
+    finished: Path | None = None,
+    features: ImageFeatures | None = None,
+    token_budget: int | None = None,
     answer_text: bool = False,
+    head_attention: bool = False,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The signals of all presentations, in their order, and facts about the run for the file's metadata.
 
     Args:
         images: IMAGES table; files lie below `image_folder`.
         questions: QUESTIONS table with every question of `presentations`.
+        finished: folder for finished work: what is found there is not computed again, what is computed is kept there.
+        features: image features to share with other calls; by default those of this call alone.
+        token_budget: tokens per batch; by default what the device's free memory admits.
         answer_text: also decode the model's own greedy answer (a few cached steps more).
+        head_attention: also keep the attention of every head.
 
     Raises:
         InputError: an image is missing or cannot be decoded.
+        ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
+            fit into memory.
         ValueError: a presentation's question or image is in none of the tables.
     """
-    started = time.perf_counter()
-    asked = _join(images, questions, presentations)
-    shown = {image_id: image_folder / name for row in asked for image_id, name in zip(*row.images, strict=True)}
-    encoded = encode_images(backbone, shown)
-    build = PromptBuilder(backbone, probe)
-    prompts = [build(row.caption, [encoded[i] for i in row.images[0]]) for row in asked]
-    trie = answer_trie(backbone, probe.identifiers(asked[0].n))
-    answer_tokens = max(map(len, trie.identifiers)) + 2 if answer_text else 0
+    asked = join(images, image_folder, questions, presentations)
+    trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
+    reading = _Reading(backbone, trie, max(map(len, trie.identifiers)) + 2 if answer_text else 0, head_attention)
+    recipe = _recipe(reading, probe, len(asked[0].files))
+    fingerprints = fingerprint_presentations(asked, probe, recipe)
+    prompts = write_prompts(backbone, probe, asked)
 
-    rows: list[dict[str, Any]] = [{} for _ in asked]
-    with tqdm(total=len(asked), unit="presentation", desc="extract", mininterval=5, disable=None) as progress:
-        for members in batches(prompts, batch_size):
-            batch = collate(
-                [prompts[i] for i in members],
-                ([encoded[image_id] for image_id in asked[i].images[0]] for i in members),
-                pad_token_id=trie.eos,
-            )
-            signals = read_batch(backbone, batch, trie, answer_tokens)
-            for row, i in enumerate(members):
-                rows[i] = _row(signals, row, prompts[i])
-            progress.update(len(members))
+    work = FinishedWork(finished, recipe) if finished else None
+    rows = work.find(fingerprints) if work else []
+    done = {key for part in rows for key in part[FINGERPRINT].to_pylist()}
+    budget = token_budget or memory.token_budget(backbone)
+    planned = list(plan([len(prompt.token_ids) for prompt in prompts], budget))
+    batches = [left for members in planned if (left := [i for i in members if fingerprints[i] not in done])]
 
-    table = pa.Table.from_pylist(rows)
-    for name in presentations.column_names:
-        table = table.append_column(name, presentations[name])
-    return table, {
-        **backbone.describe(),
-        "probe": probe.name,
-        "extractor_version": EXTRACTOR_VERSION,
-        "identifiers": list(probe.identifiers(asked[0].n)),
-        "identifier_tokens": [list(tokens) for tokens in trie.identifiers],
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "pyarrow")},
-        "device": _device_name(backbone.device),
-        "seconds": round(time.perf_counter() - started, 3),
-        "peak_memory_bytes": _peak_memory(backbone.device),
+    with ExitStack() as stack:
+        features = features or stack.enter_context(ImageFeatures(backbone))
+        features.expect(planned=_shown(asked, planned), needed=_shown(asked, batches))
+        progress = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches))))
+        keep = _Keeper(asked, prompts, fingerprints, backbone.device, work)
+        for part in overlapped(_compute(reading, asked, prompts, batches, features), keep):
+            rows.append(part)
+            progress.update(len(part))
+
+    # Parquet names the elements of lists otherwise than we do.
+    made = _in_order(pa.concat_tables(part.cast(rows[-1].schema) for part in rows), fingerprints)
+    if work:
+        work.merge(made)
+    return tables.conform(_signals_table(made, presentations), tables.SIGNALS, "signals"), {
+        **recipe,
+        "device": ", ".join(sorted(set(made["device"].to_pylist()))),
+        "seconds": round(sum(made["seconds"].to_pylist()), 3),
+        "peak_memory_bytes": max(made["peak_memory_bytes"].to_pylist()),
+        "token_budget": budget,
         "presentations": len(asked),
-        "images": len(shown),
+        "images": len({file for one in asked for file in one.files}),
     }
 
 
-def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
-    """The identifiers' tokens as this model's tokenizer writes them at the start of an answer."""
-    tokenizer = backbone.processor.tokenizer
-    # No space in front: an answer begins right after the generation prompt.
-    tokens = (tokenizer(identifier, add_special_tokens=False)["input_ids"] for identifier in identifiers)
-    return IdentifierTrie(tuple(map(tuple, tokens)), backbone.eos_token_ids[0])
-
-
-def batches(prompts: Sequence[Prompt], batch_size: int) -> Iterator[list[int]]:
-    """Indices of presentations with prompts of one length, at most `batch_size` at a time, longest first."""
-    by_length: dict[int, list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        by_length.setdefault(len(prompt.token_ids), []).append(index)
-    for length in sorted(by_length, reverse=True):
-        members = by_length[length]
-        for start in range(0, len(members), batch_size):
-            yield members[start : start + batch_size]
-
-
-@torch.inference_mode()
-def read_batch(backbone: Backbone, batch: Batch, trie: IdentifierTrie, answer_tokens: int = 0) -> Signals:
-    """One prefill, one cached step per open prefix of the identifiers, and the greedy answer if asked for.
-
-    Args:
-        answer_tokens: how many tokens of the greedy answer to decode; 0 for none.
-    """
-    model = backbone.model
-    inputs = batch.model_inputs(backbone.device)
-    with readout.reading(batch.segments.to(backbone.device), 2 * batch.n) as reading:
-        output = model(**inputs, use_cache=bool(trie.open_prefixes) or answer_tokens > 0, logits_to_keep=1)
-    logits = output.logits[:, -1]
-    attention = reading.attention()
-
-    after: dict[Prefix, Tensor] = {(): logits}
-    for prefix in trie.open_prefixes:
-        # Forked, not copied: the step appends to a view of its own and leaves the prefill's cache as it was.
-        after[prefix] = _continue(model, batch, _fork(output.past_key_values), prefix)
-
-    process = _logits_processor(backbone, batch)
-    processed = process(inputs["input_ids"], logits.float())
-    return Signals(
-        identifier_logits=logits[:, trie.first_tokens].float(),
-        processed_logits=processed[:, trie.first_tokens],
-        candidate_logprobs=trie.log_probabilities(after),
-        image_attention=attention[:, :, : batch.n],
-        delimiter_attention=attention[:, :, batch.n :],
-        generated_text=_greedy_text(backbone, batch, output.past_key_values, processed, process, answer_tokens),
-    )
-
-
-def _fork(cache: Any) -> Any:
-    forked = copy.copy(cache)
-    forked.layers = [copy.copy(layer) for layer in cache.layers]
-    return forked
-
-
-def _continue(model: Any, batch: Batch, cache: Any, tokens: Prefix | Tensor) -> Tensor:
-    """Next-token logits (batch, vocabulary) after `tokens`, fed behind what the cache holds.
-
-    Args:
-        tokens: the same tokens for all, or (batch, steps).
-    """
-    rows = len(batch.token_ids)
-    fed = torch.as_tensor(tokens, device=model.device)
-    fed = fed.expand(rows, -1) if fed.ndim == 1 else fed
-    padded: dict[str, Tensor] = {}
-    if batch.attention_mask is not None:
-        held = cache.get_seq_length()
-        mask = torch.ones(rows, held + fed.shape[1], dtype=torch.int64, device=model.device)
-        mask[:, : batch.attention_mask.shape[1]] = batch.attention_mask
-        padded["attention_mask"] = mask
-        # Models with multimodal rotary positions count a row's own tokens, and cannot infer them from a padded cache.
-        if (deltas := getattr(model.model, "rope_deltas", None)) is not None:
-            positions = mask.cumsum(-1)[:, held:] - 1 + deltas.to(mask)
-            padded["position_ids"] = positions.expand(3, -1, -1)
-    output = model(input_ids=fed, past_key_values=cache, use_cache=True, logits_to_keep=1, **padded)
-    logits: Tensor = output.logits[:, -1]
-    return logits
-
-
-def _logits_processor(backbone: Backbone, batch: Batch) -> Any:
-    """What the model's own generation config does to logits before greedy choice (repetition penalty ...)."""
-    config = copy.deepcopy(backbone.model.generation_config)
-    config.do_sample = False
-    mask = batch.attention_mask
-    return backbone.model._get_logits_processor(
-        generation_config=config,
-        input_ids_seq_length=batch.token_ids.shape[1],
-        device=str(backbone.device),
-        model_kwargs={} if mask is None else {"attention_mask": mask.to(backbone.device)},
-    )
-
-
-def _greedy_text(
-    backbone: Backbone, batch: Batch, cache: Any, scores: Tensor, process: Any, answer_tokens: int
-) -> list[str | None]:
-    """The text that `generate` without sampling would give, at most `answer_tokens` tokens of it."""
-    rows = len(batch.token_ids)
-    if not answer_tokens:
-        return [None] * rows
-    eos = torch.tensor(backbone.eos_token_ids, device=backbone.device)
-    context = batch.token_ids.to(backbone.device)
-    answer = context.new_empty(rows, 0)
-    finished = torch.zeros(rows, dtype=torch.bool, device=backbone.device)
-    for step in range(answer_tokens):
-        if step:
-            scores = process(torch.cat([context, answer], 1), _continue(backbone.model, batch, cache, answer[:, -1:]))
-        token = scores.argmax(-1).masked_fill(finished, int(eos[0]))
-        answer = torch.cat([answer, token[:, None]], 1)
-        finished |= torch.isin(token, eos)
-        if finished.all():
-            break
-    texts: list[str | None] = list(backbone.processor.tokenizer.batch_decode(answer, skip_special_tokens=True))
-    return texts
+def _shown(asked: Sequence[Asked], batches: Iterable[Sequence[int]]) -> list[Path]:
+    return [file for members in batches for i in members for file in asked[i].files]
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A presentation with what it shows: image ids and files by position, and the caption."""
+class _Reading:
+    """How presentations are read."""
 
-    caption: str
-    images: tuple[list[int], list[str]]
-    n: int
-
-
-def _join(images: pa.Table, questions: pa.Table, presentations: pa.Table) -> list[_Asked]:
-    files = dict(zip(images["image_id"].to_pylist(), images["file_name"].to_pylist(), strict=True))
-    known = {row["question_id"]: row for row in questions.to_pylist()}
-    asked = []
-    for row in presentations.to_pylist():
-        question = known.get(row["question_id"])
-        if question is None:
-            raise ValueError(
-                f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
-            )
-        shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
-        if missing := [image_id for image_id in shown if image_id not in files]:
-            raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
-        asked.append(_Asked(question["caption"], (shown, [files[i] for i in shown]), row["n_candidates"]))
-    if not asked:
-        raise ValueError("no presentations to extract")
-    if len(sizes := {row.n for row in asked}) > 1:
-        raise ValueError(f"presentations with different N in one table: {sorted(sizes)}")
-    return asked
+    backbone: Backbone
+    trie: IdentifierTrie
+    answer_tokens: int
+    head_attention: bool
 
 
-def _row(signals: Signals, row: int, prompt: Prompt) -> dict[str, Any]:
+def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
+    """All that determines the signals, but for the presentations themselves."""
     return {
-        "identifier_logits": signals.identifier_logits[row].tolist(),
-        "processed_logits": signals.processed_logits[row].tolist(),
-        "candidate_logprobs": signals.candidate_logprobs[row].tolist(),
-        "image_attention": signals.image_attention[row].tolist(),
-        "delimiter_attention": signals.delimiter_attention[row].tolist(),
-        "image_tokens": list(prompt.image_tokens),
-        "prompt_tokens": len(prompt.token_ids),
-        "generated_text": signals.generated_text[row],
+        **reading.backbone.describe(),
+        "probe": probe.name,
+        "extractor_version": EXTRACTOR_VERSION,
+        "identifiers": list(probe.identifiers(n)),
+        "identifier_tokens": [list(tokens) for tokens in reading.trie.identifiers],
+        "answer_tokens": reading.answer_tokens,
+        "head_attention": reading.head_attention,
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "pyarrow")},
     }
+
+
+def _compute(
+    reading: _Reading,
+    asked: Sequence[Asked],
+    prompts: Sequence[Prompt],
+    batches: Iterable[Sequence[int]],
+    features: ImageFeatures,
+) -> Iterator[tuple[Sequence[int], Signals]]:
+    """The signals of all batches. One that memory has no room for comes in parts, and so do those as long after it."""
+
+    def read(members: Sequence[int]) -> Signals:
+        shown = features.get(file for i in members for file in asked[i].files)
+        images = [[shown[file] for file in asked[i].files] for i in members]
+        batch = collate([prompts[i] for i in members], images)
+        return read_batch(
+            reading.backbone,
+            batch,
+            reading.trie,
+            answer_tokens=reading.answer_tokens,
+            head_attention=reading.head_attention,
+        )
+
+    most_tokens = sys.maxsize
+    for members in batches:
+        length = len(prompts[members[0]].token_ids)
+        at_once = max(1, min(len(members), most_tokens // length))
+        for start in range(0, len(members), at_once):
+            piece = members[start : start + at_once]
+            try:
+                for part, signals in memory.in_halves(read, piece):
+                    if len(part) < len(piece):
+                        most_tokens = min(most_tokens, len(part) * length)
+                    yield part, signals
+            except InputError as fault:
+                raise cannot_be_shown(asked, fault) from None
+            except memory.OutOfMemoryError as error:
+                raise ExtractionError(
+                    f"presentation {asked[error.item].presentation_id}: there is not enough memory for one"
+                    f" presentation of {length} tokens ({error})"
+                ) from None
+
+
+def overlapped(results: Iterable[Result], work: Callable[[Result], Work], waiting: int = _UNWRITTEN) -> Iterator[Work]:
+    """`work` on each result in turn, in a thread of its own, while the next results are computed.
+
+    Whatever goes wrong in either, the work that was begun is completed first.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="keep") as thread:
+        begun: deque[Future[Work]] = deque()
+        for result in results:
+            begun.append(thread.submit(work, result))
+            while len(begun) > waiting or (begun and begun[0].done()):
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
+
+@dataclass
+class _Keeper:
+    """Makes rows of a batch's signals and keeps them; called in a thread beside the one that computes."""
+
+    asked: Sequence[Asked]
+    prompts: Sequence[Prompt]
+    fingerprints: Sequence[str]
+    device: torch.device
+    work: FinishedWork | None
+    _last: float = field(default_factory=time.perf_counter)
+
+    def __call__(self, computed: tuple[Sequence[int], Signals]) -> pa.Table:
+        members, signals = computed
+        columns = self._columns(members, signals)
+        # Only now has the device finished: the arrays above had to wait for it.
+        now = time.perf_counter()
+        columns |= {
+            FINGERPRINT: pa.array([self.fingerprints[i] for i in members]),
+            "seconds": pa.array([(now - self._last) / len(members)] * len(members)),
+            "peak_memory_bytes": pa.array([memory.peak_bytes(self.device)] * len(members)),
+            "device": pa.array([_device_name(self.device)] * len(members)),
+        }
+        self._last = now
+        rows = pa.table(columns)
+        if self.work:
+            try:
+                self.work.add(rows)
+            except OSError as error:
+                raise ExtractionError(
+                    f"the signals of presentation {self.asked[members[0]].presentation_id} and of"
+                    f" {len(members) - 1} more could not be written ({error}); what was finished before is kept in"
+                    f" {self.work.folder}"
+                ) from None
+        return rows
+
+    def _columns(self, members: Sequence[int], signals: Signals) -> dict[str, pa.Array]:
+        """The signals as columns of the contract.
+
+        Raises:
+            ExtractionError: a value that is no finite number.
+        """
+        columns = {}
+        for name in NUMBERS:
+            if (values := getattr(signals, name)) is None:
+                continue
+            numbers = values.cpu().numpy()
+            if not (finite := np.isfinite(numbers)).all():
+                wrong = int(np.argmin(finite.reshape(len(members), -1).all(axis=1)))
+                raise ExtractionError(
+                    f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds"
+                    f" {numbers[wrong][~finite[wrong]][0]}; a model that overflows in float16 may not in bfloat16"
+                )
+            columns[name] = _nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
+        prompts = [self.prompts[i] for i in members]
+        return columns | {
+            "image_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
+            "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
+            "generated_text": pa.array(signals.generated_text, pa.string()),
+        }
+
+
+NUMBERS: Final = (
+    *("identifier_logits", "processed_logits", "candidate_logprobs"),
+    *("image_attention", "delimiter_attention", "head_attention"),
+)
+"""The signals that are numbers."""
+
+
+def _nested_lists(values: np.ndarray) -> pa.Array:
+    """An array of any shape as (nested) lists, one row per entry of the first axis."""
+    array = pa.array(values.ravel())
+    for size in values.shape[:0:-1]:
+        array = pa.ListArray.from_arrays(np.arange(0, len(array) + 1, size, dtype=np.int32), array)
+    return array
+
+
+def _in_order(rows: pa.Table, fingerprints: Sequence[str]) -> pa.Table:
+    place = {key: row for row, key in enumerate(rows[FINGERPRINT].to_pylist())}
+    return rows.take([place[key] for key in fingerprints]).combine_chunks()
+
+
+def _signals_table(made: pa.Table, presentations: pa.Table) -> pa.Table:
+    table = made.drop_columns([FINGERPRINT, "seconds", "peak_memory_bytes", "device"])
+    for name in presentations.column_names:
+        table = table.append_column(name, presentations[name])
+    return table
 
 
 def _device_name(device: torch.device) -> str:
@@ -269,8 +296,17 @@ def _device_name(device: torch.device) -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Bytes: the device's peak allocation, or this process's peak resident size on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _progress(total: int, done: int) -> "tqdm[Any]":
+    """Presentations per second and time left: a bar for people, a line every half minute for a log."""
+    watched = sys.stderr.isatty()
+    line = "{desc}: {n_fmt} of {total_fmt} presentations, {rate_fmt}, {remaining} left"
+    return tqdm(
+        total=total,
+        initial=done,
+        desc="extract",
+        unit=" presentations",
+        bar_format=None if watched else line + "\n",
+        mininterval=0.5 if watched else 30,
+        maxinterval=10 if watched else 60,
+        ascii=not watched,
+    )

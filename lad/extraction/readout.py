@@ -1,9 +1,12 @@
 """Read the last prompt token's attention to each image, beside SDPA, without ever forming a T x T matrix.
 
-Eager attention returns every layer's (heads x T x T) weights to use one row of them. The function registered here lets
-SDPA compute the layer's output and computes that one row itself, in float32, reduced on the spot to one sum per image
-(eq. 6) and one per image's delimiters: O(T) extra work and memory per layer. Logits and attention thus come from the
-same forward pass, which matters in bfloat16, where eager and SDPA differ.
+Eager attention returns every layer's (heads x T x T) weights to use one row of them. The function registered here
+computes that one row itself, in float32, reduced on the spot to one sum per image (eq. 6) and one per image's
+delimiters, and lets SDPA compute the layer's output: O(T) extra work and memory per layer. Logits and attention thus
+come from the same forward pass, which matters in bfloat16, where eager and SDPA differ.
+
+The same function applies the mask of a tree of tokens (`branching`), with which one cached step continues a prompt in
+several ways at once.
 """
 
 from collections.abc import Iterator
@@ -19,6 +22,9 @@ from transformers.masking_utils import sdpa_mask
 
 NAME: Final = "lad_readout"
 
+_UNREADABLE: Final = {"softcap": "soft-capped scores", "s_aux": "attention sinks", "position_bias": "a position bias"}
+"""What some models add to the softmax of q k, by the name of the argument that brings it."""
+
 
 class Readout:
     """Collects, layer by layer, what the last token attends to.
@@ -27,11 +33,13 @@ class Readout:
         segments: (batch, T) int64; the segment of every prompt token, 0 .. n_segments - 1 for those that are summed
             and n_segments for all others. Read-outs of image k use segment k, its delimiters segment N + k.
         n_segments: how many segments to sum.
+        heads: keep the sums of every head, not only their mean.
     """
 
-    def __init__(self, segments: Tensor, n_segments: int) -> None:
+    def __init__(self, segments: Tensor, n_segments: int, heads: bool = False) -> None:
         self.segments = segments
         self.n_segments = n_segments
+        self.heads = heads
         self.layers: dict[int, Tensor] = {}
 
     def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
@@ -42,16 +50,26 @@ class Readout:
             key: (batch, key-value heads, T, d).
             mask: broadcastable to (batch, heads, T, T), boolean (True = visible) or additive; None = causal.
         """
-        batch, heads, _, d = query.shape
-        groups = key.shape[1]
-        last = query[:, :, -1].view(batch, groups, heads // groups, d)
-        scores = torch.einsum("bghd,bgtd->bght", last.float(), key.float()) * scaling
-        if mask is not None:
-            row = mask[:, :, -1:, : key.shape[2]]
-            scores = scores.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else scores + row
-        weights = scores.softmax(-1).mean(dim=(1, 2))
-        sums = weights.new_zeros(batch, self.n_segments + 1).scatter_add_(1, self.segments, weights)
-        self.layers[layer] = sums[:, : self.n_segments]
+        heads, groups = query.shape[1], key.shape[1]
+        rows = (
+            [None] * groups if mask is None else mask[:, :, -1, : key.shape[2]].expand(-1, heads, -1).chunk(groups, 1)
+        )
+        sums = []
+        # One key-value head at a time: no float32 copy of all keys, and no copy at all of keys that are float32.
+        for group, last in enumerate(query[:, :, -1].float().chunk(groups, dim=1)):
+            scores = last @ key[:, group].float().transpose(1, 2) * scaling
+            if (row := rows[group]) is not None:
+                scores = scores.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else scores + row
+            weights = scores.softmax(-1)
+            sums.append(self._sum_segments(weights if self.heads else weights.mean(1, keepdim=True)))
+        self.layers[layer] = torch.cat(sums, dim=1)
+
+    def _sum_segments(self, weights: Tensor) -> Tensor:
+        """(batch, heads, T) -> (batch, heads, n_segments)."""
+        batch, heads, _ = weights.shape
+        sums = weights.new_zeros(batch, heads, self.n_segments + 1)
+        sums.scatter_add_(2, self.segments[:, None].expand_as(weights), weights)
+        return sums[..., : self.n_segments]
 
     def attention(self) -> Tensor:
         """(batch, layers, n_segments) float32: head mean of the summed attention, eq. 6.
@@ -59,23 +77,72 @@ class Readout:
         Raises:
             RuntimeError: if the forward pass did not go through the read-out.
         """
+        return self._stacked().mean(2)
+
+    def head_attention(self) -> Tensor:
+        """(batch, layers, heads, n_segments) float32: the summed attention of every head.
+
+        Raises:
+            RuntimeError: if the forward pass did not go through the read-out, or heads were not asked for.
+        """
+        if not self.heads:
+            raise RuntimeError("heads were not kept: ask for them with reading(..., heads=True)")
+        return self._stacked()
+
+    def _stacked(self) -> Tensor:
         if not self.layers:
             raise RuntimeError("no layer was read out: the model does not use the read-out attention")
         return torch.stack([self.layers[layer] for layer in sorted(self.layers)], dim=1)
 
 
+class Tree:
+    """Several continuations of a prompt, fed as one sequence behind its cache.
+
+    Args:
+        depth: (P,) int64; how many tokens of its continuation come before each token.
+        visible: (P, P) boolean; [i, j] whether token j is token i itself or comes before it in its continuation.
+    """
+
+    def __init__(self, depth: Tensor, visible: Tensor) -> None:
+        self.depth = depth
+        self.visible = visible
+
+    def mask(self, mask: Tensor | None, tokens: int, keys: int) -> Tensor:
+        """(batch or 1, 1, tokens, keys) boolean: the model's own mask of a plain sequence, made that of the tree.
+
+        A token sees of the prompt what the model would let any token at its depth see (sliding windows end there,
+        say), and of the fed tokens its own continuation only.
+        """
+        if mask is None:
+            mask = self.depth.new_ones(1, 1, tokens, keys, dtype=torch.bool).tril(keys - tokens)
+        rows = mask[:, :, self.depth]
+        prompt, fed = rows[..., :-tokens], rows[..., -tokens:][..., self.depth]
+        return torch.cat([prompt, fed & self.visible], dim=-1)
+
+
 _active: ContextVar[Readout | None] = ContextVar("readout", default=None)
+_tree: ContextVar[Tree | None] = ContextVar("tree", default=None)
 
 
 @contextmanager
-def reading(segments: Tensor, n_segments: int) -> Iterator[Readout]:
+def reading(segments: Tensor, n_segments: int, heads: bool = False) -> Iterator[Readout]:
     """While active, every forward pass of a model with `install` applied is read out."""
-    readout = Readout(segments, n_segments)
+    readout = Readout(segments, n_segments, heads)
     token = _active.set(readout)
     try:
         yield readout
     finally:
         _active.reset(token)
+
+
+@contextmanager
+def branching(depth: Tensor, visible: Tensor) -> Iterator[None]:
+    """While active, the tokens fed behind a cache are those of a tree (arguments as of `Tree`)."""
+    token = _tree.set(Tree(depth, visible))
+    try:
+        yield
+    finally:
+        _tree.reset(token)
 
 
 def attention_with_readout(
@@ -87,25 +154,37 @@ def attention_with_readout(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """SDPA, plus the read-out of the last row where one is active."""
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    readout = _active.get()
-    if readout is not None:
+    """SDPA, plus the read-out of the last row and the mask of a tree where one is active.
+
+    Raises:
+        ValueError: the model adds something to its scores that the read-out would leave out.
+    """
+    if added := [what for name, what in _UNREADABLE.items() if kwargs.get(name) is not None]:
+        raise ValueError(f"its attention has {' and '.join(added)}, which the read-out does not reproduce")
+    # Before SDPA, so that the row's memory is free again when SDPA takes its own.
+    if (readout := _active.get()) is not None:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         readout.record(module.layer_idx, query, key, attention_mask, scale)
+    if (tree := _tree.get()) is not None and query.shape[2] > 1:
+        attention_mask = tree.mask(attention_mask, query.shape[2], key.shape[2])
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     return output, None
 
 
 def install(model: PreTrainedModel) -> None:
-    """Let the model's language half use the read-out attention, and all other parts SDPA.
+    """Let the model's language half use the read-out attention; its other parts keep theirs.
 
-    Registering the mask function as well is essential: without it, left-padded batches give silently wrong logits.
+    Registering the mask function as well is essential: without it, models with masks of their own (sliding windows,
+    images seen in both directions) and trees give silently wrong logits.
+
+    Raises:
+        ValueError: if the model has no such switch.
     """
     AttentionInterface.register(NAME, attention_with_readout)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     text = model.config.get_text_config()
-    parts = {name: getattr(model.config, name) for name in model.config.sub_configs}
-    model.set_attn_implementation({name: NAME if part is text else "sdpa" for name, part in parts.items() if part})
+    parts = [name for name in model.config.sub_configs if getattr(model.config, name) is text]
+    model.set_attn_implementation({parts[0]: NAME} if parts else NAME)
     if text._attn_implementation != NAME:
         raise ValueError(
             f"{type(model).__name__} does not use transformers' AttentionInterface: its attention cannot be read"

@@ -67,7 +67,7 @@ def asked(images):
 
 @pytest.fixture(scope="session")
 def extracted(backbone, images, scenes, asked):
-    """Signals and metadata of N candidates: `extracted(4, "roman", batch_size=1)`."""
+    """Signals and metadata of N candidates: `extracted(4, "roman", token_budget=1)`."""
 
     def run(n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> tuple[pa.Table, dict]:
         questions, presentations = asked(n, evaluation)

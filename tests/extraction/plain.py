@@ -1,5 +1,6 @@
 """The straightforward way, as an oracle: processor and eager model, one presentation at a time, nothing cached."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,22 +32,43 @@ def presentations(images: pa.Table, folder: Path, questions: pa.Table, table: pa
     return found
 
 
-def model_inputs(backbone: Backbone, probe: Probe, shown: Presentation, answer: str = "") -> dict[str, Tensor]:
+def conversation(probe: Probe, shown: Presentation) -> list[dict]:
     content = [
-        *({"type": "image"} for _ in shown.pictures),
+        *({"type": "image", "image": picture} for picture in shown.pictures),
         {"type": "text", "text": probe.text(shown.n, shown.caption)},
     ]
-    text = backbone.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    inputs = backbone.processor(text=[text + answer], images=shown.pictures, return_tensors="pt")
+    return [{"role": "user", "content": content}]
+
+
+def model_inputs(backbone: Backbone, probe: Probe, shown: Presentation) -> dict[str, Tensor]:
+    """What the whole processor makes of the whole presentation."""
+    inputs = backbone.processor.apply_chat_template(
+        conversation(probe, shown), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
     return dict(inputs.to(backbone.device))
 
 
+def answered(inputs: dict[str, Tensor], answer: Sequence[int]) -> dict[str, Tensor]:
+    """The same presentation with the first tokens of an answer behind the prompt."""
+    prompt = inputs["input_ids"]
+    more = torch.tensor([list(answer)], dtype=prompt.dtype, device=prompt.device)
+    behind = {"input_ids": more, "attention_mask": torch.ones_like(more)}
+    behind |= {name: torch.zeros_like(more) for name in ("token_type_ids", "mm_token_type_ids")}
+    return inputs | {name: torch.cat([inputs[name], behind[name]], 1) for name in behind if name in inputs}
+
+
 @torch.inference_mode()
+def logits_and_head_attention(eager, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """(vocabulary,) logits of the next token and (layers, heads, T) attention of the last row."""
+    output = eager(**inputs, output_attentions=True)
+    attention = torch.stack([layer[0, :, -1] for layer in output.attentions])
+    return output.logits[0, -1].cpu(), attention.cpu()
+
+
 def logits_and_attention(eager, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(vocabulary,) logits of the next token and (layers, T) head mean of the last row."""
-    output = eager(**inputs, output_attentions=True)
-    attention = torch.stack([layer[0, :, -1].mean(0) for layer in output.attentions])
-    return output.logits[0, -1].cpu(), attention.cpu()
+    logits, attention = logits_and_head_attention(eager, inputs)
+    return logits, attention.mean(1)
 
 
 def image_spans(inputs: dict[str, Tensor], image_token: int, n: int) -> list[list[int]]:
@@ -63,13 +85,41 @@ def image_spans(inputs: dict[str, Tensor], image_token: int, n: int) -> list[lis
     return spans
 
 
-def joint_log_probability(backbone: Backbone, eager, probe: Probe, shown: Presentation) -> Tensor:
-    """Appendix B, spelled out: one full forward pass per step of each identifier, no cache, no trie."""
-    tokenizer = backbone.processor.tokenizer
-    answers = [
-        [*tokenizer(identifier, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        for identifier in probe.identifiers(shown.n)
+def expansions(backbone: Backbone, probe: Probe, shown: Presentation) -> list[list[int]]:
+    """Token places of all that the processor wrote for each image, found by characters."""
+    processor = backbone.processor
+    text = processor.apply_chat_template(conversation(probe, shown), add_generation_prompt=True)
+    output = processor(text=[text], images=[shown.pictures], return_text_replacement_offsets=True)
+    replaced = output["text_replacement_offsets"][0]
+    for expansion in reversed(replaced):
+        start, end = expansion["span"]
+        text = text[:start] + expansion["replacement"] + text[end:]
+    tokens = processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    assert tokens["input_ids"] == model_inputs(backbone, probe, shown)["input_ids"][0].tolist()
+    return [
+        [
+            place
+            for place, (start, end) in enumerate(tokens["offset_mapping"])
+            if expansion["new_span"][0] <= start and end <= expansion["new_span"][1]
+        ]
+        for expansion in replaced
     ]
+
+
+def joint_log_probability(backbone: Backbone, eager, probe: Probe, shown: Presentation) -> Tensor:
+    """Appendix B, spelled out, for the probe's own identifiers."""
+    tokenizer = backbone.processor.tokenizer
+    identifiers = [
+        tokenizer(identifier, add_special_tokens=False)["input_ids"] for identifier in probe.identifiers(shown.n)
+    ]
+    return joint_log_probability_of(identifiers, tokenizer.eos_token_id, eager, model_inputs(backbone, probe, shown))
+
+
+def joint_log_probability_of(
+    identifiers: Sequence[Sequence[int]], eos: int, eager, inputs: dict[str, Tensor]
+) -> Tensor:
+    """Appendix B, spelled out: one full forward pass per step of each identifier, no cache, no trie."""
+    answers = [[*identifier, eos] for identifier in identifiers]
     result = []
     for answer in answers:
         total = 0.0
@@ -77,9 +127,7 @@ def joint_log_probability(backbone: Backbone, eager, probe: Probe, shown: Presen
             before = answer[:step]
             valid = sorted({other[step] for other in answers if len(other) > step and other[:step] == before})
             if len(valid) > 1:
-                inputs = model_inputs(backbone, probe, shown, tokenizer.decode(before))
-                assert inputs["input_ids"][0, -step:].tolist() == before or step == 0
-                logits, _ = logits_and_attention(eager, inputs)
+                logits, _ = logits_and_attention(eager, answered(inputs, before))
                 total += float(logits[valid].log_softmax(-1)[valid.index(token)])
         result.append(total)
     return torch.tensor(result)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lad.extraction.candidates import IdentifierTrie
@@ -18,6 +18,7 @@ def random_logits(trie: IdentifierTrie, batch: int = 3) -> dict:
     return {prefix: torch.randn(batch, 6, generator=generator) * 4 for prefix in [(), *trie.open_prefixes]}
 
 
+@settings(deadline=None)
 @given(identifiers)
 def test_the_probabilities_of_the_candidates_sum_to_one(tokens):
     trie = IdentifierTrie(tuple(tokens), EOS)
@@ -25,6 +26,7 @@ def test_the_probabilities_of_the_candidates_sum_to_one(tokens):
     assert torch.allclose(total, torch.ones(3), atol=1e-5)
 
 
+@settings(deadline=None)
 @given(identifiers)
 def test_each_probability_is_the_product_of_restricted_softmaxes(tokens):
     """Read off appendix B directly: walk each identifier, restrict each step to what can follow."""
@@ -42,6 +44,7 @@ def test_each_probability_is_the_product_of_restricted_softmaxes(tokens):
         assert torch.allclose(found[:, k], expected, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(identifiers, st.floats(-50, 50))
 def test_a_constant_added_to_all_logits_changes_nothing(tokens, constant):
     trie = IdentifierTrie(tuple(tokens), EOS)
@@ -57,6 +60,18 @@ def test_single_digits_need_one_step_and_ten_to_twelve_a_second():
     trie = IdentifierTrie(tuple(twelve), EOS)
     assert trie.open_prefixes == [(1,)]
     assert set(trie.valid[(1,)]) == {EOS, 10, 1, 2}
+
+
+@settings(deadline=None)
+@given(identifiers)
+def test_the_tree_holds_every_open_prefix_and_its_beginnings_once_and_no_more(tokens):
+    trie = IdentifierTrie(tuple(tokens), EOS)
+    fed = trie.fed_prefixes
+    assert len(set(fed)) == len(fed)
+    assert set(trie.open_prefixes) <= set(fed)
+    for place, prefix in enumerate(fed):
+        assert any(longer[: len(prefix)] == prefix for longer in trie.open_prefixes)
+        assert len(prefix) == 1 or prefix[:-1] in fed[:place]
 
 
 def test_identifiers_that_tokens_do_not_tell_apart_are_refused():

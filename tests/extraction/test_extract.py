@@ -10,8 +10,8 @@ import torch
 
 from lad import tables
 from lad.extraction import EXTRACTOR_VERSION
-from lad.extraction.extract import answer_trie, read_batch
-from lad.extraction.inputs import PromptBuilder, collate, encode_images
+from lad.extraction.extract import ExtractionError
+from lad.extraction.forward import answer_trie
 from lad.extraction.prompts import PROBES
 
 
@@ -43,25 +43,6 @@ def test_logits_attention_and_probabilities_equal_eager(backbone, eager, extract
         assert row["prompt_tokens"] == inputs["input_ids"].shape[1]
 
 
-def test_a_padded_batch_gives_what_each_presentation_gives_alone(backbone, images, scenes, asked):
-    """Twelve candidates, so that the cached second step runs behind the padding as well."""
-    questions, _presentations = asked(12)
-    paths = {row["image_id"]: scenes / "images" / row["file_name"] for row in images.to_pylist()}
-    encoded = encode_images(backbone, paths)
-    build = PromptBuilder(backbone, PROBES["vanilla"])
-    shown = [encoded[image_id] for image_id in questions["candidates"][0].as_py()]
-    prompts = [
-        build(caption, shown) for caption in ("a red circle", "a red circle and a green star on a white background")
-    ]
-    trie = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
-    together = read_batch(backbone, collate(prompts, [shown, shown], trie.eos), trie, answer_tokens=4)
-    for row, prompt in enumerate(prompts):
-        alone = read_batch(backbone, collate([prompt], [shown], trie.eos), trie, answer_tokens=4)
-        for name in ("identifier_logits", "processed_logits", "candidate_logprobs", "image_attention"):
-            assert torch.allclose(getattr(together, name)[row], getattr(alone, name)[0], atol=1e-4), name
-        assert together.generated_text[row] == alone.generated_text[0]
-
-
 @pytest.mark.parametrize("n", [2, 9, 12])
 def test_candidate_probabilities_sum_to_one(extracted, n):
     signals, _ = extracted(n)
@@ -85,8 +66,8 @@ def test_processed_logits_and_text_are_those_of_generate(backbone, eager, extrac
 
 
 def test_batch_size_and_order_of_work_change_no_number(extracted):
-    one, _ = extracted(12, batch_size=1)
-    many, _ = extracted(12, batch_size=64)
+    one, _ = extracted(12, token_budget=1)
+    many, _ = extracted(12)
     assert one["presentation_id"].equals(many["presentation_id"])
     for name in ("identifier_logits", "candidate_logprobs", "image_attention"):
         np.testing.assert_allclose(np.array(one[name].to_pylist()), np.array(many[name].to_pylist()), atol=1e-4)
@@ -105,19 +86,17 @@ def test_the_file_says_how_it_came_to_be(extracted, tmp_path):
     assert set(stored["versions"]) == {"torch", "transformers", "pyarrow"}
 
 
-def test_nan_in_the_signals_names_the_presentation_and_nothing_is_written(backbone, extracted, tmp_path):
+def test_not_a_number_in_the_signals_names_the_presentation(backbone, extracted):
     weight = backbone.model.lm_head.weight
     before = weight.clone()
     with torch.no_grad():
         weight[answer_trie(backbone, ["1", "2"]).first_tokens[0]] = torch.nan
     try:
-        broken, metadata = extracted(2)
+        with pytest.raises(ExtractionError, match=r"presentation scenes-random-n02-e\S+: identifier_logits holds nan"):
+            extracted(2)
     finally:
         with torch.no_grad():
             weight.copy_(before)
-    with pytest.raises(tables.TableError, match=r"identifier_logits holds nan in row 0 .*scenes-random-n02-e00000"):
-        tables.write(broken, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pycocotools():

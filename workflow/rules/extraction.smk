@@ -28,4 +28,5 @@ rule extract_signals:
     shell:
         "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
         " --image-folder {input.folder} --questions {input.questions} --presentations {input.presentations}"
-        " {params.options} {params.questions} {params.answer_text} --threads {threads} --out {output} > {log} 2>&1"
+        " {params.options} {params.questions} {params.answer_text} --threads {threads} --finished {FINISHED}"
+        " --out {output} > {log} 2>&1"

@@ -16,6 +16,7 @@ except ValueError as error:
 
 RESULTS = Path(config["results"])
 LOGS = RESULTS / "logs"
+FINISHED = RESULTS / "finished"
 ARTIFACTS = RESULTS / "artifacts"
 REPORT = str(RESULTS / "report.html")
 RENDERED = {"captions": "captions.json", "instances": "instances.json", "images": "images"}
@@ -68,7 +69,7 @@ def local_checkpoint(checkpoint: str) -> list[str]:
 def model_options(model: str) -> str:
     """How `lad extract` loads and runs a model: its own settings over those of all."""
     settings = {**config["extraction"], **config["models"][model]}
-    flags = ("revision", "dtype", "device", "image_size", "batch_size")
+    flags = ("revision", "dtype", "device", "image_size", "token_budget")
     return " ".join(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags)
 
 

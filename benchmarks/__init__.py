@@ -1,0 +1,1 @@
+"""What the code costs, measured: one module per command, `python -m benchmarks.<module>`."""

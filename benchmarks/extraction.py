@@ -1,0 +1,324 @@
+"""Extraction, from image files to Parquet: the straightforward way, ours, and ours with each saving switched off.
+
+    python -m benchmarks.extraction                                  # the demo model, on this machine's CPU
+    python -m benchmarks.extraction --model qwen2.5-vl-3b --device cuda --dtype bfloat16
+    python -m benchmarks.extraction --model internvl3-8b --device cuda --dtype bfloat16
+
+Every variant sees the same presentations: the calibration split and T = 5 orders of rendered scenes. All but ours see
+the first of them only; rates are per presentation. Loading the model is not counted, everything else is. On a CPU every
+measurement has a process of its own, so that its peak memory is its own.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import typer
+
+from benchmarks import geometries, straightforward
+from lad import tables
+from lad.benchmark.coco import read_images
+from lad.benchmark.presentations import build_presentations
+from lad.benchmark.questions import build_questions
+from lad.demo.scenes import write_dataset
+from lad.extraction import extract as extraction
+from lad.extraction import forward, memory
+from lad.extraction.backbone import Backbone
+from lad.extraction.candidates import IdentifierTrie
+from lad.extraction.features import ImageFeatures
+from lad.extraction.inputs import Batch
+from lad.extraction.plan import join
+from lad.extraction.prompts import get_probe
+
+PROBE: Final = get_probe("vanilla")
+SPLITS: Final = ("calibration", "evaluation")
+SCENES: Final = 400
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is measured on.
+
+    Attributes:
+        questions: evaluation questions; each is shown in 5 orders, and 5 others in all cyclic shifts.
+        slow: how many presentations the slow variants see.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    threads: int
+    questions: int
+    slow: int
+    scenes: Path
+
+    def backbone(self) -> Backbone:
+        torch.set_num_threads(self.threads)
+        return geometries.load(self.model, device=self.device, dtype=self.dtype)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One variant at one N; rate in presentations per second, memory in bytes at the peak."""
+
+    variant: str
+    n: int
+    presentations: int
+    seconds: float
+    rate: float
+    peak_memory: int
+
+
+def measure(setup: Setup, variant: str, n: int, backbone: Backbone | None = None) -> Measurement:
+    """Run one variant from image files to Parquet."""
+    backbone = backbone or setup.backbone()
+    work = _work(setup, n)
+    run = VARIANTS[variant]
+    if variant != "ours":
+        work = [(questions, presentations.slice(0, setup.slow)) for questions, presentations in work[-1:]]
+    if backbone.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    images = _images(setup)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        for number, (questions, presentations) in enumerate(work):
+            run(
+                backbone,
+                Path(folder) / f"{number}.parquet",
+                images=images,
+                image_folder=setup.scenes / "images",
+                questions=questions,
+                presentations=presentations,
+            )
+        seconds = time.perf_counter() - started
+    shown = sum(len(presentations) for _, presentations in work)
+    return Measurement(variant, n, shown, seconds, shown / seconds, memory.peak_bytes(backbone.device))
+
+
+def _images(setup: Setup) -> pa.Table:
+    return read_images(setup.scenes / "captions.json", setup.scenes / "images", setup.scenes / "instances.json")
+
+
+def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
+    """Questions and presentations of each split."""
+    questions = build_questions(
+        _images(setup), dataset="scenes", setting="random", n=n, evaluation=setup.questions, calibration=5, seed=0
+    )
+    return [(questions, build_presentations(questions, split, rounds=5, seed=0)) for split in SPLITS]
+
+
+# --- variants --------------------------------------------------------------------------------------------------
+
+
+def _ours(backbone: Backbone, out: Path, **work: Any) -> None:
+    signals, metadata = extraction.extract(backbone, PROBE, finished=out.with_suffix(".finished"), **work)
+    tables.write(signals, out, tables.SIGNALS, metadata)
+
+
+def _one_at_a_time(backbone: Backbone, out: Path, **work: Any) -> None:
+    _ours(backbone, out, token_budget=1, **work)
+
+
+def _features_not_kept(backbone: Backbone, out: Path, **work: Any) -> None:
+    # No plan either: each batch encodes what it shows, once.
+    with ImageFeatures(backbone, device_bytes=0, host_bytes=0) as features, mock.patch.object(features, "expect"):
+        _ours(backbone, out, features=features, **work)
+
+
+def _nothing_overlaps(backbone: Backbone, out: Path, **work: Any) -> None:
+    with (
+        ImageFeatures(backbone, workers=1) as features,
+        mock.patch.object(features, "_prepare_ahead"),
+        mock.patch.object(extraction, "overlapped", lambda results, work: map(work, results)),
+    ):
+        _ours(backbone, out, features=features, **work)
+
+
+def _full_second_pass(backbone: Backbone, out: Path, **work: Any) -> None:
+    with mock.patch.object(extraction, "read_batch", _read_with_full_passes):
+        _ours(backbone, out, **work)
+
+
+def _read_with_full_passes(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **options: Any) -> forward.Signals:
+    """One prefill for the prompt and one for each open prefix of the identifiers, as long as the prompt."""
+    first_tokens = IdentifierTrie(tuple((token,) for token in dict.fromkeys(trie.first_tokens)), trie.eos)
+    signals = forward.read_batch(backbone, batch, first_tokens, **options)
+    for prefix in trie.open_prefixes:
+        more = torch.tensor([list(prefix)]).expand(len(batch.token_ids), -1)
+        elsewhere = torch.full_like(more, 2 * batch.n)
+        extended = replace(
+            batch,
+            token_ids=torch.cat([batch.token_ids, more], 1),
+            segments=torch.cat([batch.segments, elsewhere], 1),
+        )
+        forward.read_batch(backbone, extended, first_tokens, **options)
+    # The read-out and the logits are the first pass's; the joint probabilities are left to the tests.
+    wide = torch.zeros(len(batch.token_ids), batch.n)
+    return replace(signals, identifier_logits=wide, processed_logits=wide, candidate_logprobs=wide)
+
+
+def _eager_attention(backbone: Backbone, out: Path, **work: Any) -> None:
+    with _eagerly(backbone), mock.patch.object(extraction, "read_batch", _read_eagerly):
+        _ours(backbone, out, **work)
+
+
+def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_options: Any) -> forward.Signals:
+    """The same batch, but every layer's matrix of attention is made and kept."""
+    inputs = batch.model_inputs(backbone.device)
+    encoder_outputs = inputs.pop("mm_encoder_outputs")
+    inputs = {name: value for name, value in inputs.items() if name in backbone.forward_arguments}
+    with torch.inference_mode(), forward._images_given(backbone, encoder_outputs) as images:
+        output = backbone.model(**inputs, **images, output_attentions=True, logits_to_keep=1, use_cache=False)
+    rows = torch.stack([layer[:, :, -1].float().mean(1) for layer in output.attentions], 1)
+    segments = batch.segments.to(backbone.device)[:, None].expand_as(rows)
+    sums = rows.new_zeros(*rows.shape[:2], 2 * batch.n + 1).scatter_add_(2, segments, rows)
+    logits = output.logits[:, -1].float()
+    return forward.Signals(
+        identifier_logits=logits[:, trie.first_tokens],
+        processed_logits=logits[:, trie.first_tokens],
+        candidate_logprobs=logits[:, trie.first_tokens].log_softmax(-1),
+        image_attention=sums[..., : batch.n],
+        delimiter_attention=sums[..., batch.n : 2 * batch.n],
+        head_attention=None,
+        generated_text=[None] * len(logits),
+    )
+
+
+def _straightforward(backbone: Backbone, out: Path, **work: Any) -> None:
+    asked = join(work["images"], work["image_folder"], work["questions"], work["presentations"])
+    trie = forward.answer_trie(backbone, PROBE.identifiers(len(asked[0].files)))
+    with _eagerly(backbone):
+        pq.write_table(pa.Table.from_pylist(list(straightforward.signals(backbone, PROBE, trie, asked))), out)
+
+
+@contextlib.contextmanager
+def _eagerly(backbone: Backbone) -> Iterator[None]:
+    """The language half with eager attention, as long as this lasts."""
+    text = backbone.model.config.get_text_config()
+    (part,) = [name for name in backbone.model.config.sub_configs if getattr(backbone.model.config, name) is text]
+    read_out = text._attn_implementation
+    backbone.model.set_attn_implementation({part: "eager"})
+    try:
+        yield
+    finally:
+        backbone.model.set_attn_implementation({part: read_out})
+
+
+VARIANTS: Final[dict[str, Callable[..., None]]] = {
+    "straightforward": _straightforward,
+    "ours": _ours,
+    "ours, one presentation per batch": _one_at_a_time,
+    "ours, eager attention": _eager_attention,
+    "ours, features not kept": _features_not_kept,
+    "ours, full pass per prefix": _full_second_pass,
+    "ours, nothing overlaps": _nothing_overlaps,
+}
+
+
+# --- the command -----------------------------------------------------------------------------------------------
+
+
+def main(
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(geometries.MODELS)}.")] = "demo",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    n: Annotated[list[int], typer.Option(help="Candidates per question.")] = [4, 8, 12],  # noqa: B006
+    questions: Annotated[int, typer.Option(help="Evaluation questions, each in 5 orders.")] = 160,
+    slow: Annotated[int, typer.Option(help="Presentations that the slow variants see.")] = 100,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch.")] = len(os.sched_getaffinity(0)),
+    variant: Annotated[list[str] | None, typer.Option(help="Only these variants.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the measurements as JSON.")] = None,
+) -> None:
+    """Print presentations per second, peak memory and the ratio to the straightforward way."""
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = Path(folder) / "scenes"
+        write_dataset(scenes, images=SCENES, seed=1)
+        setup = Setup(model, device, dtype, threads, questions, slow, scenes)
+        facts = _machine(setup)
+        found = []
+        for size in n:
+            for name in variant or VARIANTS:
+                found.append(_measured(setup, name, size))
+                print(_line(found[-1]), flush=True)
+        if device != "cpu":
+            facts["matrix multiplication, FLOP/s"] = rate = geometries.multiplication_rate(device, dtype)
+            facts["prefill, share of it"] = {size: geometries.prefill_rate(_held(setup), size) / rate for size in n}
+            print(json.dumps(facts, indent=1))
+    if out:
+        out.write_text(json.dumps({**facts, "measurements": [asdict(one) for one in found]}, indent=1) + "\n")
+    print(_table(facts, found))
+
+
+def _measured(setup: Setup, variant: str, n: int) -> Measurement:
+    if setup.device != "cpu":
+        return measure(setup, variant, n, _held(setup))
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(measure, (setup, variant, n))
+
+
+_HELD: dict[str, Backbone] = {}
+
+
+def _held(setup: Setup) -> Backbone:
+    """One model on the GPU for all measurements."""
+    if setup.model not in _HELD:
+        _HELD[setup.model] = setup.backbone()
+    return _HELD[setup.model]
+
+
+def _machine(setup: Setup) -> dict[str, Any]:
+    on_gpu = setup.device != "cpu"
+    return {
+        "model": setup.model,
+        "dtype": setup.dtype,
+        "device": torch.cuda.get_device_name() if on_gpu else f"{_processor_name()}, {setup.threads} threads",
+        "torch": torch.__version__,
+        "questions": setup.questions,
+    }
+
+
+def _processor_name() -> str:
+    described = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    names = [line.split(":")[1].strip() for line in described.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _line(one: Measurement) -> str:
+    return f"N = {one.n}, {one.variant}: {one.presentations} in {one.seconds:.1f} s, {one.rate:.2f} a second"
+
+
+def _table(facts: dict[str, Any], found: list[Measurement]) -> str:
+    """The measurements as a Markdown table: one line per variant, one group of columns per N."""
+    sizes = sorted({one.n for one in found})
+    by = {(one.variant, one.n): one for one in found}
+    lines = [
+        f"{facts['model']}, {facts['dtype']}, {facts['device']}, torch {facts['torch']}",
+        "",
+        "| | " + " | ".join(f"N = {n}: a second | ratio | peak GB" for n in sizes) + " |",
+        "|---" * (1 + 3 * len(sizes)) + "|",
+    ]
+    for variant in dict.fromkeys(one.variant for one in found):
+        cells = []
+        for n in sizes:
+            one, plain = by[variant, n], by.get(("straightforward", n))
+            ratio = f"{one.rate / plain.rate:.1f}" if plain else ""
+            cells += [f"{one.rate:.1f}", ratio, f"{one.peak_memory / 1e9:.2f}"]
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)

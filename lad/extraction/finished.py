@@ -1,0 +1,100 @@
+"""Finished work: what a killed extraction leaves behind, so that a rerun goes on where it stopped.
+
+Every batch is written at once under a name of its own: a reader sees a whole file or none, and two processes on the
+same presentations write the same files. A row is found again by the fingerprint of all that determines it - model,
+dtype, prompt text, the bytes of the images in their order, versions - and not by its name: work outlives shards that
+are cut differently and upstream tables that are rewritten with the same content.
+
+Nothing here is a result. The folder may be deleted whenever no extraction runs; what is not yet in a signals table is
+then done again.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lad import tables
+
+logger = logging.getLogger(__name__)
+
+FINGERPRINT: Final = "fingerprint"
+
+
+def fingerprint(*facts: Any) -> str:
+    """A hash of JSON-serialisable facts."""
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+class FinishedWork:
+    """The finished rows of one recipe, in a folder of their own below `folder`.
+
+    Args:
+        folder: for the finished work of all recipes.
+        recipe: what all rows have in common; kept beside them for people to read.
+    """
+
+    def __init__(self, folder: Path, recipe: Mapping[str, Any]) -> None:
+        self.folder = folder / fingerprint(recipe)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        described = self.folder / "recipe.json"
+        if not described.exists():
+            described.write_text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def find(self, fingerprints: Iterable[str]) -> list[pa.Table]:
+        """All rows with these fingerprints, each once."""
+        wanted = set(fingerprints)
+        found = []
+        for path in self._files():
+            try:
+                file = pq.ParquetFile(path)
+                inside = file.read(columns=[FINGERPRINT])[FINGERPRINT]
+                here = pc.is_in(inside, value_set=pa.array(wanted, pa.string()))
+                if not pc.any(here).as_py():
+                    continue
+                rows = file.read().filter(here)
+            except FileNotFoundError:
+                # Another process has merged this file into one that was not there when we looked.
+                return self.find(fingerprints)
+            except pa.ArrowInvalid as error:
+                logger.warning("%s cannot be read and is left out (%s)", path, error)
+                continue
+            found.append(rows)
+            wanted.difference_update(rows[FINGERPRINT].to_pylist())
+        return found
+
+    def add(self, rows: pa.Table) -> None:
+        """Keep these rows.
+
+        Raises:
+            OSError: they could not be written, for want of space say; then no trace of them is left.
+        """
+        tables.write_whole(rows, self._path(rows))
+
+    def merge(self, rows: pa.Table) -> None:
+        """Keep `rows` in one file and delete those that hold nothing else."""
+        merged = self._path(rows)
+        if not merged.exists():
+            tables.write_whole(rows, merged)
+        together = pa.array(set(rows[FINGERPRINT].to_pylist()), pa.string())
+        for path in self._files():
+            if path == merged:
+                continue
+            try:
+                inside = pq.ParquetFile(path).read(columns=[FINGERPRINT])[FINGERPRINT]
+            except (FileNotFoundError, pa.ArrowInvalid):
+                continue
+            if pc.all(pc.is_in(inside, value_set=together)).as_py():
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("[!.]*.parquet"))
+
+    def _path(self, rows: pa.Table) -> Path:
+        return self.folder / f"{fingerprint(rows[FINGERPRINT].to_pylist())}.parquet"

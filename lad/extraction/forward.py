@@ -1,0 +1,221 @@
+"""The forward passes of one batch of presentations, reduced to their signals.
+
+One prefill gives the identifiers' logits and, read on the way, every layer's attention to each image. Where identifiers
+have several tokens, one short step behind the prefill's cache gives the logits after all their open prefixes: the
+prefixes are fed together as a tree, each seeing the prompt and its own beginning only. The released code runs the whole
+model once more for every such prefix.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lad.extraction import readout
+from lad.extraction.backbone import Backbone
+from lad.extraction.candidates import IdentifierTrie, Prefix
+from lad.extraction.inputs import Batch
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the forward passes of one batch leave behind; first axis: presentation.
+
+    Attributes:
+        identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
+        image_attention, delimiter_attention: (batch, layers, N) float32.
+        head_attention: (batch, layers, heads, N) float32, images only; None where it was not asked for.
+        generated_text: the greedy answers, None where they were not asked for.
+    """
+
+    identifier_logits: Tensor
+    processed_logits: Tensor
+    candidate_logprobs: Tensor
+    image_attention: Tensor
+    delimiter_attention: Tensor
+    head_attention: Tensor | None
+    generated_text: list[str | None]
+
+
+def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
+    """The identifiers' tokens as this model's tokenizer writes them at the start of an answer."""
+    tokenizer = backbone.processor.tokenizer
+    # No space in front: an answer begins right after the generation prompt.
+    tokens = (tokenizer(identifier, add_special_tokens=False)["input_ids"] for identifier in identifiers)
+    return IdentifierTrie(tuple(map(tuple, tokens)), backbone.eos_token_ids[0])
+
+
+@torch.inference_mode()
+def read_batch(
+    backbone: Backbone,
+    batch: Batch,
+    trie: IdentifierTrie,
+    *,
+    answer_tokens: int = 0,
+    head_attention: bool = False,
+) -> Signals:
+    """One prefill, one cached step for the open prefixes of the identifiers, and the greedy answer if asked for.
+
+    Args:
+        answer_tokens: how many tokens of the greedy answer to decode; 0 for none.
+        head_attention: keep the attention of every head as well.
+    """
+    token_ids = batch.token_ids.to(backbone.device)
+    with readout.reading(batch.segments.to(backbone.device), 2 * batch.n, heads=head_attention) as reading:
+        logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or answer_tokens > 0)
+    attention = reading.attention()
+    after = {(): logits} | _after_prefixes(backbone, cache, trie, prompt=token_ids)
+    process = _logits_processor(backbone, prompt=token_ids)
+    processed = process(token_ids, logits.float())
+    return Signals(
+        identifier_logits=logits[:, trie.first_tokens].float(),
+        processed_logits=processed[:, trie.first_tokens],
+        candidate_logprobs=trie.log_probabilities(after),
+        image_attention=attention[:, :, : batch.n],
+        delimiter_attention=attention[:, :, batch.n :],
+        head_attention=reading.head_attention()[..., : batch.n] if head_attention else None,
+        generated_text=_greedy_text(
+            backbone, cache, prompt=token_ids, scores=processed, process=process, answer_tokens=answer_tokens
+        ),
+    )
+
+
+def _prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool) -> tuple[Tensor, Any]:
+    """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept."""
+    inputs = batch.model_inputs(backbone.device)
+    encoder_outputs = inputs.pop("mm_encoder_outputs")
+    inputs = {name: value for name, value in inputs.items() if name in backbone.forward_arguments}
+    inputs |= _image_positions(backbone, batch)
+    with _images_given(backbone, encoder_outputs) as images:
+        output = backbone.model(**inputs, **images, use_cache=keep_cache, logits_to_keep=1)
+    return output.logits[:, -1], output.past_key_values if keep_cache else None
+
+
+@contextmanager
+def _images_given(backbone: Backbone, encoder_outputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Arguments that make a forward pass use these image features in place of pixels.
+
+    transformers 5.23 takes them as an argument. Of an earlier one (5.17), or of a model without that argument, the
+    methods that would compute them return them for as long as this lasts, and a stand-in takes the pixels' place.
+    """
+    if "mm_encoder_outputs" in backbone.forward_arguments:
+        yield {"mm_encoder_outputs": encoder_outputs}
+        return
+    owners = [module for module in backbone.model.modules() if hasattr(type(module), "get_image_features")]
+    for owner in owners:
+        owner.get_image_features = lambda *args, **kwargs: encoder_outputs["image"]
+    try:
+        yield {"pixel_values": torch.zeros(1, device=backbone.device)}
+    finally:
+        for owner in owners:
+            del owner.get_image_features
+
+
+def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
+    """The position ids of models with three-dimensional rotary positions; nothing for all others.
+
+    Such a model would work them out for every row and image, waiting for the device each time. Rows whose images have
+    the same sizes and places have the same positions: they are worked out once, on the CPU.
+    """
+    model = backbone.model.base_model
+    if not hasattr(model, "get_rope_index"):
+        return {}
+    known: dict[bytes, tuple[Tensor, Tensor]] = {}
+    rows = []
+    for layout in (batch.row(k).layout() for k in range(len(batch.token_ids))):
+        arguments = {
+            name: layout[name] for name in inspect.signature(model.get_rope_index).parameters if name in layout
+        }
+        key = b"".join(value.numpy().tobytes() for name, value in arguments.items() if name != "input_ids")
+        if key not in known:
+            known[key] = model.get_rope_index(**arguments)
+        rows.append(known[key])
+    # The model keeps by how much positions fall behind places, for the steps after the prefill.
+    model.rope_deltas = torch.cat([deltas for _, deltas in rows]).to(backbone.device)
+    return {"position_ids": torch.cat([positions for positions, _ in rows], dim=1).to(backbone.device)}
+
+
+def _after_prefixes(backbone: Backbone, cache: Any, trie: IdentifierTrie, *, prompt: Tensor) -> dict[Prefix, Tensor]:
+    """(batch, vocabulary) logits after the prompt and each open prefix, in one step; the cache stays as it is."""
+    fed = trie.fed_prefixes
+    if not fed:
+        return {}
+    rows, length = prompt.shape
+    device = backbone.device
+    depth = torch.tensor([len(prefix) - 1 for prefix in fed], device=device)
+    visible = torch.tensor([[later[: len(first)] == first for first in fed] for later in fed], device=device)
+    with readout.branching(depth, visible):
+        output = backbone.model(
+            input_ids=torch.tensor([prefix[-1] for prefix in fed], device=device).expand(rows, -1),
+            position_ids=_positions(backbone, (length + depth).expand(rows, -1)),
+            past_key_values=_unchanged(cache),
+            use_cache=True,
+            logits_to_keep=torch.tensor([fed.index(prefix) for prefix in trie.open_prefixes], device=device),
+        )
+    return dict(zip(trie.open_prefixes, output.logits.unbind(1), strict=True))
+
+
+def _positions(backbone: Backbone, places: Tensor) -> Tensor:
+    """Position ids of tokens at these places (batch, tokens) of their sequences, behind a prefill.
+
+    Models with three-dimensional rotary positions give an image fewer positions than tokens; they keep the difference.
+    """
+    deltas = getattr(backbone.model.base_model, "rope_deltas", None)
+    return places if deltas is None else (places + deltas.to(places)).expand(3, -1, -1)
+
+
+def _unchanged(cache: Any) -> Any:
+    """A view of `cache` that a step may update without a trace, and without the memory of a second cache."""
+
+    def view_of(layer: Any) -> Any:
+        view = copy.copy(layer)
+        view.update = lambda *args, **kwargs: copy.copy(layer).update(*args, **kwargs)
+        return view
+
+    view = copy.copy(cache)
+    view.layers = [view_of(layer) for layer in cache.layers]
+    return view
+
+
+def _logits_processor(backbone: Backbone, *, prompt: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """What the model's own generation config does to logits before greedy choice (repetition penalty ...)."""
+    config = copy.deepcopy(backbone.model.generation_config)
+    config.do_sample = False
+    processors: Callable[[Tensor, Tensor], Tensor] = backbone.model._get_logits_processor(
+        generation_config=config, input_ids_seq_length=prompt.shape[1], device=str(backbone.device), model_kwargs={}
+    )
+    return processors
+
+
+def _greedy_text(
+    backbone: Backbone,
+    cache: Any,
+    *,
+    prompt: Tensor,
+    scores: Tensor,
+    process: Callable[[Tensor, Tensor], Tensor],
+    answer_tokens: int,
+) -> list[str | None]:
+    """The text that `generate` without sampling would give, at most `answer_tokens` tokens of it. Uses up the cache."""
+    rows = len(prompt)
+    if not answer_tokens:
+        return [None] * rows
+    eos = torch.tensor(backbone.eos_token_ids, device=backbone.device)
+    answer = prompt.new_empty(rows, 0)
+    finished = torch.zeros(rows, dtype=torch.bool, device=backbone.device)
+    for step in range(answer_tokens):
+        if step:
+            output = backbone.model(input_ids=answer[:, -1:], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            scores = process(torch.cat([prompt, answer], 1), output.logits[:, -1])
+        token = scores.argmax(-1).masked_fill(finished, int(eos[0]))
+        answer = torch.cat([answer, token[:, None]], 1)
+        finished |= torch.isin(token, eos)
+        if finished.all():
+            break
+    texts: list[str | None] = list(backbone.processor.tokenizer.batch_decode(answer, skip_special_tokens=True))
+    return texts

@@ -1,0 +1,114 @@
+"""What is to be done: the presentations with what they show, their prompts and fingerprints, and the batches.
+
+Presentations of equal prompt length share a batch, so that nothing is padded and no mask is needed. The plan depends
+on the presentations and the token budget alone: a rerun makes the same batches and gets the same numbers.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lad.extraction.backbone import Backbone
+from lad.extraction.finished import fingerprint
+from lad.extraction.inputs import InputError, Prompt, PromptBuilder, picture_size, placeholder
+from lad.extraction.prompts import Probe
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A presentation with what it shows: the caption, and the image file at each position."""
+
+    presentation_id: str
+    caption: str
+    files: tuple[Path, ...]
+
+
+def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
+    """The presentations in their order, with captions and files.
+
+    Raises:
+        ValueError: no presentation, presentations of several N, an unknown question or image.
+    """
+    files = dict(zip(images["image_id"].to_pylist(), images["file_name"].to_pylist(), strict=True))
+    known = {row["question_id"]: row for row in questions.to_pylist()}
+    asked = []
+    for row in presentations.to_pylist():
+        question = known.get(row["question_id"])
+        if question is None:
+            raise ValueError(
+                f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
+            )
+        shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
+        if missing := [image_id for image_id in shown if image_id not in files]:
+            raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
+        asked.append(Asked(row["presentation_id"], question["caption"], tuple(image_folder / files[i] for i in shown)))
+    if not asked:
+        raise ValueError("no presentations to extract")
+    if len(sizes := {len(one.files) for one in asked}) > 1:
+        raise ValueError(f"presentations with different N in one table: {sorted(sizes)}")
+    return asked
+
+
+def cannot_be_shown(asked: Sequence[Asked], fault: InputError) -> InputError:
+    """The fault of an image, told with the first presentation that shows it."""
+    showing = next((one.presentation_id for one in asked if fault.path in one.files), "?")
+    return InputError(f"presentation {showing} cannot be shown: {fault}", fault.path)
+
+
+def fingerprint_presentations(asked: Sequence[Asked], probe: Probe, recipe: Mapping[str, Any]) -> list[str]:
+    """One fingerprint per presentation: of the recipe, the text, and the content of its images in order.
+
+    Raises:
+        InputError: an image is missing or cannot be read.
+    """
+    files = list(dict.fromkeys(file for one in asked for file in one.files))
+    try:
+        with ThreadPoolExecutor() as threads:  # reading and hashing release the interpreter
+            content = dict(zip(files, threads.map(_digest, files), strict=True))
+    except InputError as fault:
+        raise cannot_be_shown(asked, fault) from None
+    common = fingerprint(recipe)
+    texts = {caption: probe.text(len(asked[0].files), caption) for caption in {one.caption for one in asked}}
+    return [fingerprint(common, texts[one.caption], [content[file] for file in one.files]) for one in asked]
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except FileNotFoundError:
+        raise InputError(f"{file}: image missing", file) from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})", file) from None
+
+
+def write_prompts(backbone: Backbone, probe: Probe, asked: Sequence[Asked]) -> list[Prompt]:
+    """The prompt of every presentation; of the images only their sizes are looked at.
+
+    Raises:
+        InputError: an image is missing or cannot be decoded.
+    """
+    build = PromptBuilder(backbone, probe)
+    try:
+        stand_in = {
+            file: placeholder(backbone, picture_size(file, backbone.image_size))
+            for file in dict.fromkeys(file for one in asked for file in one.files)
+        }
+    except InputError as fault:
+        raise cannot_be_shown(asked, fault) from None
+    return [build(one.caption, [stand_in[file] for file in one.files]) for one in asked]
+
+
+def plan(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+    """Indices of presentations by batch: one length each, at most `token_budget` tokens unless alone, longest first."""
+    by_length: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(index)
+    for length in sorted(by_length, reverse=True):
+        members, at_once = by_length[length], max(1, token_budget // length)
+        for start in range(0, len(members), at_once):
+            yield members[start : start + at_once]

@@ -1,0 +1,65 @@
+"""Finished work is found again by what it is, whole or not at all."""
+
+import pyarrow as pa
+import pytest
+
+from lad.extraction.finished import FINGERPRINT, FinishedWork
+
+
+def rows(*fingerprints: str) -> pa.Table:
+    return pa.table({FINGERPRINT: list(fingerprints), "value": [len(key) for key in fingerprints]})
+
+
+def found(work: FinishedWork, *fingerprints: str) -> list[str]:
+    return sorted(key for part in work.find(fingerprints) for key in part[FINGERPRINT].to_pylist())
+
+
+@pytest.fixture
+def work(tmp_path) -> FinishedWork:
+    return FinishedWork(tmp_path, {"model": "m"})
+
+
+def test_rows_are_found_by_their_fingerprints_each_once(work):
+    work.add(rows("a", "b"))
+    work.add(rows("c"))
+    work.add(rows("b", "d"))
+    assert found(work, "a", "b", "c", "x") == ["a", "b", "c"]
+
+
+def test_another_recipe_finds_nothing(work, tmp_path):
+    work.add(rows("a"))
+    assert found(FinishedWork(tmp_path, {"model": "m", "dtype": "bfloat16"}), "a") == []
+    assert found(FinishedWork(tmp_path, {"model": "m"}), "a") == ["a"]
+
+
+def test_merged_rows_lie_in_one_file_and_rows_of_others_stay(work):
+    for part in (rows("a"), rows("b", "c"), rows("d")):
+        work.add(part)
+    work.merge(rows("a", "b", "c"))
+    assert sorted(len(part) for part in work.find("abcd")) == [1, 3]
+    work.merge(rows("a", "b", "c"))
+    assert found(work, *"abcd") == list("abcd")
+
+
+def test_a_file_that_vanishes_while_we_look_was_merged_by_another_process(work, monkeypatch):
+    work.add(rows("a"))
+    stale = work._files()
+    work.merge(rows("a", "b"))
+    answers = iter([stale, work._files()])
+    monkeypatch.setattr(work, "_files", lambda: next(answers))
+    assert found(work, "a", "b") == ["a", "b"]
+
+
+def test_a_file_that_is_not_whole_is_left_out_with_a_warning(work, caplog):
+    """A kill leaves no such file, a power cut may."""
+    work.add(rows("a"))
+    (path,) = work._files()
+    path.write_bytes(path.read_bytes()[:50])
+    work.add(rows("b"))
+    assert found(work, "a", "b") == ["b"]
+    assert str(path) in caplog.text
+
+
+def test_what_is_being_written_is_not_read(work):
+    (work.folder / ".half.parquet.x.partial").write_bytes(b"PAR1")
+    assert found(work, "a") == []

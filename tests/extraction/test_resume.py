@@ -1,0 +1,214 @@
+"""Nothing is lost: kills, faults and a second process on the same presentations.
+
+`python -m pytest tests/extraction/test_resume.py --kills 50` kills as often as you like.
+"""
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lad.extraction import extract as extraction
+from lad.extraction import memory
+from lad.extraction.extract import ExtractionError
+from lad.extraction.inputs import InputError
+
+SMALL_BATCHES = 400
+"""A token budget of a few presentations per batch."""
+
+# A forked child has the model at hand and can be killed within milliseconds of its start.
+fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def run(extracted, tmp_path):
+    """Extract with finished work in a folder of this test: `run(evaluation=12)`."""
+
+    def extract(finished: Path = tmp_path / "finished", **options):
+        return extracted(4, finished=finished, token_budget=SMALL_BATCHES, **{"evaluation": 12, **options})
+
+    return extract
+
+
+@pytest.fixture
+def count_computed(monkeypatch):
+    """How many presentations the model has read since: `count_computed()`."""
+    sizes = []
+    read = extraction.read_batch
+    monkeypatch.setattr(
+        extraction,
+        "read_batch",
+        lambda backbone, batch, *rest, **options: (
+            sizes.append(len(batch.token_ids)) or read(backbone, batch, *rest, **options)
+        ),
+    )
+    return lambda: sum(sizes)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*.parquet"))
+
+
+def test_killed_at_any_moment_the_final_table_is_that_of_an_uninterrupted_run(run, tmp_path, request):
+    started = time.perf_counter()
+    whole, _ = run(tmp_path / "whole")
+    seconds = time.perf_counter() - started
+    kept = []
+    for attempt in range(request.config.getoption("kills")):
+        finished = tmp_path / f"killed-{attempt}"
+        child = fork.Process(target=run, args=(finished,))
+        child.start()
+        time.sleep(random.Random(attempt).uniform(0, seconds))
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        kept.append(len(files(finished)))
+        final, _ = run(finished)
+        assert final.equals(whole)
+        assert len(files(finished)) == 1
+    assert max(kept) > 1, "no kill came while work was being done: the test shows nothing"
+
+
+def test_finished_presentations_are_not_computed_again(run, count_computed):
+    first, metadata = run()
+    assert count_computed() == len(first) == 24
+    second, again = run()
+    assert count_computed() == 24
+    assert second.equals(first)
+    assert again["seconds"] == metadata["seconds"] > 0
+
+
+def test_work_outlives_a_longer_table_of_presentations(run, count_computed):
+    run(evaluation=5)
+    longer, _ = run(evaluation=12)
+    assert count_computed() == len(longer)
+
+
+def test_another_prompt_or_dtype_or_more_signals_is_other_work(run, extracted, count_computed, tmp_path):
+    run(evaluation=1)
+    run(evaluation=1, answer_text=True)
+    run(evaluation=1, head_attention=True)
+    run(evaluation=1, probe="uppercase")
+    assert count_computed() == 4 * 2
+
+
+def test_an_unreadable_image_names_the_presentation_and_finished_work_stays(run, scenes, asked, images, tmp_path):
+    run(evaluation=5)
+    kept = count_finished(tmp_path / "finished")
+    last = asked(4, 12)[0].to_pylist()[-1]
+    name = next(row["file_name"] for row in images.to_pylist() if row["image_id"] == last["candidates"][0])
+    path = scenes / "images" / name
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(InputError, match=rf"presentation scenes-\S+ cannot be shown: .*{name}: cannot be decoded"):
+            run()
+        path.unlink()
+        with pytest.raises(InputError, match=rf"presentation scenes-\S+ cannot be shown: .*{name}: image missing"):
+            run()
+    finally:
+        path.write_bytes(content)
+    assert count_finished(tmp_path / "finished") == kept == 10
+
+
+def test_infinity_names_the_presentation_and_finished_work_stays(run, monkeypatch, tmp_path):
+    read = extraction.read_batch
+    calls = []
+
+    def overflow_in_the_third_batch(*args, **options):
+        signals = read(*args, **options)
+        calls.append(signals)
+        if len(calls) == 3:
+            with torch.inference_mode():
+                signals.identifier_logits[1, 0] = torch.inf
+        return signals
+
+    monkeypatch.setattr(extraction, "read_batch", overflow_in_the_third_batch)
+    with pytest.raises(ExtractionError, match=r"presentation scenes-random-n04-e\S+: identifier_logits holds inf"):
+        run()
+    assert len(files(tmp_path / "finished")) >= 2
+    monkeypatch.setattr(extraction, "read_batch", read)
+    kept = count_finished(tmp_path / "finished")
+    table, _ = run()
+    assert 0 < kept < len(table)
+
+
+def test_a_full_disk_names_the_presentation_and_finished_work_stays(run, tmp_path):
+    """A limit on the size of files stands for the disk: the kernel refuses the write half-way, as it does there."""
+    whole, _ = run(tmp_path / "whole", evaluation=4)
+    told = fork.Queue()
+
+    def extract_on_a_full_disk():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        size = min(path.stat().st_size for path in files(tmp_path / "whole"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
+        try:
+            run(evaluation=4)
+        except ExtractionError as error:
+            told.put(str(error))
+
+    child = fork.Process(target=extract_on_a_full_disk)
+    child.start()
+    message = told.get(timeout=60)
+    child.join()
+    assert "the signals of presentation scenes-random-n04-e" in message
+    assert "File too large" in message
+    assert not list((tmp_path / "finished").rglob("*.partial"))
+    assert run(evaluation=4)[0].equals(whole)
+
+
+def test_two_processes_on_the_same_presentations_do_not_corrupt_each_other(run, tmp_path):
+    whole, _ = run(tmp_path / "whole")
+    told = fork.Queue()
+    children = [fork.Process(target=lambda: told.put(run()[0].equals(whole))) for _ in range(2)]
+    for child in children:
+        child.start()
+    assert [told.get(timeout=120) for _ in children] == [True, True]
+    for child in children:
+        child.join()
+    assert run()[0].equals(whole)
+
+
+def test_a_batch_that_memory_has_no_room_for_is_halved_and_later_ones_stay_small(extracted, monkeypatch):
+    whole, _ = extracted(4, evaluation=6)
+    read = extraction.read_batch
+    sizes = []
+
+    def need_a_petabyte_for_more_than_two(backbone, batch, *rest, **options):
+        sizes.append(len(batch.token_ids))
+        torch.empty(2**50 if len(batch.token_ids) > 2 else 1, dtype=torch.uint8)
+        return read(backbone, batch, *rest, **options)
+
+    monkeypatch.setattr(extraction, "read_batch", need_a_petabyte_for_more_than_two)
+    halved, _ = extracted(4, evaluation=6)
+    assert halved["presentation_id"].equals(whole["presentation_id"])
+    assert sum(size > 2 for size in sizes) <= 2 < len(sizes)
+
+
+def test_a_presentation_that_does_not_fit_alone_is_named(extracted, monkeypatch):
+    monkeypatch.setattr(extraction, "read_batch", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8))
+    with pytest.raises(
+        ExtractionError, match=r"presentation scenes-random-n04-e\S+: there is not enough memory for one"
+    ):
+        extracted(4, evaluation=1)
+
+
+def count_finished(folder: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.ParquetFile(path).metadata.num_rows for path in files(folder))
+
+
+def test_work_is_divided_until_it_fits():
+    parts = memory.in_halves(lambda items: torch.empty(2**50 if len(items) > 2 else 1) is None or list(items), range(7))
+    assert [part for _, part in parts] == [[0], [1, 2], [3, 4], [5, 6]]
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory():
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        list(memory.in_halves(lambda items: torch.zeros(2) @ torch.zeros(3), [1, 2]))
