@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -228,6 +229,32 @@ VARIANTS: Final[dict[str, Callable[..., None]]] = {
 }
 
 
+def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, float]:
+    """How far batches are from one presentation at a time: largest differences, and answers that differ in percent."""
+    questions, presentations = _work(setup, n)[1]
+    together, alone = (
+        extraction.extract(
+            backbone,
+            PROBE,
+            images=_images(setup),
+            image_folder=setup.scenes / "images",
+            questions=questions,
+            presentations=presentations.slice(0, setup.slow),
+            token_budget=budget,
+        )[0]
+        for budget in (None, 1)
+    )
+    columns = ("candidate_logprobs", "identifier_logits", "image_attention")
+    (answers, logits, attention) = (
+        [np.array(table[name].to_pylist()) for table in (together, alone)] for name in columns
+    )
+    return {
+        "logits": float(np.abs(logits[0] - logits[1]).max()),
+        "attention": float(np.abs(attention[0] - attention[1]).max()),
+        "answers, %": 100 * float((answers[0].argmax(1) != answers[1].argmax(1)).mean()),
+    }
+
+
 # --- the command -----------------------------------------------------------------------------------------------
 
 
@@ -256,7 +283,8 @@ def main(
         if device != "cpu":
             facts["matrix multiplication, FLOP/s"] = rate = geometries.multiplication_rate(device, dtype)
             facts["prefill, share of it"] = {size: geometries.prefill_rate(_held(setup), size) / rate for size in n}
-            print(json.dumps(facts, indent=1))
+        facts["batched against one at a time"] = {size: batching_changes(setup, _held(setup), size) for size in n}
+    print(json.dumps(facts, indent=1))
     if out:
         out.write_text(json.dumps({**facts, "measurements": [asdict(one) for one in found]}, indent=1) + "\n")
     print(_table(facts, found))
@@ -273,7 +301,7 @@ _HELD: dict[str, Backbone] = {}
 
 
 def _held(setup: Setup) -> Backbone:
-    """One model on the GPU for all measurements."""
+    """One model for all measurements of this process."""
     if setup.model not in _HELD:
         _HELD[setup.model] = setup.backbone()
     return _HELD[setup.model]

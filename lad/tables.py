@@ -420,3 +420,11 @@ def _row_name(table: pa.Table, contract: Contract, row: int) -> str:
 def from_rows(rows: Iterable[dict[str, Any]], contract: Contract) -> pa.Table:
     """A table of that contract from one dict per row; absent nullable columns become null."""
     return pa.Table.from_pylist(list(rows), schema=contract.schema)
+
+
+def nested_lists(values: np.ndarray) -> pa.Array:
+    """An array of any shape as (nested) lists, one row per entry of the first axis."""
+    array = pa.array(values.ravel())
+    for size in values.shape[:0:-1]:
+        array = pa.ListArray.from_arrays(pa.array(np.arange(0, len(array) + 1, size, dtype=np.int32)), array)
+    return array

@@ -12,14 +12,6 @@ import pyarrow as pa
 from lad import tables
 
 
-def nested_lists(values: np.ndarray) -> pa.Array:
-    """An array of any shape as (nested) lists, one row per entry of the first axis."""
-    array = pa.array(values.ravel())
-    for size in values.shape[:0:-1]:
-        array = pa.ListArray.from_arrays(pa.array(np.arange(0, len(array) + 1, size, dtype=np.int32)), array)
-    return array
-
-
 def log_softmax(scores: np.ndarray) -> np.ndarray:
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -62,15 +54,15 @@ def random_signals(
             "question_id": [f"{split}-{q:06d}" for q in question],
             "split": [split] * rows,
             "round": np.tile(np.arange(shown), questions),
-            "order": nested_lists(orders + 1),
+            "order": tables.nested_lists(orders + 1),
             "target_position": is_target.argmax(axis=1) + 1,
             "n_candidates": np.full(rows, n_candidates),
-            "identifier_logits": nested_lists(logits),
-            "processed_logits": nested_lists(logits - 0.1 * np.abs(logits)),
-            "candidate_logprobs": nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
-            "image_attention": nested_lists(image_attention),
-            "delimiter_attention": nested_lists(delimiter_attention),
-            "image_tokens": nested_lists(np.full((rows, n_candidates), 16)),
+            "identifier_logits": tables.nested_lists(logits),
+            "processed_logits": tables.nested_lists(logits - 0.1 * np.abs(logits)),
+            "candidate_logprobs": tables.nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
+            "image_attention": tables.nested_lists(image_attention),
+            "delimiter_attention": tables.nested_lists(delimiter_attention),
+            "image_tokens": tables.nested_lists(np.full((rows, n_candidates), 16)),
             "prompt_tokens": np.full(rows, 99),
             "generated_text": pa.array(list(texts) if texts else [None] * rows, pa.string()),
         }

@@ -254,7 +254,7 @@ class _Keeper:
                     f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds"
                     f" {numbers[wrong][~finite[wrong]][0]}; a model that overflows in float16 may not in bfloat16"
                 )
-            columns[name] = _nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
+            columns[name] = tables.nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
         prompts = [self.prompts[i] for i in members]
         return columns | {
             "image_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
@@ -268,14 +268,6 @@ NUMBERS: Final = (
     *("image_attention", "delimiter_attention", "head_attention"),
 )
 """The signals that are numbers."""
-
-
-def _nested_lists(values: np.ndarray) -> pa.Array:
-    """An array of any shape as (nested) lists, one row per entry of the first axis."""
-    array = pa.array(values.ravel())
-    for size in values.shape[:0:-1]:
-        array = pa.ListArray.from_arrays(np.arange(0, len(array) + 1, size, dtype=np.int32), array)
-    return array
 
 
 def _in_order(rows: pa.Table, fingerprints: Sequence[str]) -> pa.Table:

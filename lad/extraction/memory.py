@@ -12,8 +12,8 @@ from lad.extraction.backbone import Backbone
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TOKENS_AT_ONCE: Final = {"cpu": 8_192, "cuda": 32_768}
-"""Tokens of a batch beyond which more do not make the device faster."""
+TOKENS_AT_ONCE: Final = {"cpu": 2_048, "cuda": 32_768}
+"""Tokens of a batch beyond which more do not make the device faster (a CPU's caches overflow)."""
 _SHARE_OF_FREE: Final = 0.5
 
 

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals_factory import nested_lists, random_signals, replace_column
+from signals_factory import random_signals, replace_column
 
 from lad import tables
 from lad.calibration.calibrate import calibrate
 from lad.calibration.observations import SignalsError
 from lad.scoring.methods import METHODS, Options, ScoringError, parse_layers, parse_method, score
+from lad.tables import nested_lists
 
 SIZES = (2, 4, 9, 10, 12)
 CALIBRATED = [name for name, method in METHODS.items() if method.needs_calibration]
