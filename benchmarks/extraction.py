@@ -30,7 +30,6 @@ import typer
 
 from benchmarks import geometries, straightforward
 from lad import tables
-from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
@@ -110,7 +109,19 @@ def measure(setup: Setup, variant: str, n: int, backbone: Backbone | None = None
 
 
 def _images(setup: Setup) -> pa.Table:
-    return read_images(setup.scenes / "captions.json", setup.scenes / "images", setup.scenes / "instances.json")
+    """The images table, without pycocotools: machines with a GPU are often bare."""
+    described = json.loads((setup.scenes / "captions.json").read_text())
+    captions = {annotation["image_id"]: annotation["caption"] for annotation in described["annotations"]}
+    rows = (
+        {
+            "image_id": image["id"],
+            "caption": captions[image["id"]],
+            "category_ids": [],
+            **{name: image[name] for name in ("file_name", "width", "height")},
+        }
+        for image in described["images"]
+    )
+    return tables.from_rows(rows, tables.IMAGES)
 
 
 def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:

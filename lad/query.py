@@ -6,9 +6,10 @@ not named, is an error: wiring mistakes must not pass silently.
 
 import functools
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Hashable, Mapping
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,10 @@ import pyarrow as pa
 
 class QueryError(ValueError):
     """A query and what it was given do not fit; the message names the file and the relation or parameter."""
+
+
+_SHARED: Final[dict[Hashable, pa.Table]] = {}
+"""Results of `run_once` whose relations still exist, by query, relations and parameters."""
 
 
 @functools.cache
@@ -49,6 +54,22 @@ def run(query: Traversable, relations: Mapping[str, pa.Table], parameters: Mappi
         for name, table in relations.items():
             connection.register(name, table)
         return _execute(connection, query.name, sql, parameters or {})
+
+
+def run_once(
+    query: Traversable, relations: Mapping[str, pa.Table], parameters: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """As `run`, for steps that several methods share: asked again about the very same tables, it gives the same result.
+
+    A result is kept until one of the tables it was made from is gone. Tables never change, so neither does the result.
+    """
+    key = (str(query), *((name, id(table)) for name, table in relations.items()), repr(parameters))
+    if key not in _SHARED:
+        _SHARED[key] = run(query, relations, parameters)
+        for table in relations.values():
+            # The id of a table that is gone may soon be that of another.
+            weakref.finalize(table, _SHARED.pop, key, None)
+    return _SHARED[key]
 
 
 def on(

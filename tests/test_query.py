@@ -1,5 +1,6 @@
 """The runner of SQL files: what is wired wrongly is refused."""
 
+import weakref
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,3 +46,26 @@ def test_a_relation_named_in_a_comment_only_is_not_used(above):
 def test_missing_and_unknown_parameters_are_refused(above, parameters, message):
     with pytest.raises(query.QueryError, match=rf"above\.sql: parameter {message}"):
         query.run(above, {"numbers": NUMBERS}, parameters)
+
+
+def test_a_shared_step_is_run_once_for_the_same_table_and_parameters(above):
+    shared = query.run_once(above, {"numbers": NUMBERS}, {"least": 1})
+    assert shared.equals(query.run(above, {"numbers": NUMBERS}, {"least": 1}))
+    assert query.run_once(above, {"numbers": NUMBERS}, {"least": 1}) is shared
+    assert query.run_once(above, {"numbers": NUMBERS}, {"least": 2}).to_pydict() == {"x": [3]}
+
+
+def test_a_shared_result_goes_with_its_table_and_what_was_made_of_it_goes_with_it(above):
+    numbers = pa.table({"x": [1, 2, 3]})
+    shared = query.run_once(above, {"numbers": numbers}, {"least": 1})
+    results = [weakref.ref(shared), weakref.ref(query.run_once(above, {"numbers": shared}, {"least": 2}))]
+    del shared
+    assert all(result() is not None for result in results)
+    del numbers
+    assert all(result() is None for result in results)
+
+
+def test_a_shared_result_never_answers_for_another_table(above):
+    """Tables that come and go get the same place in memory again and again."""
+    for x in range(100):
+        assert query.run_once(above, {"numbers": pa.table({"x": [x]})}, {"least": -1}).to_pydict() == {"x": [x]}

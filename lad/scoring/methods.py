@@ -231,7 +231,7 @@ def _purify(inputs: Inputs) -> pa.Table:
             f"the calibration holds the formulations {', '.join(calibration.formulations)}, not"
             f" '{formulation.name}'; calibrate with it"
         )
-    return query.run(
+    return query.run_once(
         _SQL / "purified_attention.sql",
         {
             "chosen_layers": _chosen_layers(inputs.signals, inputs.options, calibration.layers),
@@ -258,7 +258,7 @@ def _chosen_layers(signals: pa.Table, options: Options, covered: Sequence[int]) 
             f"k = {top_k} layers cannot be chosen from {len(allowed)}: the signals (or the calibration) cover layers"
             f" {min(covered)} to {max(covered)}, the option layers is {_format_layers(options.layers)}"
         )
-    return query.run(
+    return query.run_once(
         _SQL / "chosen_layers.sql",
         {"layer_attention": layer_attention(signals, get_formulation(options.formulation))},
         {"layers": allowed, "top_k": top_k},

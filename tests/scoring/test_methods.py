@@ -291,6 +291,24 @@ def test_the_same_signals_give_the_same_bits(method):
     assert first.equals(second)
 
 
+def test_a_method_answers_the_same_whatever_was_asked_of_the_signals_before():
+    """Steps that methods share are taken once; none may pass for another."""
+    formulations = [f"printed+{change}" for change in ("span=delimited", "aggregation=log_of_mean")]
+    changes = ["", "k=1", "layers=1-3", *(f"formulation={name}" for name in ("released", *formulations))]
+    specifications = [f"{name};{change}".rstrip(";") for name in ("attention_readout", "agd") for change in changes]
+    specifications += ["agd;tau=3", "agd;prior=no", "purified_attention", "purified_attention;formulation=released"]
+    calibration_signals = random_signals(0)
+    first, second = (
+        calibrate(s, formulations=["printed", "released", *formulations])
+        for s in (calibration_signals, random_signals(1))
+    )
+    table = evaluation_signals(0)
+    for fitted in (first, second):
+        for specification in specifications:
+            alone = score(evaluation_signals(0), fitted, specification)
+            assert score(table, fitted, specification).equals(alone), specification
+
+
 # --- edges -----------------------------------------------------------------------------------------------------
 
 
