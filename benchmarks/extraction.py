@@ -17,6 +17,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -229,8 +230,15 @@ def _eagerly(backbone: Backbone) -> Iterator[None]:
         backbone.model.set_attn_implementation({part: read_out})
 
 
+def _pass_per_method(backbone: Backbone, out: Path, **work: Any) -> None:
+    """As the released code goes about its three methods: vanilla, PriDe and AGD each run the model again."""
+    for method in ("vanilla", "pride", "agd"):
+        _straightforward(backbone, out.with_suffix(f".{method}.parquet"), **work)
+
+
 VARIANTS: Final[dict[str, Callable[..., None]]] = {
     "straightforward": _straightforward,
+    "straightforward, a pass per method": _pass_per_method,
     "ours": _ours,
     "ours, one presentation per batch": _one_at_a_time,
     "ours, eager attention": _eager_attention,
@@ -304,8 +312,8 @@ def main(
 def _measured(setup: Setup, variant: str, n: int) -> Measurement:
     if setup.device != "cpu":
         return measure(setup, variant, n, _held(setup))
-    with multiprocessing.get_context("spawn").Pool(1) as process:
-        return process.apply(measure, (setup, variant, n))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, setup, variant, n).result()
 
 
 _HELD: dict[str, Backbone] = {}

@@ -8,11 +8,13 @@ import os
 import random
 import resource
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from lad.extraction import extract as extraction
 from lad.extraction import memory
@@ -62,7 +64,7 @@ def test_killed_at_any_moment_the_final_table_is_that_of_an_uninterrupted_run(ru
     kept = []
     for attempt in range(request.config.getoption("kills")):
         finished = tmp_path / f"killed-{attempt}"
-        child = fork.Process(target=run, args=(finished,))
+        child = fork.Process(target=extract_with_own_locks, args=(run, finished))
         child.start()
         time.sleep(random.Random(attempt).uniform(0, seconds))
         os.kill(child.pid, signal.SIGKILL)
@@ -72,6 +74,12 @@ def test_killed_at_any_moment_the_final_table_is_that_of_an_uninterrupted_run(ru
         assert final.equals(whole)
         assert len(files(finished)) == 1
     assert max(kept) > 1, "no kill came while work was being done: the test shows nothing"
+
+
+def extract_with_own_locks(run, finished: Path) -> None:
+    # tqdm's lock is one for all forked processes: killed while it holds it, the child would stop its parent for ever.
+    tqdm.set_lock(threading.RLock())
+    run(finished)
 
 
 def test_finished_presentations_are_not_computed_again(run, count_computed):
