@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo test check lock clean
 
 demo: $(INSTALLED)
-	snakemake --cores all --show-failed-logs
+	snakemake --cores all --show-failed-logs --rerun-incomplete
 	@echo
 	@echo "The report: results/demo/report.html"
 

@@ -23,10 +23,11 @@ rule extract_signals:
         questions=lambda w: (f"--first-questions {GRID.calibrations[cell_of(w)]}" if w.split == "calibration" else ""),
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
+        finished=FINISHED,
     message:
         "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
     shell:
         "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
         " --image-folder {input.folder} --questions {input.questions} --presentations {input.presentations}"
-        " {params.options} {params.questions} {params.answer_text} --threads {threads} --finished {FINISHED}"
+        " {params.options} {params.questions} {params.answer_text} --threads {threads} --finished {params.finished}"
         " --out {output} > {log} 2>&1"
