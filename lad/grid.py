@@ -13,6 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from lad.extraction.prompts import get_probe
 from lad.scoring.methods import Method, parse_method
 
 
@@ -124,8 +125,8 @@ def build_grid(config: Mapping[str, Any]) -> Grid:
     """The grid of a validated configuration.
 
     Raises:
-        ValueError: a run names a model, dataset, method or calibration source that does not exist; the message names
-            the run (counted from 1) and what is allowed.
+        ValueError: a run names a model, dataset, probe, method or calibration source that does not exist; the message
+            names the run (counted from 1) and what is allowed.
     """
     methods: dict[Scoring, dict[str, None]] = {}
     for number, run in enumerate(config["runs"], start=1):
@@ -141,6 +142,8 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     for key in ("models", "datasets"):
         for name in run[key]:
             _require(name, config[key], key.removesuffix("s"))
+    for probe in run["probes"]:
+        get_probe(probe)
     default_questions = [config["calibration"]["questions"]]
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):

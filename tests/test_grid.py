@@ -56,6 +56,7 @@ def test_calibration_elsewhere_extracts_the_calibration_questions_there():
     [
         ({"models": ["demmo"]}, "run 1: unknown model 'demmo'; known: demo, demo-unplanted"),
         ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes"),
+        ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
         ({"methods": ["adg"]}, "run 1: unknown method 'adg'; known: vanilla"),
         ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
         (

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -36,7 +36,7 @@ from lad.extraction.finished import FINGERPRINT, FinishedWork
 from lad.extraction.forward import Signals, answer_trie, read_batch
 from lad.extraction.inputs import InputError, Prompt, collate
 from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
-from lad.extraction.prompts import Probe
+from lad.extraction.prompts import Probe, Softening
 
 Result = TypeVar("Result")
 Work = TypeVar("Work")
@@ -82,7 +82,8 @@ def extract(
     """
     asked = join(images, image_folder, questions, presentations)
     trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
-    reading = _Reading(backbone, trie, max(map(len, trie.identifiers)) + 2 if answer_text else 0, head_attention)
+    answer_tokens = max(map(len, trie.identifiers)) + 2 if answer_text else 0
+    reading = _Reading(backbone, trie, answer_tokens, head_attention, probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].files))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked)
@@ -130,6 +131,7 @@ class _Reading:
     trie: IdentifierTrie
     answer_tokens: int
     head_attention: bool
+    softening: Softening | None
 
 
 def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
@@ -142,6 +144,7 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "identifier_tokens": [list(tokens) for tokens in reading.trie.identifiers],
         "answer_tokens": reading.answer_tokens,
         "head_attention": reading.head_attention,
+        "softening": asdict(reading.softening) if reading.softening else None,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "pyarrow")},
     }
 
@@ -165,6 +168,7 @@ def _compute(
             reading.trie,
             answer_tokens=reading.answer_tokens,
             head_attention=reading.head_attention,
+            softening=reading.softening,
         )
 
     most_tokens = sys.maxsize

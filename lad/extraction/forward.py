@@ -20,6 +20,7 @@ from lad.extraction import readout
 from lad.extraction.backbone import Backbone
 from lad.extraction.candidates import IdentifierTrie, Prefix
 from lad.extraction.inputs import Batch
+from lad.extraction.prompts import Softening
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,21 @@ def read_batch(
     *,
     answer_tokens: int = 0,
     head_attention: bool = False,
+    softening: Softening | None = None,
 ) -> Signals:
     """One prefill, one cached step for the open prefixes of the identifiers, and the greedy answer if asked for.
 
     Args:
         answer_tokens: how many tokens of the greedy answer to decode; 0 for none.
         head_attention: keep the attention of every head as well.
+        softening: read the prompt with SoFA's mask.
     """
     token_ids = batch.token_ids.to(backbone.device)
-    with readout.reading(batch.segments.to(backbone.device), 2 * batch.n, heads=head_attention) as reading:
+    segments = batch.segments.to(backbone.device)
+    with (
+        readout.softened(segments, batch.n, softening),
+        readout.reading(segments, 2 * batch.n, heads=head_attention) as reading,
+    ):
         logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or answer_tokens > 0)
     attention = reading.attention()
     after = {(): logits} | _after_prefixes(backbone, cache, trie, prompt=token_ids)

@@ -5,8 +5,9 @@ model's own chat template. The released code asks with digits; for the other ide
 identifiers and the noun that names them change.
 """
 
-from dataclasses import dataclass
-from typing import Final
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 MAX_CANDIDATES: Final = 12
 
@@ -43,12 +44,32 @@ _PROMPTS: Final = {
 
 
 @dataclass(frozen=True)
+class Softening:
+    """SoFA (Tian et al., arXiv 2503.13792): in some layers, image tokens see later images as well, but less.
+
+    The mask (1 - sigma) causal + sigma bidirectional weighs what causality hides by sigma: log sigma is added to the
+    scores. Text stays causal. The authors choose sigma on 32 held-out questions.
+
+    Attributes:
+        sigma: 0 (causal) to 1 (bidirectional); the paper fixes 0.5.
+        every: softened are layers 0, every, 2 every ... (which of them is not said: our reading).
+        scope: what is softened: pairs of tokens of different images (printed), or, as the released code has it, all
+            pairs of image tokens and delimiters, within one image as well.
+    """
+
+    sigma: float = 0.5
+    every: int = 2
+    scope: Literal["between", "all"] = "between"
+
+
+@dataclass(frozen=True)
 class Probe:
-    """How a presentation is asked: a prompt and an identifier style."""
+    """How a presentation is asked: a prompt, an identifier style, and a softened mask where one is wanted."""
 
     name: str
     prompt: str = "vanilla"
     style: str = "digits"
+    softening: Softening | None = None
 
     def identifiers(self, n: int) -> tuple[str, ...]:
         """The identifiers of positions 1..n.
@@ -74,16 +95,30 @@ PROBES: Final[dict[str, Probe]] = {
         Probe("vanilla"),
         Probe("instruction", prompt="instruction"),
         *(Probe(style, style=style) for style in IDENTIFIERS if style != "digits"),
+        Probe("sofa", softening=Softening()),
+        Probe("sofa_released", softening=Softening(scope="all")),
     )
 }
 
+_SOFTENED: Final = re.compile(r"(?P<base>sofa|sofa_released)(-sigma(?P<sigma>[0-9.]+))?(-every(?P<every>[0-9]+))?")
+
 
 def get_probe(name: str) -> Probe:
-    """The probe of that name.
+    """The probe of that name; those of SoFA take settings, `sofa-sigma0.3-every1`.
 
     Raises:
         ValueError: if there is none; the message lists those there are.
     """
-    if name not in PROBES:
-        raise ValueError(f"unknown probe '{name}'; known: {', '.join(PROBES)}")
-    return PROBES[name]
+    if name in PROBES:
+        return PROBES[name]
+    settings = _SOFTENED.fullmatch(name)
+    if settings is None:
+        raise ValueError(
+            f"unknown probe '{name}'; known: {', '.join(PROBES)}, and sofa-sigma0.3-every1 for its settings"
+        )
+    softening = PROBES[settings["base"]].softening
+    assert softening is not None
+    sigma, every = float(settings["sigma"] or softening.sigma), int(settings["every"] or softening.every)
+    if not 0 <= sigma <= 1 or every < 1:
+        raise ValueError(f"probe '{name}': sigma lies between 0 and 1, every is at least 1")
+    return Probe(name, softening=replace(softening, sigma=sigma, every=every))

@@ -6,7 +6,7 @@ delimiters, and lets SDPA compute the layer's output: O(T) extra work and memory
 come from the same forward pass, which matters in bfloat16, where eager and SDPA differ.
 
 The same function applies the mask of a tree of tokens (`branching`), with which one cached step continues a prompt in
-several ways at once.
+several ways at once, and SoFA's softened mask (`softened`).
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from lad.extraction.prompts import Softening
 
 NAME: Final = "lad_readout"
 
@@ -120,8 +122,43 @@ class Tree:
         return torch.cat([prompt, fed & self.visible], dim=-1)
 
 
+class SoftMask:
+    """SoFA's mask of a prompt: what causality hides between images is weighed by sigma instead.
+
+    Args:
+        segments: (batch, T) as of `Readout`.
+        n: images of each prompt.
+    """
+
+    def __init__(self, segments: Tensor, n: int, softening: Softening) -> None:
+        self.segments = segments
+        self.n = n
+        self.softening = softening
+
+    def mask(self, layer: int, mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        """(batch, 1, T, T) additive, from the model's own mask; that mask itself in layers that stay as they are."""
+        if layer % self.softening.every:
+            return mask
+        length = self.segments.shape[1]
+        if mask is None:
+            mask = torch.ones(length, length, dtype=torch.bool, device=self.segments.device).tril()[None, None]
+        if mask.dtype == torch.bool:
+            mask = torch.where(mask, 0.0, -torch.inf)
+        hidden = mask == -torch.inf
+        softened = torch.tensor(self.softening.sigma, device=mask.device).log()
+        return torch.where(hidden & self._softened_pairs(), softened, mask).to(dtype)
+
+    def _softened_pairs(self) -> Tensor:
+        """(batch, 1, T, T) boolean: pairs of tokens that may see each other softly."""
+        seen, seer = self.segments[:, None, None, :], self.segments[:, None, :, None]
+        if self.softening.scope == "all":
+            return (seen < 2 * self.n) & (seer < 2 * self.n)
+        return (seen < self.n) & (seer < self.n) & (seen != seer)
+
+
 _active: ContextVar[Readout | None] = ContextVar("readout", default=None)
 _tree: ContextVar[Tree | None] = ContextVar("tree", default=None)
+_soft: ContextVar[SoftMask | None] = ContextVar("soft", default=None)
 
 
 @contextmanager
@@ -145,6 +182,16 @@ def branching(depth: Tensor, visible: Tensor) -> Iterator[None]:
         _tree.reset(token)
 
 
+@contextmanager
+def softened(segments: Tensor, n: int, softening: Softening | None) -> Iterator[None]:
+    """While active, prompts are read with SoFA's mask (arguments as of `SoftMask`); with None as they are."""
+    token = _soft.set(SoftMask(segments, n, softening) if softening else None)
+    try:
+        yield
+    finally:
+        _soft.reset(token)
+
+
 def attention_with_readout(
     module: Any,
     query: Tensor,
@@ -165,6 +212,8 @@ def attention_with_readout(
     if (readout := _active.get()) is not None:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         readout.record(module.layer_idx, query, key, attention_mask, scale)
+    if (soft := _soft.get()) is not None and query.shape[2] == key.shape[2] == soft.segments.shape[1]:
+        attention_mask = soft.mask(module.layer_idx, attention_mask, query.dtype)
     if (tree := _tree.get()) is not None and query.shape[2] > 1:
         attention_mask = tree.mask(attention_mask, query.shape[2], key.shape[2])
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)

@@ -185,9 +185,9 @@ ARTIFACTS: Final = {
         Artifact(
             name="table8",
             kind="table",
-            title="Table 8. Against averaging over permutations",
+            title="Table 8. Against averaging over permutations, and SoFA",
             caption="Accuracy. Permutation averaging asks each question in all its N cyclic shifts, so it costs N"
-            " forward passes where AGD costs one.",
+            " forward passes where AGD costs one. SoFA lets images see later images by half in every second layer.",
             see="With one forward pass instead of N, {against_permutation}.",
             draw=table7.draw_table8,
         ),

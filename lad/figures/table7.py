@@ -16,7 +16,12 @@ from lad.figures.tabulate import Column, Row, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
 
 READ_OUTS: Final = ("vanilla", "attention_readout", "purified_attention", "agd")
-PERMUTATIONS: Final = ("vanilla", "sofa", "permutation_average", "agd")
+PERMUTATIONS: Final = (
+    Row((METHODS["vanilla"].name,), {"method": "vanilla"}),
+    Row((METHODS["sofa"].name,), {"method": "vanilla", "probe": "sofa"}, optional=True),
+    Row((METHODS["permutation_average"].name,), {"method": "permutation_average"}),
+    Row((METHODS["agd"].name,), {"method": "agd"}),
+)
 
 
 def draw_table7(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
@@ -34,9 +39,8 @@ def draw_table8(connection: duckdb.DuckDBPyConnection, options: Options) -> Tabl
     """Permutation averaging, which needs N forward passes for each answer, beside AGD, which needs one."""
     measures = Measures(connection, options)
     cells = _measured(measures, options, "permutation_average")
-    rows = _rows(PERMUTATIONS, optional=("sofa",))
     facts = {"against_permutation": _comparison(measures, cells, "agd", "permutation_average")}
-    return tabulate(measures, ("Method",), rows, _columns(cells), facts)
+    return tabulate(measures, ("Method",), PERMUTATIONS, _columns(cells), facts)
 
 
 def draw_unplanted(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
@@ -65,8 +69,8 @@ def _measured(measures: Measures, options: Options, method: str) -> list[tuple[i
     return measured
 
 
-def _rows(methods: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
-    return [Row((METHODS[m].name,), {"method": m}, optional=m in optional) for m in methods]
+def _rows(methods: Sequence[str]) -> list[Row]:
+    return [Row((METHODS[method].name,), {"method": method}) for method in methods]
 
 
 def _columns(cells: Sequence[tuple[int, str]]) -> list[Column]:
