@@ -25,6 +25,7 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 import typer
@@ -55,6 +56,7 @@ class Setup:
     Attributes:
         questions: evaluation questions; each is shown in 5 orders, and 5 others in all cyclic shifts.
         slow: how many presentations the slow variants see.
+        part, parts: of the questions, every so many are asked, beginning with this one.
     """
 
     model: str
@@ -64,6 +66,8 @@ class Setup:
     questions: int
     slow: int
     scenes: Path
+    part: int = 0
+    parts: int = 1
 
     def backbone(self) -> Backbone:
         torch.set_num_threads(self.threads)
@@ -130,7 +134,9 @@ def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
     questions = build_questions(
         _images(setup), dataset="scenes", setting="random", n=n, evaluation=setup.questions, calibration=5, seed=0
     )
-    return [(questions, build_presentations(questions, split, rounds=5, seed=0)) for split in SPLITS]
+    ids = pa.array(sorted(questions["question_id"].to_pylist())[setup.part :: setup.parts])
+    splits = (build_presentations(questions, split, rounds=5, seed=0) for split in SPLITS)
+    return [(questions, shown.filter(pc.is_in(shown["question_id"], value_set=ids))) for shown in splits]
 
 
 # --- variants --------------------------------------------------------------------------------------------------
@@ -248,6 +254,10 @@ VARIANTS: Final[dict[str, Callable[..., None]]] = {
 }
 
 
+PER_CORE: Final = ", a process per core"
+SIDE_BY_SIDE: Final = tuple(variant + PER_CORE for variant in ("straightforward", "ours"))
+
+
 def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, float]:
     """How far batches are from one presentation at a time: largest differences, and answers that differ in percent."""
     questions, presentations = _work(setup, n)[1]
@@ -296,7 +306,7 @@ def main(
         facts = _machine(setup)
         found = []
         for size in n:
-            for name in variant or VARIANTS:
+            for name in variant or (*VARIANTS, *(SIDE_BY_SIDE if device == "cpu" else ())):
                 found.append(_measured(setup, name, size))
                 print(_line(found[-1]), flush=True)
         if device != "cpu":
@@ -310,10 +320,33 @@ def main(
 
 
 def _measured(setup: Setup, variant: str, n: int) -> Measurement:
+    if variant.endswith(PER_CORE):
+        return _measured_side_by_side(setup, variant.removesuffix(PER_CORE), n)
     if setup.device != "cpu":
         return measure(setup, variant, n, _held(setup))
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(measure, setup, variant, n).result()
+
+
+def _measured_side_by_side(setup: Setup, variant: str, n: int) -> Measurement:
+    """The work divided among one process per core, each with one thread: as the pipeline runs its jobs."""
+    context = multiprocessing.get_context("spawn")
+    begin, told = context.Barrier(setup.threads), context.Queue()
+    setups = [replace(setup, threads=1, part=part, parts=setup.threads) for part in range(setup.threads)]
+    processes = [context.Process(target=_work_on_part, args=(one, variant, n, begin, told)) for one in setups]
+    for process in processes:
+        process.start()
+    found: list[Measurement] = [told.get() for _ in processes]
+    for process in processes:
+        process.join()
+    shown, seconds = sum(one.presentations for one in found), max(one.seconds for one in found)
+    return Measurement(variant + PER_CORE, n, shown, seconds, shown / seconds, sum(one.peak_memory for one in found))
+
+
+def _work_on_part(setup: Setup, variant: str, n: int, begin: Any, told: Any) -> None:
+    backbone = setup.backbone()
+    begin.wait()
+    told.put(measure(setup, variant, n, backbone))
 
 
 _HELD: dict[str, Backbone] = {}
