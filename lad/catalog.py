@@ -61,6 +61,7 @@ RELATIONS: Final = {
         Relation(tables.POSITION_PRIOR, "calibration", (*_CELL, "calibration_questions")),
         Relation(tables.PREDICTIONS, "predictions", (*_CELL, "calibrated_on", "calibration_questions")),
         Relation(tables.METRICS, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),
+        Relation(tables.DIFFERENCES, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),
     )
 }
 

@@ -276,14 +276,22 @@ def score(
 def evaluate(
     predictions: Files,
     out: Out,
+    differences: Annotated[
+        Path | None, typer.Option(help="File for the paired differences between methods; none by default.")
+    ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
     seed: Seed = 0,
 ) -> None:
     """Compute the metrics of predictions, with 95 % bootstrap intervals over questions."""
+    from lad.evaluation.differences import differences as compare
     from lad.evaluation.metrics import evaluate as measure
 
-    table = measure(tables.read(_files(predictions), tables.PREDICTIONS), resamples=resamples, seed=seed)
-    tables.write(table, out, tables.METRICS, {"predictions": predictions, "resamples": resamples, "seed": seed})
+    answers = tables.read(_files(predictions), tables.PREDICTIONS)
+    metadata = {"predictions": predictions, "resamples": resamples, "seed": seed}
+    tables.write(measure(answers, resamples=resamples, seed=seed), out, tables.METRICS, metadata)
+    if differences:
+        compared = compare(answers, resamples=resamples, seed=seed)
+        tables.write(compared, differences, tables.DIFFERENCES, metadata)
 
 
 @app.command()

@@ -257,11 +257,29 @@ METRICS: Final = Contract(
     ),
 )
 
+DIFFERENCES: Final = Contract(
+    "differences",
+    "one row per ordered pair of methods and variants that answer the same presentations: the paired difference",
+    (
+        Column("method", pa.string(), "name of the method"),
+        Column("variant", pa.string(), "as in predictions"),
+        Column("against", pa.string(), "name of the method it is compared with"),
+        Column("against_variant", pa.string(), "its variant"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("metric", pa.string(), "accuracy"),
+        Column("value", pa.float64(), "points: the metric of method minus that of against"),
+        Column("low", pa.float64(), "lower end of its 95 % bootstrap interval; each resample draws questions for both"),
+        Column("high", pa.float64(), "upper end of the interval"),
+        Column("questions", pa.int32(), "number of questions"),
+        Column("presentations", pa.int32(), "number of presentations"),
+    ),
+)
+
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS),
-        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, PREDICTIONS, METRICS),
+        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, PREDICTIONS, METRICS, DIFFERENCES),
     )
 }
 

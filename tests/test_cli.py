@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import permutations
 
 import pyarrow as pa
 import pytest
@@ -48,6 +49,26 @@ def test_a_table_from_anywhere_is_calibrated_scored_and_measured(lad, signals):
     measured = tables.read(metrics, tables.METRICS)
     found = set(zip(measured["method"].to_pylist(), measured["variant"].to_pylist(), strict=True))
     assert found == {("agd", ""), ("agd", "k=1;tau=3"), ("vanilla", "")}
+
+
+def test_paired_differences_are_written_beside_the_metrics_where_they_are_asked_for(lad, signals):
+    predictions, metrics, differences = (signals / name for name in ("p.parquet", "m.parquet", "d.parquet"))
+    assert lad("calibrate", "--signals", signals / "calibration.parquet", "--out", signals / "calibration")[0] == 0
+    methods = ("--method", "agd", "--method", "attention_readout", "--method", "vanilla")
+    files = ("--signals", signals / "evaluation.parquet", "--calibration", signals / "calibration")
+    assert lad("score", *files, *methods, "--out", predictions)[0] == 0
+    assert lad("evaluate", "--predictions", predictions, "--out", metrics)[0] == 0
+    assert not differences.exists()
+    measure = ("evaluate", "--predictions", predictions, "--out", metrics, "--resamples", 100, "--seed", 3)
+    assert lad(*measure, "--differences", differences)[0] == 0
+    assert tables.read_metadata(differences) == tables.read_metadata(metrics)
+    measured = tables.read(metrics, tables.METRICS).to_pylist()
+    accuracy = {row["method"]: row["value"] for row in measured if row["metric"] == "accuracy"}
+    compared = tables.read(differences, tables.DIFFERENCES).to_pylist()
+    assert {(row["method"], row["against"]) for row in compared} == set(permutations(accuracy, 2))
+    for row in compared:
+        assert row["value"] == pytest.approx(accuracy[row["method"]] - accuracy[row["against"]])
+        assert row["low"] <= row["value"] <= row["high"]
 
 
 def test_an_unknown_method_is_refused_with_those_known(lad, signals):

@@ -4,7 +4,7 @@ The orders of one question are one cluster: they share its caption and images, s
 presentations. Every metric here is a function of sums over questions. A resample is therefore a vector of counts
 (how often each question was drawn), and the resamples of a metric are one matrix product of counts and sums per
 question. Methods that answered the same questions get the same counts for the same seed, in this call or another:
-the difference of two methods can be resampled in pairs.
+the difference of two methods is resampled in pairs.
 """
 
 import warnings
@@ -56,7 +56,7 @@ class QuestionSums:
             warnings.simplefilter("ignore", RuntimeWarning)  # nanmean and nanstd of nothing are NaN, as wanted
             recall = 100 * self.hits / self.targets
             return {
-                "accuracy": np.nanmean(100 * self.correct / self.shown, axis=1, keepdims=True),
+                "accuracy": _accuracy(self.correct, self.shown)[:, None],
                 "rstd": np.nanstd(recall, axis=1, ddof=1, keepdims=True),
                 "consistency": 100 * self.consistent / self.repeated,
                 "recall": recall,
@@ -109,12 +109,9 @@ def resample_counts(questions: int, resamples: int, seed: int) -> Iterator[Float
 
 def resample(sums: list[QuestionSums], counts: Floats) -> list[QuestionSums]:
     """The sums over drawn questions, of each method: in place of questions, the resamples of `counts`."""
-    parts = [part for method in sums for part in vars(method).values()]
-    # One product for all: numbers this small are exact in single precision, which takes half the time.
-    totals = counts.astype(np.float32) @ np.hstack(parts).astype(np.float32)
-    split = np.split(totals.astype(np.float64), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
+    totals = _totals([part for method in sums for part in vars(method).values()], counts)
     n_parts = len(fields(QuestionSums))
-    return [QuestionSums(*split[start : start + n_parts]) for start in range(0, len(split), n_parts)]
+    return [QuestionSums(*totals[start : start + n_parts]) for start in range(0, len(totals), n_parts)]
 
 
 def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[str, Floats]]:
@@ -131,6 +128,44 @@ def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[
         {metric: _percentiles(np.concatenate([part[metric] for part in block])) for metric in block[0]}
         for block in blocks
     ]
+
+
+def paired_differences(sums: list[QuestionSums], resamples: int, seed: int) -> Floats:
+    """The difference in accuracy of each two methods that answered the same presentations, with its interval.
+
+    Both methods of a pair are measured on the very questions of each resample, so that what makes a question hard for
+    both cancels out.
+
+    Returns:
+        (value, low, high) x methods x methods, in points: the method of the row minus that of the column.
+    """
+    everything = np.ones((1, len(sums[0].shown)))
+    value = _accuracies(sums, everything)[0]
+    resampled = np.concatenate(
+        [_accuracies(sums, counts) for counts in resample_counts(len(sums[0].shown), resamples, seed)]
+    )
+    # One method against all at a time, which bounds the memory.
+    bounds = [_percentiles(ours[:, None] - resampled) for ours in resampled.T]
+    return np.concatenate([[value[:, None] - value], np.stack(bounds, axis=1)])
+
+
+def _accuracies(sums: list[QuestionSums], counts: Floats) -> Floats:
+    """Resamples x methods, for methods that answered the same presentations."""
+    shown, *correct = _totals([sums[0].shown, *(method.correct for method in sums)], counts)
+    with np.errstate(invalid="ignore"):
+        return np.stack([_accuracy(of_method, shown) for of_method in correct], axis=1)
+
+
+def _accuracy(correct: Floats, shown: Floats) -> Floats:
+    """Percent, the mean over rounds, of samples x rounds; a round without presentations does not count."""
+    return np.asarray(np.nanmean(100 * correct / shown, axis=1))
+
+
+def _totals(parts: list[Floats], counts: Floats) -> list[Floats]:
+    """The sums of each part over drawn questions: in place of questions, the resamples of `counts`."""
+    # One product for all: numbers this small are exact in single precision, which takes half the time.
+    totals = counts.astype(np.float32) @ np.hstack(parts).astype(np.float32)
+    return np.split(totals.astype(np.float64), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
 
 
 def _percentiles(values: Floats) -> Floats:

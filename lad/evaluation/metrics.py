@@ -6,6 +6,7 @@ over orders only.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
     Raises:
         EvaluationError: no predictions, or a presentation answered twice by one method and variant.
     """
-    _refuse_repeated_answers(predictions)
+    refuse_repeated_answers(predictions)
     metrics = query.run(
         _SQL / "metrics.sql",
         {"predictions": predictions, "intervals": _interval_table(predictions, resamples, seed)},
@@ -59,7 +60,12 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
     return tables.conform(metrics, tables.METRICS, "metrics")
 
 
-def _refuse_repeated_answers(predictions: pa.Table) -> None:
+def refuse_repeated_answers(predictions: pa.Table) -> None:
+    """Refuse what cannot be evaluated.
+
+    Raises:
+        EvaluationError: no predictions, or a presentation answered twice by one method and variant.
+    """
     if not len(predictions):
         raise EvaluationError("there are no predictions to evaluate")
     answers = predictions.group_by([*_CELL, "presentation_id"]).aggregate([([], "count_all")])
@@ -71,6 +77,13 @@ def _refuse_repeated_answers(predictions: pa.Table) -> None:
             f"{method} (variant '{variant}') answers presentation {presentation} {times} times; evaluate each"
             " model, dataset and probe on its own"
         )
+
+
+def by_cell(predictions: pa.Table) -> Iterator[tuple[Cell, pa.Table]]:
+    """The predictions of each method, variant and N."""
+    for row in predictions.group_by(list(_CELL)).aggregate([]).to_pylist():
+        of_cell = [pc.field(name) == value for name, value in row.items()]
+        yield tuple(row.values()), predictions.filter(of_cell[0] & of_cell[1] & of_cell[2])
 
 
 def _interval_table(predictions: pa.Table, resamples: int, seed: int) -> pa.Table:
@@ -86,10 +99,9 @@ def _interval_table(predictions: pa.Table, resamples: int, seed: int) -> pa.Tabl
 def _cells_by_questions(predictions: pa.Table) -> dict[tuple[str, ...], dict[Cell, QuestionSums]]:
     """Per set of questions the methods that answered it: they are resampled together."""
     cells: dict[tuple[str, ...], dict[Cell, QuestionSums]] = defaultdict(dict)
-    for row in predictions.group_by(list(_CELL)).aggregate([]).to_pylist():
-        of_cell = [pc.field(name) == value for name, value in row.items()]
-        questions, sums = question_sums(predictions.filter(of_cell[0] & of_cell[1] & of_cell[2]))
-        cells[questions][tuple(row.values())] = sums
+    for cell, answers in by_cell(predictions):
+        questions, sums = question_sums(answers)
+        cells[questions][cell] = sums
     return cells
 
 

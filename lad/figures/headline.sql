@@ -1,14 +1,11 @@
 -- What the report says first: one row per cell and method, the cell nearest to eight random candidates on top.
---   value, low, high  accuracy in percent and its 95 % bootstrap interval over questions
---   presentations     how many answers each accuracy is a mean of
+--   value          accuracy in percent
+--   presentations  how many answers each accuracy is a mean of
 select
     n,
     setting,
     method,
     value,
-    std,
-    low,
-    high,
     questions,
     presentations
 from metrics

@@ -12,6 +12,7 @@ from lad import query
 from lad.figures.content import ArtifactError, Options, own_calibration
 
 MEASURES_SQL: Final = files("lad.figures") / "measures.sql"
+DIFFERENCES_SQL: Final = files("lad.figures") / "differences.sql"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Measure:
     high: float | None
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Points by which one method is ahead of another on the same presentations; `low` and `high` as in a measure."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Measures:
     """All scores of one model on one dataset.
 
@@ -52,12 +62,17 @@ class Measures:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, options: Options) -> None:
         self.options = options
-        self.records = query.on(connection, MEASURES_SQL, {"model": options.model, "dataset": options.dataset})
+        of = {"model": options.model, "dataset": options.dataset}
+        self.records = query.on(connection, MEASURES_SQL, of)
         records = self.records.to_pylist()
         self._row = {_key(record): row for row, record in enumerate(records)}
         self._measure = {
             key: Measure(*(records[row][name] for name in ("value", "std", "low", "high")))
             for key, row in self._row.items()
+        }
+        self._difference = {
+            _pair(record): Difference(record["value"], record["low"], record["high"])
+            for record in query.on(connection, DIFFERENCES_SQL, of).to_pylist()
         }
 
     def condition(self, **keys: str | int) -> Condition:
@@ -88,13 +103,26 @@ class Measures:
     def __call__(self, metric: str = "accuracy", /, **keys: str | int) -> Measure:
         return self.get(self.condition(**keys), metric)
 
+    def difference(self, ours: Condition, theirs: Condition) -> Difference | None:
+        """The paired difference in accuracy; None where the two did not answer the same presentations."""
+        return self._difference.get((ours, theirs))
+
     def select(self, conditions: Iterable[tuple[Condition, str]]) -> pa.Table:
         """The records of those conditions and metrics, in that order."""
         return self.records.take([self._row[key] for key in conditions])
 
 
 def _key(record: dict[str, str | int]) -> tuple[Condition, str]:
-    condition = Condition(
+    return _condition(record), str(record["metric"])
+
+
+def _pair(record: dict[str, str | int]) -> tuple[Condition, Condition]:
+    ours = _condition(record)
+    return ours, replace(ours, method=str(record["against"]), variant=str(record["against_variant"]))
+
+
+def _condition(record: dict[str, str | int]) -> Condition:
+    return Condition(
         setting=str(record["setting"]),
         n=int(record["n_candidates"]),
         method=str(record["method"]),
@@ -103,4 +131,3 @@ def _key(record: dict[str, str | int]) -> tuple[Condition, str]:
         calibrated_on=str(record["calibrated_on"]),
         calibration_questions=int(record["calibration_questions"]),
     )
-    return condition, str(record["metric"])

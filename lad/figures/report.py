@@ -15,8 +15,8 @@ import jinja2
 
 from lad import catalog, query
 from lad.figures.artifacts import ARTIFACTS
-from lad.figures.content import ArtifactError
-from lad.figures.measures import Measure
+from lad.figures.content import ArtifactError, Options
+from lad.figures.measures import Measures
 from lad.figures.wording import Pair, listed, numbers, percent, start, tally
 
 _PACKAGE: Final = files("lad.figures")
@@ -97,10 +97,10 @@ def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, s
     parameters = {name: first[name] for name in ("model", "dataset", "calibration_questions")}
     with catalog.connect(results) as connection:
         rows = query.on(connection, _PACKAGE / "headline.sql", parameters).to_pylist()
-    accuracies: dict[tuple[int, str], dict[str, Measure]] = defaultdict(dict)
+        measures = Measures(connection, Options(**parameters, label=first["label"]))
+    accuracies: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
     for row in rows:
-        measure = Measure(*(row[name] for name in ("value", "std", "low", "high")))
-        accuracies[row["n"], row["setting"]][row["method"]] = measure
+        accuracies[row["n"], row["setting"]][row["method"]] = row["value"]
     (n, setting), accuracy = next(iter(accuracies.items()), ((0, ""), {}))
     missing = {"vanilla", "purified_attention", "agd"} - set(accuracy)
     if missing:
@@ -114,8 +114,8 @@ def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, s
         "dataset": first["dataset"],
         "n": str(n),
         "setting": setting,
-        **{method: percent(measure.value) for method, measure in accuracy.items()},
-        "verdict": _verdict(accuracies),
+        **{method: percent(value) for method, value in accuracy.items()},
+        "verdict": _verdict(measures, accuracies),
         "questions": str(max(row["questions"] for row in vanilla)),
         "presentations": f"{sum(row['presentations'] for row in vanilla):,}",
         "ns": numbers(sorted({row["n"] for row in vanilla})),
@@ -124,11 +124,11 @@ def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, s
     }
 
 
-def _verdict(accuracies: Mapping[tuple[int, str], Mapping[str, Measure]]) -> str:
+def _verdict(measures: Measures, accuracies: Mapping[tuple[int, str], Mapping[str, float]]) -> str:
     """Whether AGD is worth more than the attention it uses, over all N and settings: the reader should know."""
     pairs = [
-        Pair(f"at N = {n}, {setting}", measured["agd"], measured["purified_attention"])
-        for (n, setting), measured in accuracies.items()
-        if {"agd", "purified_attention"} <= measured.keys()
+        Pair.measured(measures, f"at N = {n}, {setting}", "agd", "purified_attention", n=n, setting=setting)
+        for (n, setting), methods in accuracies.items()
+        if {"agd", "purified_attention"} <= methods.keys()
     ]
     return start(tally(pairs, "agd", "purified_attention"))

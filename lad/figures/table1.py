@@ -50,11 +50,7 @@ def _facts(measures: Measures, options: Options) -> dict[str, str]:
         return listed([f"{percent(value)} ({setting})" for value, setting in values])
 
     pairs = [
-        Pair(
-            f"in the {setting} setting",
-            measures(setting=setting, n=options.n, method="agd"),
-            measures(setting=setting, n=options.n, method="pride"),
-        )
+        Pair.measured(measures, f"in the {setting} setting", "agd", "pride", setting=setting, n=options.n)
         for setting in options.settings
     ]
     return {

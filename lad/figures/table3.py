@@ -48,5 +48,5 @@ def _facts(measures: Measures, options: Options) -> dict[str, str]:
         }
         abroad, home = measures(**keys, method="agd"), measures(setting=test, n=options.n, method="agd")
         changes.append(f"{percent(known(abroad))} on {test} questions instead of {percent(known(home))}")
-        pairs.append(Pair(f"on {test} questions", abroad, measures(**keys, method="pride")))
+        pairs.append(Pair.measured(measures, f"on {test} questions", "agd", "pride", **keys))
     return {"n": str(options.n), "changes": listed(changes), "against_pride": comparison(pairs, "agd", "pride")}

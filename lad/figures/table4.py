@@ -56,7 +56,7 @@ def _facts(measures: Measures, options: Options) -> dict[str, str]:
         return measures(setting=options.setting, n=options.n, method=method, variant=variant)
 
     where = f"at N = {options.n}, {options.setting}"
-    pair = Pair(where, measure("agd"), measure("purified_attention"))
+    pair = Pair.measured(measures, where, "agd", "purified_attention", setting=options.setting, n=options.n)
     return {
         "readout": percent(measure("attention_readout").value),
         "purified": percent(measure("purified_attention").value),

@@ -82,11 +82,6 @@ def _columns(cells: Sequence[tuple[int, str]]) -> list[Column]:
 
 def _comparison(measures: Measures, cells: Sequence[tuple[int, str]], ours: str, theirs: str) -> str:
     pairs = [
-        Pair(
-            f"at N = {n}, {setting}",
-            measures(n=n, setting=setting, method=ours),
-            measures(n=n, setting=setting, method=theirs),
-        )
-        for n, setting in cells
+        Pair.measured(measures, f"at N = {n}, {setting}", ours, theirs, n=n, setting=setting) for n, setting in cells
     ]
     return comparison(pairs, ours, theirs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lad.figures.content import ArtifactError
-from lad.figures.measures import Measure
+from lad.figures.measures import Difference, Measure, Measures
 from lad.figures.style import METHODS
 
 NO_BREAK: Final = "\u00a0"
@@ -24,25 +24,55 @@ def known(measure: Measure) -> float:
 
 @dataclass(frozen=True)
 class Pair:
-    """The accuracies of two methods under one condition; `where` names it with its preposition."""
+    """The accuracies of two methods under one condition; `where` names it with its preposition.
+
+    Attributes:
+        difference: the paired difference in points, ours minus theirs; None where the methods did not answer the same
+            presentations.
+    """
 
     where: str
     ours: Measure
     theirs: Measure
+    difference: Difference | None = None
+
+    @classmethod
+    def measured(cls, measures: Measures, where: str, ours: str, theirs: str, **keys: str | int) -> "Pair":
+        """Two methods under the condition with these keys.
+
+        Raises:
+            ArtifactError: one of them was not measured.
+        """
+        our, their = (measures.condition(**keys, method=method) for method in (ours, theirs))
+        return cls(where, measures.get(our), measures.get(their), measures.difference(our, their))
 
     @property
     def lead(self) -> float:
-        """Points by which ours is ahead, compared as they are printed: a lead that rounds away is none."""
+        """Points by which ours is ahead, as they are printed: a lead that rounds away is none."""
+        if self.difference:
+            return round(self.difference.value, 1)
         return round(round(known(self.ours), 1) - round(known(self.theirs), 1), 1)
 
     @property
     def standing(self) -> Literal["ahead", "open", "behind"]:
-        """Ahead, ahead within the 95 % intervals (open), or not ahead at all."""
+        """Ahead with the whole 95 % interval of the paired difference, ahead within it (open), or not ahead at all.
+
+        Without a paired difference the two methods' own intervals must not overlap, which asks for more: however the
+        answers are correlated, a difference varies no more than both together.
+        """
         if self.lead <= 0:
             return "behind"
+        if self.difference:
+            return "ahead" if round(self.difference.low, 1) > 0 else "open"
         if self.ours.low is None or self.theirs.high is None or self.ours.low <= self.theirs.high:
             return "open"
         return "ahead"
+
+    def __str__(self) -> str:
+        """The lead with its interval: +0.4 points, −0.3 to 1.2."""
+        if self.difference is None:
+            return f"{points(self.lead)}, unpaired"
+        return f"{points(self.lead)}, {signed(self.difference.low)} to {signed(self.difference.high)}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -52,7 +82,12 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def points(value: float) -> str:
     """A difference of two percentages: +4.2 points, −0.3 points."""
-    return f"{value:+.1f}{NO_BREAK}points".replace("-", "\u2212") if value else f"0.0{NO_BREAK}points"
+    return f"{'+' * (round(value, 1) > 0)}{signed(value)}{NO_BREAK}points"
+
+
+def signed(value: float) -> str:
+    """A number that may be negative: 1.2, 0.0, −0.3."""
+    return f"{round(value, 1) or 0.0:.1f}".replace("-", "\u2212")  # `or` makes 0.0 of -0.0
 
 
 def numbers(values: Sequence[int]) -> str:
@@ -89,13 +124,13 @@ def comparison(pairs: Sequence[Pair], ours: str, theirs: str) -> str:
     """Where the method `ours` beats `theirs` in accuracy and where it does not; what it loses comes first.
 
     Args:
-        pairs: the accuracies of both, condition by condition.
+        pairs: both methods, condition by condition.
         ours: a method.
         theirs: the method it is compared with.
     """
     verbs = {
         "behind": f"does not beat {name(theirs)}",
-        "open": f"is ahead of {name(theirs)}, with overlapping 95{NO_BREAK}% intervals,",
+        "open": f"is ahead of {name(theirs)}, but not clearly,",
         "ahead": f"beats {name(theirs)}",
     }
     places = {standing: [_place(pair) for pair in pairs if pair.standing == standing] for standing in verbs}
@@ -109,10 +144,10 @@ def tally(pairs: Sequence[Pair], ours: str, theirs: str) -> str:
     worst = min(pairs, key=lambda pair: pair.lead)
     return (
         f"{name(ours)} beats {name(theirs)} in {count['ahead']} of {len(pairs)} combinations of N and setting, is"
-        f" ahead with overlapping 95{NO_BREAK}% intervals in {count['open']}, and does not beat it in"
-        f" {count['behind']}; at worst the difference is {points(worst.lead)}, {worst.where}"
+        f" ahead, but not clearly, in {count['open']}, and does not beat it in {count['behind']}; the worst is"
+        f" {worst.where} ({worst})"
     )
 
 
 def _place(pair: Pair) -> str:
-    return f"{pair.where} ({points(pair.lead)})"
+    return f"{pair.where} ({pair})"

@@ -46,7 +46,10 @@ def drawn(results: Path, options: Callable[[str], dict[str, Any]], tmp_path_fact
 
 @pytest.fixture
 def edited(results: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], dict[str, Any] | None]], Path]:
-    """Results whose metrics went through a function, row by row; rows that it returns None for are gone."""
+    """Results whose metrics went through a function, row by row; rows that it returns None for are gone.
+
+    Paired differences follow: they are those of the edited accuracies, their intervals as wide as before.
+    """
 
     def edit(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Path:
         copy = tmp_path / "edited"
@@ -55,6 +58,21 @@ def edited(results: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]]
             rows = [change(row) for row in tables.read(path, tables.METRICS).to_pylist()]
             kept: pa.Table = tables.from_rows([row for row in rows if row is not None], tables.METRICS)
             tables.write(kept, path, tables.METRICS)
+            _follow(path.with_name("differences.parquet"), kept)
         return copy
 
     return edit
+
+
+def _follow(path: Path, metrics: pa.Table) -> None:
+    """Move the differences in that file to where the accuracies now are."""
+    accuracy = {
+        (row["method"], row["variant"]): row["value"] for row in metrics.to_pylist() if row["metric"] == "accuracy"
+    }
+    moved = []
+    for row in tables.read(path, tables.DIFFERENCES).to_pylist():
+        ours, theirs = (row["method"], row["variant"]), (row["against"], row["against_variant"])
+        if ours in accuracy and theirs in accuracy:
+            shift = accuracy[ours] - accuracy[theirs] - row["value"]
+            moved.append(row | {name: row[name] + shift for name in ("value", "low", "high")})
+    tables.write(tables.from_rows(moved, tables.DIFFERENCES), path, tables.DIFFERENCES)

@@ -17,6 +17,7 @@ from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
+from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
 from lad.scoring.methods import score
 
@@ -88,6 +89,7 @@ def _score(folder: Path, cell: dict[str, str | int]) -> None:
             answers = pa.concat_tables(predictions)
             _write(folder, "predictions", answers, **keys)
             _write(folder, "metrics", evaluate(answers, resamples=50), **keys)
+            _write(folder, "differences", differences(answers, resamples=50), **keys)
 
 
 def _images(folder: Path) -> pa.Table:

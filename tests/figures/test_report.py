@@ -106,6 +106,12 @@ def test_the_headline_is_what_was_measured_with_eight_random_candidates(results,
         assert f"{measured[method]:.1f} %" in lead
 
 
+def test_the_headline_is_told_from_paired_differences(page):
+    start = page.text.index("AGD beats purified attention in")
+    verdict = page.text[start : page.text.index("Contents")].replace("\u00a0", " ")
+    assert re.search(r"the worst is at N = \d, \w+ \(\S+ points, \S+ to \S+\)\.", verdict)
+
+
 @pytest.mark.parametrize(("purified", "said"), [(0.0, "in 6 of 6 combinations"), (100.0, "does not beat it in 6")])
 def test_the_headline_counts_where_agd_does_not_beat_purified_attention(edited, drawn, tmp_path, purified, said):
     def change(row):

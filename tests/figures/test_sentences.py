@@ -1,6 +1,7 @@
 """Sentences say what the numbers say, in either direction; queries behind figures equal plain loops."""
 
 import json
+import re
 from collections import defaultdict
 
 import numpy as np
@@ -10,7 +11,7 @@ from lad import catalog, query
 from lad.figures import fig2, fig3
 from lad.figures.artifacts import draw
 from lad.figures.content import Options
-from lad.figures.measures import Measure
+from lad.figures.measures import Difference, Measure, Measures
 from lad.figures.wording import Pair, comparison, numbers, tally
 
 
@@ -20,6 +21,11 @@ def sentence(folder, name):
 
 def measure(value, half_width=1.0):
     return Measure(value, None, value - half_width, value + half_width)
+
+
+def paired(value, low, high, where="here"):
+    """Two methods whose own intervals overlap widely: only the paired difference can tell them apart."""
+    return Pair(where, measure(90 + value, 30), measure(90, 30), Difference(value, low, high))
 
 
 def set_accuracy(method, value):
@@ -36,24 +42,67 @@ def set_accuracy(method, value):
 @pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
-        (97.0, 90.0, "AGD beats purified attention here (+7.0 points)"),
-        (91.5, 90.0, "AGD is ahead of purified attention, with overlapping 95 % intervals, here (+1.5 points)"),
-        (90.0, 90.0, "AGD does not beat purified attention here (0.0 points)"),
-        (90.04, 90.0, "AGD does not beat purified attention here (0.0 points)"),
-        (83.0, 90.0, "AGD does not beat purified attention here (\u22127.0 points)"),
+        (97.0, 90.0, "AGD beats purified attention here (+7.0 points, unpaired)"),
+        (91.5, 90.0, "AGD is ahead of purified attention, but not clearly, here (+1.5 points, unpaired)"),
+        (90.0, 90.0, "AGD does not beat purified attention here (0.0 points, unpaired)"),
+        (90.04, 90.0, "AGD does not beat purified attention here (0.0 points, unpaired)"),
+        (83.0, 90.0, "AGD does not beat purified attention here (\u22127.0 points, unpaired)"),
     ],
 )
-def test_a_comparison_claims_no_more_than_the_numbers_do(ours, theirs, said):
+def test_without_a_paired_difference_one_beats_the_other_where_their_intervals_do_not_overlap(ours, theirs, said):
     words = comparison([Pair("here", measure(ours), measure(theirs))], "agd", "purified_attention")
     assert words.replace("\u00a0", " ") == said
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        (0.7, 0.2, 1.3, "AGD beats purified attention here (+0.7 points, 0.2 to 1.3)"),
+        (0.7, 0.04, 1.3, "AGD is ahead of purified attention, but not clearly, here (+0.7 points, 0.0 to 1.3)"),
+        (0.4, -0.3, 1.2, "AGD is ahead of purified attention, but not clearly, here (+0.4 points, \u22120.3 to 1.2)"),
+        (0.04, -0.04, 0.1, "AGD does not beat purified attention here (0.0 points, 0.0 to 0.1)"),
+        (-0.4, -1.2, 0.3, "AGD does not beat purified attention here (\u22120.4 points, \u22121.2 to 0.3)"),
+    ],
+)
+def test_one_beats_the_other_where_the_paired_difference_lies_above_0_and_what_is_printed_bears_it_out(
+    value, low, high, said
+):
+    words = comparison([paired(value, low, high)], "agd", "purified_attention")
+    assert words.replace("\u00a0", " ") == said
+
+
 def test_a_tally_counts_wins_and_losses_and_names_the_worst():
-    won, open_, lost = (Pair(f"at {ours}", measure(ours), measure(90.0)) for ours in (97.0, 91.5, 83.0))
+    won, open_, lost = paired(7, 6, 8), paired(1.5, -0.5, 3.5), paired(-7, -8, -6, "at N = 8")
     assert tally([won, lost, open_, won], "agd", "purified_attention").replace("\u00a0", " ") == (
-        "AGD beats purified attention in 2 of 4 combinations of N and setting, is ahead with overlapping 95 % intervals"
-        " in 1, and does not beat it in 1; at worst the difference is \u22127.0 points, at 83.0"
+        "AGD beats purified attention in 2 of 4 combinations of N and setting, is ahead, but not clearly, in 1, and"
+        " does not beat it in 1; the worst is at N = 8 (\u22127.0 points, \u22128.0 to \u22126.0)"
     )
+
+
+def test_a_pair_carries_the_difference_of_its_own_cell_and_is_unpaired_across_splits(results, options):
+    chosen = Options.from_mapping(options("table1"))
+    with catalog.connect(results) as connection:
+        measures = Measures(connection, chosen)
+        (expected,) = connection.execute(
+            "select value, low, high from differences where model = 'demo' and n = 4 and setting = 'random' and probe ="
+            " 'vanilla' and calibrated_on = 'scenes-adversarial' and calibration_questions = 5 and method = 'agd' and"
+            " variant = '' and against = 'pride' and against_variant = ''"
+        ).fetchall()
+    keys = {"setting": "random", "n": 4}
+    abroad = Pair.measured(measures, "here", "agd", "pride", **keys, calibrated_on="scenes-adversarial")
+    assert abroad.difference == Difference(*expected)
+    assert abroad.difference.value == pytest.approx(abroad.ours.value - abroad.theirs.value)
+    assert Pair.measured(measures, "here", "agd", "permutation_average", **keys).difference is None
+
+
+@pytest.mark.parametrize("name", ["table1", "table3", "table4", "table6", "table7", "unplanted"])
+def test_every_comparison_of_methods_on_the_same_presentations_is_paired(drawn, name):
+    assert "unpaired" not in sentence(drawn, name)
+    assert re.search(r"points, \u2212?[\d.]+ to \u2212?[\d.]+\)", sentence(drawn, name))
+
+
+def test_permutation_averaging_answers_other_presentations_and_the_sentence_says_so(drawn):
+    assert "points, unpaired)" in sentence(drawn, "table8")
 
 
 def test_numbers_in_a_row_are_a_range_and_others_are_listed():

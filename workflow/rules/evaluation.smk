@@ -1,4 +1,4 @@
-# Evaluation: metrics with bootstrap intervals over questions.
+# Evaluation: metrics, and paired differences between methods, with bootstrap intervals over questions.
 
 
 rule evaluate:
@@ -6,7 +6,8 @@ rule evaluate:
         predictions=table("predictions"),
         code=code("evaluation"),
     output:
-        table("metrics"),
+        metrics=table("metrics"),
+        differences=table("differences"),
     log:
         log(
             "evaluate",
@@ -21,4 +22,4 @@ rule evaluate:
         "Measuring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:
         "lad evaluate --predictions {input.predictions} --resamples {params.resamples} --seed {params.seed}"
-        " --out {output} > {log} 2>&1"
+        " --out {output.metrics} --differences {output.differences} > {log} 2>&1"

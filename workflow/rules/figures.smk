@@ -3,7 +3,7 @@
 
 rule draw_figure:
     input:
-        metrics=metrics_of_all_scorings(),
+        evaluations=evaluations(),
         images=lambda w: dataset_part(config["report"]["dataset"], "images") if w.figure == "fig7" else [],
         code=code("figures"),
     output:
@@ -24,7 +24,7 @@ rule draw_figure:
 
 rule draw_table:
     input:
-        metrics=metrics_of_all_scorings(),
+        evaluations=evaluations(),
         code=code("figures"),
     output:
         multiext(str(ARTIFACTS / "{table}"), ".csv", ".md", ".tex", ".json"),

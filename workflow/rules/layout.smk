@@ -77,16 +77,17 @@ def optional(flag: str, value) -> str:
     return "" if value is None else f"{flag} {value}"
 
 
-def metrics_of_all_scorings() -> list[str]:
-    """Every metrics table of the grid: what figures and tables are drawn from, directly or further up."""
+def evaluations() -> list[str]:
+    """Metrics and differences of the whole grid: what figures and tables are drawn from, directly or further up."""
     return [
         table(
-            "metrics",
+            relation,
             **vars(scoring.cell),
             calibrated_on=scoring.calibrated_on,
             calibration_questions=scoring.calibration_questions,
         )
         for scoring in GRID.methods
+        for relation in ("metrics", "differences")
     ]
 
 

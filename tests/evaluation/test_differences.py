@@ -1,0 +1,250 @@
+"""Paired differences: by eye, against a loop over resamples, and what pairing has to do with the intervals."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals_factory import random_signals, replace_column
+
+from lad import tables
+from lad.evaluation.bootstrap import resample_counts
+from lad.evaluation.differences import differences
+from lad.evaluation.metrics import EvaluationError, evaluate
+from lad.scoring.methods import score
+
+
+def answers(correct: list[list[int]], method: str, *, n: int = 2, variant: str = "") -> pa.Table:
+    """From questions x rounds, 1 where the answer is right: the target is always candidate 1 at position 1."""
+    rows = [
+        {
+            "presentation_id": f"{question}-{round_}",
+            "question_id": f"{question}",
+            "round": round_,
+            "method": method,
+            "variant": variant,
+            "n_candidates": n,
+            "position": 1 if right else 2,
+            "target_position": 1,
+            "candidate": 1 if right else 2,
+            "correct": bool(right),
+        }
+        for question, of_question in enumerate(correct)
+        for round_, right in enumerate(of_question)
+    ]
+    return tables.from_rows(rows, tables.PREDICTIONS)
+
+
+def random_answers(seed: int, methods: int, questions: int, rounds: int, *, hardness: float = 1.5) -> pa.Table:
+    """Methods of unlike skill on questions that are more or less hard for all of them."""
+    rng = np.random.default_rng(seed)
+    ease = hardness * rng.normal(size=(questions, 1))
+    return pa.concat_tables(
+        answers((ease + rng.normal() + rng.normal(size=(questions, rounds)) > 0).tolist(), f"method {m}")
+        for m in range(methods)
+    )
+
+
+def only(table: pa.Table, method: str, against: str) -> dict:
+    (row,) = (row for row in table.to_pylist() if (row["method"], row["against"]) == (method, against))
+    return row
+
+
+def compared(table: pa.Table) -> set[tuple[str, ...]]:
+    """The pairs of a table, as method, variant, against, against_variant."""
+    names = ("method", "variant", "against", "against_variant")
+    return {tuple(row[name] for name in names) for row in table.to_pylist()}
+
+
+# --- by eye ----------------------------------------------------------------------------------------------------
+
+
+def test_two_methods_by_eye():
+    """Right in 3 of 4 against 1 of 4: by one of two on either question, so by 50 points in every resample."""
+    table = differences(pa.concat_tables([answers([[1, 1], [1, 0]], "a"), answers([[1, 0], [0, 0]], "b")]))
+    assert only(table, "a", "b") == {
+        **{"method": "a", "variant": "", "against": "b", "against_variant": "", "n_candidates": 2},
+        **{"metric": "accuracy", "value": 50, "low": 50, "high": 50, "questions": 2, "presentations": 4},
+    }
+    assert only(table, "b", "a")["value"] == -50
+
+
+def test_variants_of_a_method_are_compared_with_each_other():
+    table = differences(
+        pa.concat_tables(
+            [answers([[1], [0]], "agd"), answers([[1], [1]], "agd", variant="k=1"), answers([[0], [0]], "b")]
+        )
+    )
+    cells = {("agd", ""), ("agd", "k=1"), ("b", "")}
+    assert compared(table) == {(*ours, *theirs) for ours in cells for theirs in cells - {ours}}
+
+
+# --- against plain numpy ---------------------------------------------------------------------------------------
+
+
+def accuracy_by_loops(rows: list[dict]) -> float:
+    """Percent, orders weighing alike."""
+    by_round: dict[int, list[bool]] = {}
+    for row in rows:
+        by_round.setdefault(row["round"], []).append(row["correct"])
+    return 100 * np.mean([np.mean(correct) for correct in by_round.values()])
+
+
+@pytest.mark.parametrize("shown", [1.0, 0.7])
+def test_intervals_are_percentiles_of_differences_over_resampled_questions(shown):
+    """Held against resampling whole questions for both methods; also where some questions miss some orders."""
+    predictions = random_answers(0, 3, 12, 3)
+    kept = np.random.default_rng(1).random(12 * 3) < shown
+    predictions = predictions.filter(pa.array(np.tile(kept, 3)))
+    table = differences(predictions, resamples=100, seed=5)
+    questions = sorted(set(predictions["question_id"].to_pylist()))
+    rows = {
+        method: {
+            q: [r for r in predictions.to_pylist() if (r["method"], r["question_id"]) == (method, q)] for q in questions
+        }
+        for method in ("method 0", "method 1", "method 2")
+    }
+    samples: dict[tuple[str, str], list[float]] = {}
+    for counts in np.concatenate(list(resample_counts(len(questions), 100, seed=5))):
+        drawn = [q for q, times in zip(questions, counts, strict=True) for _ in range(int(times))]
+        accuracy = {m: accuracy_by_loops([row for q in drawn for row in of[q]]) for m, of in rows.items()}
+        for a in rows:
+            for b in rows:
+                samples.setdefault((a, b), []).append(accuracy[a] - accuracy[b])
+    everything = {m: accuracy_by_loops([row for q in questions for row in of[q]]) for m, of in rows.items()}
+    assert len(table) == 6
+    for row in table.to_pylist():
+        a, b = row["method"], row["against"]
+        found = [row["value"], row["low"], row["high"]]
+        expected = [everything[a] - everything[b], *np.percentile(samples[a, b], [2.5, 97.5])]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+        assert row["questions"] == len(questions)
+        assert row["presentations"] == kept.sum()
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), questions=st.integers(2, 30), rounds=st.integers(1, 5))
+def test_a_difference_is_that_of_the_accuracies_among_the_metrics(seed, questions, rounds):
+    predictions = random_answers(seed, 3, questions, rounds)
+    metrics = evaluate(predictions, resamples=0).to_pylist()
+    accuracy = {row["method"]: row["value"] for row in metrics if row["metric"] == "accuracy"}
+    for row in differences(predictions, resamples=20).to_pylist():
+        assert row["value"] == pytest.approx(accuracy[row["method"]] - accuracy[row["against"]], abs=1e-9)
+
+
+# --- pairs -----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), questions=st.integers(2, 30), rounds=st.integers(1, 5))
+def test_a_against_b_is_minus_b_against_a(seed, questions, rounds):
+    table = differences(random_answers(seed, 3, questions, rounds), resamples=101, seed=seed)
+    assert len(table) == 6
+    for row in table.to_pylist():
+        back = only(table, row["against"], row["method"])
+        assert [row["value"], row["low"], row["high"]] == pytest.approx(
+            [-back["value"], -back["high"], -back["low"]], abs=1e-9
+        )
+
+
+def test_methods_that_answer_alike_differ_by_exactly_nothing():
+    predictions = random_answers(1, 1, 40, 3)
+    twin = replace_column(predictions, "method", ["twin"] * len(predictions))
+    row = only(differences(pa.concat_tables([predictions, twin])), "method 0", "twin")
+    assert (row["value"], row["low"], row["high"]) == (0, 0, 0)
+
+
+def test_the_same_presentations_in_another_order_are_the_same():
+    predictions = random_answers(2, 2, 30, 3)
+    shuffled = predictions.take(np.random.default_rng(0).permutation(len(predictions)))
+    assert differences(shuffled, resamples=200).equals(differences(predictions, resamples=200))
+
+
+def widths(predictions: pa.Table) -> tuple[float, float]:
+    """Of the interval of the paired difference, and of that of two independent accuracies."""
+    row = only(differences(predictions), "method 0", "method 1")
+    own = [r["high"] - r["low"] for r in evaluate(predictions).to_pylist() if r["metric"] == "accuracy"]
+    return row["high"] - row["low"], float(np.hypot(*own))
+
+
+def test_pairs_have_narrower_intervals_where_questions_are_hard_for_both():
+    paired, unpaired = widths(random_answers(3, 2, 300, 4, hardness=3))
+    assert paired < 0.6 * unpaired
+
+
+def test_pairs_have_the_interval_of_independent_methods_where_their_answers_are_unrelated():
+    paired, unpaired = widths(random_answers(4, 2, 400, 1, hardness=0))
+    assert paired == pytest.approx(unpaired, rel=0.1)
+
+
+def test_the_interval_has_about_the_width_of_the_normal_one():
+    """The paired normal interval: the standard error of the mean of one difference per question."""
+    predictions = random_answers(5, 2, 400, 3)
+    row = only(differences(predictions), "method 0", "method 1")
+    correct = predictions["correct"].to_numpy().astype(float).reshape(2, 400, 3)
+    per_question = 100 * (correct[0] - correct[1]).mean(axis=1)
+    assert row["value"] == pytest.approx(per_question.mean())
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * per_question.std(ddof=1) / 20, rel=0.1)
+
+
+# --- who is compared with whom -----------------------------------------------------------------------------------
+
+
+def test_methods_that_answer_other_presentations_of_the_same_questions_are_left_out():
+    """Permutation averaging answers one presentation per question, of another split."""
+    evaluation = random_signals(0, 4, questions=10, rounds=3, split="evaluation", layers=2)
+    shifts = random_signals(0, 4, questions=10, split="symmetrized", layers=2)
+    names = [name.replace("symmetrized", "evaluation") for name in shifts["question_id"].to_pylist()]
+    shifts = replace_column(shifts, "question_id", names)
+    predictions = [score(evaluation, None, method) for method in ("vanilla", "attention_readout")]
+    predictions += [
+        score(shifts, None, method) for method in ("permutation_average", "permutation_average;formulation=released")
+    ]
+    assert len(set(pa.concat_tables(predictions)["question_id"].to_pylist())) == 10
+    table = differences(pa.concat_tables(predictions), resamples=50)
+    averages = ("permutation_average", ""), ("permutation_average", "formulation=released")
+    answered = ("vanilla", ""), ("attention_readout", "")
+    assert compared(table) == {
+        *((*averages[i], *averages[1 - i]) for i in range(2)),
+        *((*answered[i], *answered[1 - i]) for i in range(2)),
+    }
+    assert only(table, "vanilla", "attention_readout")["presentations"] == 30
+    assert {row["presentations"] for row in table.to_pylist() if row["method"] == "permutation_average"} == {10}
+
+
+def test_a_method_that_answers_only_some_of_the_presentations_is_left_out():
+    parts = [answers([[1], [0], [1]], "a"), answers([[1], [1], [1]], "b"), answers([[1], [0]], "some")]
+    table = differences(pa.concat_tables(parts), resamples=20)
+    assert compared(table) == {("a", "", "b", ""), ("b", "", "a", "")}
+
+
+def test_n_are_kept_apart():
+    parts = [answers([[1], [0]], method, n=n) for method in ("a", "b") for n in (2, 3)]
+    table = differences(pa.concat_tables(parts), resamples=20)
+    assert sorted(table["n_candidates"].to_pylist()) == [2, 2, 3, 3]
+    assert all(row["method"] != row["against"] for row in table.to_pylist())
+
+
+def test_a_single_method_leaves_an_empty_table_of_the_contract():
+    table = differences(answers([[1], [0]], "a"))
+    assert table.schema.equals(tables.DIFFERENCES.schema)
+    assert len(table) == 0
+
+
+# --- what is refused -------------------------------------------------------------------------------------------
+
+
+def test_an_answer_given_twice_is_refused():
+    once = answers([[1], [0]], "a")
+    with pytest.raises(EvaluationError, match=r"a \(variant ''\) answers presentation 0-0 2 times"):
+        differences(pa.concat_tables([once, once.slice(0, 1)]))
+
+
+def test_no_predictions_are_refused():
+    with pytest.raises(EvaluationError, match="no predictions"):
+        differences(answers([], "a"))
+
+
+def test_no_resamples_are_refused():
+    with pytest.raises(EvaluationError, match="0 resamples: an interval needs at least one"):
+        differences(answers([[1]], "a"), resamples=0)
