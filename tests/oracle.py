@@ -126,15 +126,37 @@ def released_agd(scores, pi, bias):
     return scores - np.array([sum(pi[k] * bias[k, j] for k in range(n)) for j in range(n)])
 
 
+def presentations_of(signals: Signals):
+    """The rows of each question, by question."""
+    return {q: [m for m, name in enumerate(signals.question) if name == q] for q in sorted(set(signals.question))}
+
+
 def permutation_average(signals: Signals, scores):
-    """By question, the mean of `scores` (M x N) mapped back to candidates, in the order of round 0."""
+    """By question, the mean of `scores` (M x N) mapped back to candidates, in the order of its first round."""
     averages = {}
-    for question in set(signals.question):
-        shifts = [m for m, name in enumerate(signals.question) if name == question]
+    for question, orders in presentations_of(signals).items():
         by_candidate = np.zeros(signals.n)
-        for m in shifts:
+        for m in orders:
             for position, candidate in enumerate(signals.order[m]):
-                by_candidate[candidate] += scores[m, position] / len(shifts)
-        (first,) = (m for m in shifts if signals.rounds[m] == 0)
+                by_candidate[candidate] += scores[m, position] / len(orders)
+        first = min(orders, key=lambda m: signals.rounds[m])
         averages[question] = by_candidate[signals.order[first]]
     return averages
+
+
+def batch_calibration(logprobs):
+    """Scores, presentation x position: each probability by its mean over presentations, in logs."""
+    return np.log(np.exp(logprobs) / np.exp(logprobs).mean(axis=0))
+
+
+def majority_vote(signals: Signals):
+    """By question, the candidate (0-based) with most votes, then the larger mean probability, then the lower number."""
+    elected = {}
+    for question, orders in presentations_of(signals).items():
+        votes, probability = [0] * signals.n, [0.0] * signals.n
+        for m in orders:
+            votes[signals.order[m, np.argmax(signals.logprobs[m])]] += 1
+            for position, candidate in enumerate(signals.order[m]):
+                probability[candidate] += np.exp(signals.logprobs[m, position]) / len(orders)
+        elected[question] = max(range(signals.n), key=lambda c: (votes[c], probability[c], -c))
+    return elected

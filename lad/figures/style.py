@@ -37,5 +37,7 @@ METHODS: Final = {
     "attention_readout": MethodStyle("Raw attention", "#e69f00", "^"),
     "purified_attention": MethodStyle("Purified attention", "#56b4e9", "v"),
     "permutation_average": MethodStyle("Permutation averaging", "#cc79a7", ">"),
+    "batch_calibration": MethodStyle("Batch calibration", "#637939", "1"),
+    "majority_vote": MethodStyle("Majority vote over orders", "#5254a3", "2"),
     "agd": MethodStyle("AGD", "#0072b2", "*", 8.0),
 }

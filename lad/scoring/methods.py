@@ -4,6 +4,9 @@ A method turns signals into scores by position, mostly by one SQL file that read
 answer is the position with the largest score (the lowest of several). Where the paper and the released code
 differ, the option `formulation` chooses (see `lad.calibration.formulation`). Unlike the released code, the
 layers allowed in eq. 9 are all of the model's unless the option `layers` or the calibration says otherwise.
+
+Two methods are not the paper's and read the same forward passes as vanilla: batch_calibration and majority_vote.
+Neither sees a label, but both see more than one presentation at a time.
 """
 
 import re
@@ -13,11 +16,13 @@ from importlib.resources import files
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lad import query, tables
 from lad.calibration.calibrate import Calibration
-from lad.calibration.formulation import PRINTED, RELEASED, FormulationError, get_formulation
+from lad.calibration.formulation import PRINTED, RELEASED, Formulation, FormulationError, get_formulation
 from lad.calibration.observations import (
     layer_attention,
     number_of_candidates,
@@ -44,6 +49,8 @@ class Options:
         layers: layers allowed in eq. 9, as first and last (from 0, both included); "all" aggregates every
         layer
             that the calibration covers, whatever K; None allows every layer that the calibration covers.
+        orders: what permutation_average averages over: the question's N cyclic shifts and nothing else, or all
+            orders of it that the signals hold.
     """
 
     formulation: str = "printed"
@@ -51,6 +58,7 @@ class Options:
     temperature: float = 5.0
     prior: bool = True
     layers: Literal["all"] | tuple[int, int] | None = None
+    orders: Literal["cyclic", "all"] = "cyclic"
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def score(
     Raises:
         ScoringError: unknown method or option, missing calibration, calibration for another N or another
         model,
-            layers that are not there, signals that lack what the method reads.
+            layers that are not there, orders that do not suffice, signals that lack what the method reads.
         SignalsError: presentations of several N or of several models.
     """
     method, options, variant = parse_method(method_spec, defaults)
@@ -146,7 +154,7 @@ def _refuse_other_calibration(method: Method, signals: pa.Table, calibration: Ca
 
 
 def _vanilla(inputs: Inputs) -> pa.Table:
-    return _best_positions(observed_scores(inputs.signals, PRINTED))
+    return _best_positions(_observed_scores(inputs.signals, PRINTED))
 
 
 def _vanilla_parsed(inputs: Inputs) -> pa.Table:
@@ -179,7 +187,7 @@ def _agd(inputs: Inputs) -> pa.Table:
     scores = query.run(
         _SQL / "agd.sql",
         {
-            "observed_scores": observed_scores(inputs.signals, formulation),
+            "observed_scores": _observed_scores(inputs.signals, formulation),
             "purified_attention": _purify(inputs),
             "position_bias": inputs.fitted.position_bias,
         },
@@ -189,20 +197,65 @@ def _agd(inputs: Inputs) -> pa.Table:
 
 
 def _pride(inputs: Inputs) -> pa.Table:
-    return _less_static_prior(observed_scores(inputs.signals, PRINTED), inputs.fitted, "pride")
+    return _less_static_prior(_observed_scores(inputs.signals, PRINTED), inputs.fitted, "pride")
 
 
 def _pride_released(inputs: Inputs) -> pa.Table:
-    return _less_static_prior(observed_scores(inputs.signals, RELEASED), inputs.fitted, "pride_released")
+    return _less_static_prior(_observed_scores(inputs.signals, RELEASED), inputs.fitted, "pride_released")
 
 
 def _permutation_average(inputs: Inputs) -> pa.Table:
-    _refuse_incomplete_shifts(inputs.signals)
+    """Mean over the question's orders of P(candidate|order), one answer per question (paper, table 8).
+
+    Printed, the orders are the N cyclic shifts, where each candidate stands once at each position and a static bias
+    favours none; this is also called the cyclic probability ensemble. The released code averages over 16 random
+    orders, which `orders=all` allows, and log-domain scores, as `formulation=released` does.
+    """
+    orders = _orders(inputs.signals)
+    if inputs.options.orders == "cyclic":
+        _refuse_incomplete_shifts(inputs.signals, orders)
     formulation = get_formulation(inputs.options.formulation)
     scores = query.run(
         _SQL / "permutation_average.sql",
-        {"observed_scores": observed_scores(inputs.signals, formulation), "signals": inputs.signals},
+        {"observed_scores": _observed_scores(inputs.signals, formulation), "signals": inputs.signals},
         {"average": formulation.average},
+    )
+    return _best_positions(scores)
+
+
+def _batch_calibration(inputs: Inputs) -> pa.Table:
+    """Scores log P(c_j|x) - log mean over x' of P(c_j|x'), x' the presentations being scored, whatever their labels.
+
+    Zhou et al., Batch Calibration, arXiv 2309.17249: probabilities are divided by the contextual prior, which is their
+    mean over a batch of inputs. Here the class is a position and the batch is all that is scored; implementations that
+    subtract the mean of logs instead are a variant. What is divided out is bias only as far as the batch has its
+    targets evenly at all positions.
+    """
+    if len(inputs.signals) < 2:
+        raise ScoringError(
+            "batch_calibration divides each probability by its mean over the presentations being scored and needs at"
+            f" least 2 of them, better hundreds; the signals hold {len(inputs.signals)}"
+        )
+    scores = query.run(_SQL / "batch_calibration.sql", {"observed_scores": _observed_scores(inputs.signals, PRINTED)})
+    return _best_positions(scores)
+
+
+def _majority_vote(inputs: Inputs) -> pa.Table:
+    """The candidate that vanilla names in most orders of the question, answered in each of them.
+
+    Votes of a candidate: number of orders with argmax P(c_j|x) at its position. Of equal votes the larger mean of P
+    over the orders wins, then the lower candidate number. Self-consistency's vote (Wang et al., arXiv 2203.11171),
+    taken over orders rather than samples. Consistency is 100 % by construction.
+    """
+    _orders(inputs.signals)
+    _refuse_single_orders(inputs.signals)
+    scores = query.run(
+        _SQL / "majority_vote.sql",
+        {
+            "vanilla_answers": _vanilla(inputs),
+            "observed_scores": _observed_scores(inputs.signals, PRINTED),
+            "signals": inputs.signals,
+        },
     )
     return _best_positions(scores)
 
@@ -212,6 +265,27 @@ def _permutation_average(inputs: Inputs) -> pa.Table:
 
 def _best_positions(scores: pa.Table) -> pa.Table:
     return query.run(_SQL / "best_positions.sql", {"scores": scores})
+
+
+def _observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
+    """The scores of every presentation; SQL would leave out one that has none without a word.
+
+    Raises:
+        ScoringError: signals, or a presentation, without the column that the formulation reads.
+    """
+    column = formulation.scores_column(number_of_candidates(signals))
+    without = None
+    if column not in signals.column_names:
+        without = "the signals have"
+    elif signals[column].null_count:
+        at = pc.index(pc.is_null(signals[column]), pa.scalar(True)).as_py()
+        without = f"presentation {signals['presentation_id'][at].as_py()} has"
+    if without:
+        raise ScoringError(
+            f"{without} no {column}, from which this method answers; extract them by a probe that reads the"
+            " probabilities of the identifiers"
+        )
+    return observed_scores(signals, formulation)
 
 
 def _less_static_prior(scores: pa.Table, calibration: Calibration, prior: str) -> pa.Table:
@@ -265,13 +339,41 @@ def _chosen_layers(signals: pa.Table, options: Options, covered: Sequence[int]) 
     )
 
 
-def _refuse_incomplete_shifts(signals: pa.Table) -> None:
+def _orders(signals: pa.Table) -> npt.NDArray[np.int32]:
+    """The candidate at each position, presentations x N, from 1.
+
+    Raises:
+        ScoringError: an order that does not show every candidate once.
+    """
+    n_candidates = number_of_candidates(signals)
+    orders: npt.NDArray[np.int32] = signals["order"].combine_chunks().flatten().to_numpy().reshape(-1, n_candidates)
+    partial = (np.sort(orders, axis=1) != np.arange(1, n_candidates + 1)).any(axis=1)
+    if partial.any():
+        at = int(np.argmax(partial))
+        raise ScoringError(
+            f"the order of presentation {signals['presentation_id'][at].as_py()} is {orders[at].tolist()}; every order"
+            f" shows each of the candidates 1 to {n_candidates} once"
+        )
+    return orders
+
+
+def _refuse_single_orders(signals: pa.Table) -> None:
+    """A vote over one order is vanilla's answer under another name."""
+    shown = signals.group_by("question_id", use_threads=False).aggregate([([], "count_all")])
+    single = shown.filter(pc.field("count_all") == 1)["question_id"]
+    if len(single):
+        raise ScoringError(
+            f"majority_vote needs each question in at least 2 orders; question {single[0].as_py()} is shown in 1: give"
+            " signals of all rounds of a split"
+        )
+
+
+def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) -> None:
     """Averaging cancels a bias of position only where each candidate stands once at each position."""
     n_candidates = number_of_candidates(signals)
     question = signals["question_id"].combine_chunks().dictionary_encode()
     codes, ids = question.indices.to_numpy(), question.dictionary
-    order = signals["order"].combine_chunks().flatten().to_numpy().reshape(-1, n_candidates)
-    places = (codes[:, None] * n_candidates + order - 1) * n_candidates + np.arange(n_candidates)
+    places = (codes[:, None] * n_candidates + orders - 1) * n_candidates + np.arange(n_candidates)
     times = np.bincount(places.ravel(), minlength=len(ids) * n_candidates**2).reshape(len(ids), -1)
     first_rounds = np.bincount(codes, weights=signals["round"].to_numpy() == 0, minlength=len(ids))
     incomplete = (times != 1).any(axis=1) | (first_rounds != 1)
@@ -279,7 +381,7 @@ def _refuse_incomplete_shifts(signals: pa.Table) -> None:
         raise ScoringError(
             f"permutation_average needs the {n_candidates} cyclic shifts of each question, numbered from round 0;"
             f" question {ids[int(np.argmax(incomplete))].as_py()} is shown otherwise: give signals of the split"
-            f" symmetrized"
+            f" symmetrized, or average over whatever orders there are with permutation_average;orders=all"
         )
 
 
@@ -325,9 +427,19 @@ METHODS: Final = {
         Method(
             "permutation_average",
             _permutation_average,
-            "argmax over candidates of the mean of P over the question's N cyclic shifts",
+            "argmax over candidates of the mean of P over the question's N cyclic shifts, or over all its orders",
             split="symmetrized",
-            options=("formulation",),
+            options=("orders", "formulation"),
+        ),
+        Method(
+            "batch_calibration",
+            _batch_calibration,
+            "argmax log P(c_j|x) - log of its mean over the presentations being scored (arXiv 2309.17249)",
+        ),
+        Method(
+            "majority_vote",
+            _majority_vote,
+            "the candidate that vanilla names in most orders of the question",
         ),
     )
 }
@@ -336,7 +448,8 @@ METHODS: Final = {
 def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Options, str]:
     """Read `method;option=value;...`, such as `agd;k=4;prior=no;layers=all;tau=3;formulation=released`.
 
-    Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B) and formulation.
+    Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B), orders (cyclic or all) and
+    formulation.
 
     Returns:
         The method, its options (those not named as in `defaults`), and the variant: what follows the name, ''
@@ -407,6 +520,7 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
     "tau": ("temperature", _read_temperature, "a number above 0"),
     "prior": ("prior", {"yes": True, "no": False}.__getitem__, "yes, no"),
     "layers": ("layers", _read_layers, "all, or first-last such as 21-35"),
+    "orders": ("orders", {"cyclic": "cyclic", "all": "all"}.__getitem__, "cyclic, all"),
     "formulation": ("formulation", lambda value: get_formulation(value).name, "printed, released"),
 }
 """Each option's field in Options, how its value is read, and what it may be."""

@@ -1,4 +1,4 @@
--- Relation scores: a question's scores averaged over its shifts by candidate, in the order shown in round 0.
+-- Relation scores: a question's scores averaged over its orders by candidate, in the first of these orders.
 -- One row per question and position. Relations in: observed_scores, signals. Parameter: $average, whether
 -- probabilities (printed) or log-domain scores (released) are averaged.
 with
@@ -21,13 +21,18 @@ candidates as (
     from observed_scores
     inner join shown using (presentation_id, position)
     group by observed_scores.question_id, shown.candidate
+),
+
+first_orders as (
+    select question_id, arg_min(presentation_id, {'round': round, 'id': presentation_id}) as presentation_id
+    from signals
+    group by question_id
 )
 
 select
-    signals.presentation_id,
+    first_orders.presentation_id,
     shown.position,
     candidates.score
-from signals
+from first_orders
 inner join shown using (presentation_id)
 inner join candidates using (question_id, candidate)
-where signals.round = 0

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals_factory import random_signals, replace_column
+from signals_factory import log_softmax, random_signals, replace_column
 
 from lad import tables
 from lad.calibration.calibrate import calibrate
@@ -19,7 +19,7 @@ from lad.tables import nested_lists
 
 SIZES = (2, 4, 9, 10, 12)
 CALIBRATED = [name for name, method in METHODS.items() if method.needs_calibration]
-BY_SCORE = [name for name in METHODS if name != "vanilla_parsed"]
+BY_SCORE = [*(name for name in METHODS if name != "vanilla_parsed"), "permutation_average;orders=all"]
 
 
 def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:
@@ -161,6 +161,53 @@ def test_permutation_average_is_the_mean_over_shifts_mapped_back_to_candidates(n
             assert prediction["position"] == np.argmax(wanted) + 1
 
 
+@pytest.mark.parametrize("n", SIZES)
+def test_permutation_average_over_all_orders_is_the_mean_over_those_that_the_table_holds(n):
+    """16 random orders, as the released code has them, and a table from which some rows are gone, round 0 with them."""
+    table = random_signals(8, n, rounds=16, split="evaluation")
+    for held in (table, table.filter(pc.field("round") > 2).slice(3)):
+        signals = oracle.Signals.of(held)
+        for specification, scores in (
+            ("permutation_average;orders=all", np.exp(signals.logprobs)),
+            ("permutation_average;orders=all;formulation=released", signals.released_scores),
+        ):
+            predictions = score(held, None, specification)
+            expected = oracle.permutation_average(signals, scores)
+            assert predictions["question_id"].to_pylist() == list(expected)
+            np.testing.assert_allclose(scores_of(predictions), list(expected.values()), atol=1e-6)
+
+
+def test_batch_calibration_divides_by_the_mean_probability_of_the_batch(case):
+    expected = oracle.batch_calibration(case.signals.logprobs)
+    np.testing.assert_allclose(case.scores("batch_calibration"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_majority_vote_answers_the_elected_candidate_wherever_it_stands(n):
+    table = random_signals(9, n, questions=30, rounds=5, split="evaluation")
+    elected = oracle.majority_vote(oracle.Signals.of(table))
+    predictions = score(table, None, "majority_vote")
+    assert predictions["presentation_id"].equals(table["presentation_id"])
+    orders = answers_of(table, "order")
+    for row in predictions.to_pylist():
+        assert row["candidate"] == elected[row["question_id"]] + 1
+        assert row["position"] == orders[row["presentation_id"]].index(row["candidate"]) + 1
+        assert row["position"] == np.argmax(row["scores"]) + 1
+    differing = np.array(predictions["position"]) != np.array(score(table, None, "vanilla")["position"])
+    assert 0 < differing.sum() < len(table)
+
+
+@pytest.mark.parametrize("layer", range(5))
+def test_one_allowed_layer_gives_the_accuracy_of_that_layer_alone(layer):
+    """The answer of a layer by itself is the position that it attends to most."""
+    table = evaluation_signals(11, questions=40)
+    signals = oracle.Signals.of(table)
+    right = signals.image[:, layer].argmax(axis=1) == signals.target
+    predictions = score(table, None, f"attention_readout;k=1;layers={layer}-{layer}")
+    np.testing.assert_array_equal(predictions["correct"], right)
+    assert 0 < right.mean() < 1
+
+
 def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
     table = evaluation_signals(0)
     predictions = score(table, calibrate(random_signals(0)), " agd ; k=1;prior=no")
@@ -248,6 +295,73 @@ def test_agd_is_vanilla_where_positions_have_no_bias():
     assert answers_of(score(table, fitted, "agd")) == answers_of(score(table, None, "vanilla"))
 
 
+def test_permutation_average_over_all_orders_of_the_shifts_is_the_printed_one():
+    table = random_signals(4, 5, split="symmetrized")
+    scores = [scores_of(score(table, None, f"permutation_average{option}")) for option in ("", ";orders=all")]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_permutation_average_over_a_single_order_is_vanilla():
+    table = evaluation_signals(4).filter(pc.field("round") == 1)
+    assert answers_of(score(table, None, "permutation_average;orders=all")) == answers_of(score(table, None, "vanilla"))
+
+
+def test_batch_calibration_undoes_any_static_preference_for_positions():
+    """However strong the preference and however weak the sight, where targets are evenly spread."""
+    n, preference = 6, np.array([4.0, -3.0, 0.0, 1.0, 6.0, -1.0])
+    table = random_signals(2, n, questions=20, split="symmetrized")
+    sight = 0.4 * np.eye(n)[table["target_position"].to_numpy() - 1]
+    table = replace_column(table, "candidate_logprobs", nested_lists(log_softmax(preference + sight)))
+    assert np.mean(score(table, None, "vanilla")["correct"]) == 1 / n
+    assert np.mean(score(table, None, "batch_calibration")["correct"]) == 1
+
+
+def test_batch_calibration_reads_no_label_and_depends_on_the_batch():
+    table = evaluation_signals(0)
+    scores = scores_of(score(table, None, "batch_calibration"))
+    mislabelled = replace_column(table, "target_position", table["target_position"].to_numpy() % 4 + 1)
+    np.testing.assert_array_equal(scores_of(score(mislabelled, None, "batch_calibration")), scores)
+    assert not np.allclose(scores_of(score(table.slice(0, 9), None, "batch_calibration")), scores[:9])
+
+
+def test_more_votes_win_whatever_their_probabilities():
+    """Two orders are sure of candidate 4; three name candidate 2, by a hair."""
+    assert elected_from([[0.01, 0.01, 0.01, 0.97]] * 2 + [[0.24, 0.26, 0.25, 0.25]] * 3) == 2
+
+
+def test_equal_votes_go_to_the_larger_mean_probability():
+    assert elected_from([[0.5, 0.3, 0.2, 0.0], [0.1, 0.1, 0.6, 0.2]]) == 3
+    assert elected_from([[0.6, 0.0, 0.4, 0.0], [0.1, 0.3, 0.5, 0.1]]) == 3
+
+
+def test_equal_votes_of_equal_probability_go_to_the_lower_candidate():
+    """Where it stands does not matter, nor in which order the presentations are summed."""
+    beliefs = [[0.13, 0.47, 0.17, 0.23], [0.13, 0.23, 0.17, 0.47], [0.61, 0.07, 0.25, 0.07]]
+    beliefs += [[0.2, 0.43, 0.06, 0.31], [0.2, 0.31, 0.06, 0.43]]
+    exchanged = [[one, four, three, two] for one, two, three, four in beliefs]
+    assert [elected_from(tied, seed) for tied in (beliefs, exchanged) for seed in range(5)] == [2] * 10
+
+
+def elected_from(beliefs, seed=0) -> int:
+    """The candidate elected when each order, drawn at random, leads to one of the beliefs, each by candidate."""
+    rng = np.random.default_rng(seed)
+    table = random_signals(0, 4, questions=1, rounds=len(beliefs), split="evaluation")
+    orders = [rng.permutation(4) for _ in beliefs]
+    shown = np.log(np.array([np.array(belief)[order] for belief, order in zip(beliefs, orders, strict=True)]) + 1e-30)
+    table = replace_column(table, "order", [(order + 1).tolist() for order in orders])
+    table = replace_column(table, "candidate_logprobs", nested_lists(shown))
+    predictions = score(table, None, "majority_vote")
+    assert len(predictions) == len(beliefs)
+    (candidate,) = set(predictions["candidate"].to_pylist())
+    return candidate
+
+
+def test_a_vote_does_not_depend_on_the_order_of_rows():
+    table = evaluation_signals(4, 5, questions=20)
+    shuffled = table.take(np.random.default_rng(0).permutation(len(table)))
+    assert score(shuffled, None, "majority_vote").equals(score(table, None, "majority_vote"))
+
+
 def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
     """The model names the position after the target's; attention still knows where the target is."""
     n = 4
@@ -265,9 +379,13 @@ def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
         return replace_column(table, "image_attention", nested_lists(attention.astype(np.float32)))
 
     table, fitted = planted(1, "evaluation"), calibrate(planted(0, "calibration"))
-    right = {m: np.mean(score(table, fitted, m)["correct"].to_numpy()) for m in ("vanilla", "pride", "agd")}
+    right = {
+        m: np.mean(score(table, fitted, m)["correct"].to_numpy())
+        for m in ("vanilla", "pride", "batch_calibration", "agd")
+    }
     assert right["vanilla"] == 0
     assert right["pride"] < 0.2
+    assert right["batch_calibration"] < 0.2
     assert right["agd"] == 1
 
 
@@ -283,7 +401,13 @@ def test_permutation_average_does_not_depend_on_the_order_of_shifts():
     assert others == [plain, plain]
 
 
-@pytest.mark.parametrize("method", ["agd;layers=all", "agd;formulation=released;k=3", "permutation_average"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("agd;layers=all", "agd;formulation=released;k=3", "permutation_average", "permutation_average;orders=all"),
+        *("batch_calibration", "majority_vote"),
+    ],
+)
 def test_the_same_signals_give_the_same_bits(method):
     """Sums are taken in the order of rows, not of threads: a run again writes the same table."""
     table = signals_for(method, 6, 8)
@@ -415,6 +539,8 @@ def test_other_identifiers_are_parsed_as_whole_words(identifiers, text, position
         ("agd;layers=5-2", "layers cannot be '5-2'; allowed: .*first-last"),
         ("agd;formulation=published", "unknown formulation 'published'; known: printed, released"),
         ("agd;k=2;k=3", "option k is given twice"),
+        ("permutation_average;orders=16", "option orders cannot be '16'; allowed: cyclic, all"),
+        ("majority_vote;orders=all", "majority_vote has no option 'orders'; it has none"),
     ],
 )
 def test_a_specification_that_cannot_be_is_refused(specification, message):
@@ -471,7 +597,42 @@ def test_permutation_average_wants_every_shift_once():
             score(unfit, None, "permutation_average")
 
 
-@pytest.mark.parametrize("method", ["vanilla", "agd", "permutation_average"])
+def test_an_order_that_does_not_show_every_candidate_is_refused():
+    table = random_signals(0, split="symmetrized")
+    orders = table["order"].to_pylist()
+    for wrong in ([1, 2, 3, 3], [0, 1, 2, 3], [1, 2, 3, 7]):
+        partial = replace_column(table, "order", [*orders[:5], wrong, *orders[6:]])
+        for method in ("permutation_average", "permutation_average;orders=all", "majority_vote"):
+            with pytest.raises(ScoringError, match=r"symmetrized-000001-01 is \[.*shows each of the candidates 1 to 4"):
+                score(partial, None, method)
+
+
+def test_a_vote_needs_several_orders_of_each_question():
+    table = evaluation_signals(0)
+    with pytest.raises(ScoringError, match="at least 2 orders; question evaluation-000000 is shown in 1"):
+        score(table.slice(2), None, "majority_vote")
+
+
+def test_a_batch_of_one_is_refused():
+    with pytest.raises(ScoringError, match="needs at least 2 of them, better hundreds; the signals hold 1"):
+        score(evaluation_signals(0).slice(0, 1), None, "batch_calibration")
+
+
+@pytest.mark.parametrize(
+    "method", ["vanilla", "pride", "agd", "permutation_average", "batch_calibration", "majority_vote"]
+)
+def test_missing_probabilities_are_refused(method):
+    """A presentation without them would else be left out of the answers."""
+    table, fitted = signals_for(method, 0), calibrate(random_signals(0))
+    with pytest.raises(ScoringError, match="the signals have no candidate_logprobs, from which this method answers"):
+        score(table.drop_columns("candidate_logprobs"), fitted, method)
+    logprobs = table["candidate_logprobs"].to_pylist()
+    third = table["presentation_id"][2].as_py()
+    with pytest.raises(ScoringError, match=f"presentation {third} has no candidate_logprobs"):
+        score(replace_column(table, "candidate_logprobs", [*logprobs[:2], None, *logprobs[3:]]), fitted, method)
+
+
+@pytest.mark.parametrize("method", ["vanilla", "agd", "permutation_average", "batch_calibration", "majority_vote"])
 def test_mixed_n_is_refused(method):
     table = pa.concat_tables([evaluation_signals(0, 4), evaluation_signals(0, 3)])
     with pytest.raises(SignalsError, match="mix N = 3 and 4"):
