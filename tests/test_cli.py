@@ -1,8 +1,11 @@
 """Bad input ends in one clear line, a non-zero exit code, and no output where a later stage would read it."""
 
 import json
+import os
+import subprocess
 import sys
 from itertools import permutations
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -10,6 +13,8 @@ from PIL import Image
 from signals_factory import random_signals
 
 from lad import cli, tables
+
+DEMO = Path(__file__).parents[1] / "resources" / "demo-model"
 
 
 @pytest.fixture
@@ -157,16 +162,31 @@ def test_a_captions_file_that_is_no_json_is_named(lad, coco):
     assert "captions.json" in one_line(error)
 
 
-def test_a_missing_checkpoint_says_so(lad, coco):
+@pytest.fixture
+def asked(lad, coco) -> tuple:
+    """What `lad extract` is asked: one question of two pictures, in both orders."""
     read_images(lad, coco)
-    table = ("--images", coco / "images.parquet", "--image-folder", coco / "images")
     what = ("--dataset", "d", "--setting", "random", "--n", 2, "--evaluation", 1, "--calibration", 1)
     lad("questions", "--images", coco / "images.parquet", *what, "--out", coco / "q.parquet")
     lad("presentations", "--questions", coco / "q.parquet", "--split", "evaluation", "--out", coco / "p.parquet")
-    asked = ("--questions", coco / "q.parquet", "--presentations", coco / "p.parquet", "--out", coco / "s.parquet")
-    code, error = lad("extract", "--checkpoint", coco / "no-model", *table, *asked)
+    table = ("--images", coco / "images.parquet", "--image-folder", coco / "images", "--questions", coco / "q.parquet")
+    return (*table, "--presentations", coco / "p.parquet", "--out", coco / "s.parquet")
+
+
+def test_a_missing_checkpoint_says_so(lad, coco, asked):
+    code, error = lad("extract", "--checkpoint", coco / "no-model", *asked)
     assert code == 1
     assert "no-model is no folder" in one_line(error)
+    assert not (coco / "s.parquet").exists()
+
+
+def test_signals_that_cannot_be_written_end_in_one_line_too(coco, asked):
+    """No file may grow beyond 2 kB here: the kernel refuses the write, as it does on a full disk."""
+    command = [sys.executable, "-c", "from lad.cli import main; main()", "extract", "--checkpoint", str(DEMO), *asked]
+    limited = ["bash", "-c", 'ulimit -f 2; "$@"', "bash", *map(str, command)]
+    run = subprocess.run(limited, capture_output=True, text=True, check=False, env={**os.environ, "TQDM_DISABLE": "1"})
+    assert run.returncode == 1
+    assert "the signals of presentation d-random-n02-e00000-" in one_line(run.stderr)
     assert not (coco / "s.parquet").exists()
 
 

@@ -45,7 +45,7 @@ _UNWRITTEN: Final = 2
 """Batches that may wait to be written while the next one is computed."""
 
 
-class ExtractionError(RuntimeError):
+class ExtractionError(ValueError):
     """A presentation that could not be extracted; the message names it, and finished work stays."""
 
 
