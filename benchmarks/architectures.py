@@ -216,17 +216,22 @@ def _llava(ids: Ids) -> PreTrainedConfig:
     )
 
 
-def _idefics3(ids: Ids) -> PreTrainedConfig:
-    vision = {**_siglip(56, 14), "model_type": "idefics3_vision"}
-    return Idefics3Config(
-        text_config=_text(model_type="llama"), vision_config=vision, image_token_id=ids["<image>"], scale_factor=2
-    )
+def _idefics(kind: type[PreTrainedConfig], image_processor: str) -> Family:
+    """Idefics3 or SmolVLM, which have the same parts under other names."""
 
+    def config(ids: Ids) -> PreTrainedConfig:
+        vision = {**_siglip(56, 14), "model_type": f"{kind.model_type}_vision"}
+        return kind(
+            text_config=_text(model_type="llama"), vision_config=vision, image_token_id=ids["<image>"], scale_factor=2
+        )
 
-def _smolvlm(ids: Ids) -> PreTrainedConfig:
-    vision = {**_siglip(56, 14), "model_type": "smolvlm_vision"}
-    return SmolVLMConfig(
-        text_config=_text(model_type="llama"), vision_config=vision, image_token_id=ids["<image>"], scale_factor=2
+    return Family(
+        config,
+        _IDEFICS,
+        {"image_processor_type": image_processor, **_IDEFICS_PIXELS},
+        tokens=_IDEFICS_TOKENS,
+        processor={"image_seq_len": 4},
+        delimiters=("<fake_token_around_image>", "<global-img>", *_TILE_TOKENS),
     )
 
 
@@ -336,22 +341,8 @@ FAMILIES: dict[str, Family] = {
         tokens=("<image>",),
         processor={"patch_size": 14, "num_additional_image_tokens": 1, "vision_feature_select_strategy": "default"},
     ),
-    "idefics3": Family(
-        _idefics3,
-        _IDEFICS,
-        {"image_processor_type": "Idefics3ImageProcessor", **_IDEFICS_PIXELS},
-        tokens=_IDEFICS_TOKENS,
-        processor={"image_seq_len": 4},
-        delimiters=("<fake_token_around_image>", "<global-img>", *_TILE_TOKENS),
-    ),
-    "smolvlm": Family(
-        _smolvlm,
-        _IDEFICS,
-        {"image_processor_type": "SmolVLMImageProcessor", **_IDEFICS_PIXELS},
-        tokens=_IDEFICS_TOKENS,
-        processor={"image_seq_len": 4},
-        delimiters=("<fake_token_around_image>", "<global-img>", *_TILE_TOKENS),
-    ),
+    "idefics3": _idefics(Idefics3Config, "Idefics3ImageProcessor"),
+    "smolvlm": _idefics(SmolVLMConfig, "SmolVLMImageProcessor"),
     "gemma3": Family(
         _gemma3,
         _GEMMA,

@@ -10,6 +10,7 @@ measurement has a process of its own, so that its peak memory is its own.
 """
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -196,11 +197,8 @@ def _eager_attention(backbone: Backbone, out: Path, **work: Any) -> None:
 
 def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_options: Any) -> forward.Signals:
     """The same batch, but every layer's matrix of attention is made and kept."""
-    inputs = batch.model_inputs(backbone.device)
-    encoder_outputs = inputs.pop("mm_encoder_outputs")
-    inputs = {name: value for name, value in inputs.items() if name in backbone.forward_arguments}
-    with torch.inference_mode(), forward._images_given(backbone, encoder_outputs) as images:
-        output = backbone.model(**inputs, **images, output_attentions=True, logits_to_keep=1, use_cache=False)
+    with torch.inference_mode(), forward.prefill_inputs(backbone, batch) as inputs:
+        output = backbone.model(**inputs, output_attentions=True, logits_to_keep=1, use_cache=False)
     rows = torch.stack([layer[:, :, -1].float().mean(1) for layer in output.attentions], 1)
     segments = batch.segments.to(backbone.device)[:, None].expand_as(rows)
     sums = rows.new_zeros(*rows.shape[:2], 2 * batch.n + 1).scatter_add_(2, segments, rows)
@@ -349,14 +347,10 @@ def _work_on_part(setup: Setup, variant: str, n: int, begin: Any, told: Any) -> 
     told.put(measure(setup, variant, n, backbone))
 
 
-_HELD: dict[str, Backbone] = {}
-
-
+@functools.cache
 def _held(setup: Setup) -> Backbone:
     """One model for all measurements of this process."""
-    if setup.model not in _HELD:
-        _HELD[setup.model] = setup.backbone()
-    return _HELD[setup.model]
+    return setup.backbone()
 
 
 def _machine(setup: Setup) -> dict[str, Any]:

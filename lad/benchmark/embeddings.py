@@ -87,5 +87,4 @@ def _decode(file: Path) -> Image.Image:
 
 def _unit_lists(vectors: Vectors) -> pa.Array:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    starts = np.arange(len(unit) + 1) * unit.shape[1]
-    return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), pa.array(unit.ravel(), pa.float32()))
+    return tables.nested_lists(unit.astype(np.float32))

@@ -105,6 +105,12 @@ class Backbone:
         return frozenset(inspect.signature(self.model.get_image_features).parameters)
 
     @functools.cached_property
+    def position_arguments(self) -> frozenset[str]:
+        """Names of the arguments of `get_rope_index`, which models with three-dimensional positions have; else none."""
+        work_out = getattr(self.model.base_model, "get_rope_index", None)
+        return frozenset(inspect.signature(work_out).parameters) if work_out else frozenset()
+
+    @functools.cached_property
     def delimiter_token_ids(self) -> frozenset[int]:
         """Special tokens other than the image token: those beside an image delimit it."""
         tokenizer = self.processor.tokenizer

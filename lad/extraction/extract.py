@@ -108,7 +108,7 @@ def extract(
     made = _in_order(pa.concat_tables(part.cast(rows[-1].schema) for part in rows), fingerprints)
     if work:
         work.merge(made)
-    return tables.conform(_signals_table(made, presentations), tables.SIGNALS, "signals"), {
+    return _signals_table(made, presentations), {
         **recipe,
         "device": ", ".join(sorted(set(made["device"].to_pylist()))),
         "seconds": round(sum(made["seconds"].to_pylist()), 3),
@@ -280,10 +280,10 @@ def _in_order(rows: pa.Table, fingerprints: Sequence[str]) -> pa.Table:
 
 
 def _signals_table(made: pa.Table, presentations: pa.Table) -> pa.Table:
-    table = made.drop_columns([FINGERPRINT, "seconds", "peak_memory_bytes", "device"])
+    """The columns of the contract: what says how a row was made is left out."""
     for name in presentations.column_names:
-        table = table.append_column(name, presentations[name])
-    return table
+        made = made.append_column(name, presentations[name])
+    return tables.conform(made, tables.SIGNALS, "signals")
 
 
 def _device_name(device: torch.device) -> str:

@@ -7,7 +7,6 @@ model once more for every such prefix.
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,13 +93,20 @@ def read_batch(
 
 def _prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool) -> tuple[Tensor, Any]:
     """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept."""
+    with prefill_inputs(backbone, batch) as inputs:
+        output = backbone.model(**inputs, use_cache=keep_cache, logits_to_keep=1)
+    return output.logits[:, -1], output.past_key_values if keep_cache else None
+
+
+@contextmanager
+def prefill_inputs(backbone: Backbone, batch: Batch) -> Iterator[dict[str, Any]]:
+    """Keyword arguments of a forward pass over the prompts, good for as long as this lasts."""
     inputs = batch.model_inputs(backbone.device)
     encoder_outputs = inputs.pop("mm_encoder_outputs")
     inputs = {name: value for name, value in inputs.items() if name in backbone.forward_arguments}
     inputs |= _image_positions(backbone, batch)
     with _images_given(backbone, encoder_outputs) as images:
-        output = backbone.model(**inputs, **images, use_cache=keep_cache, logits_to_keep=1)
-    return output.logits[:, -1], output.past_key_values if keep_cache else None
+        yield {**inputs, **images}
 
 
 @contextmanager
@@ -129,15 +135,13 @@ def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
     Such a model would work them out for every row and image, waiting for the device each time. Rows whose images have
     the same sizes and places have the same positions: they are worked out once, on the CPU.
     """
-    model = backbone.model.base_model
-    if not hasattr(model, "get_rope_index"):
+    if not backbone.position_arguments:
         return {}
+    model = backbone.model.base_model
     known: dict[bytes, tuple[Tensor, Tensor]] = {}
     rows = []
     for layout in (batch.row(k).layout() for k in range(len(batch.token_ids))):
-        arguments = {
-            name: layout[name] for name in inspect.signature(model.get_rope_index).parameters if name in layout
-        }
+        arguments = {name: value for name, value in layout.items() if name in backbone.position_arguments}
         key = b"".join(value.numpy().tobytes() for name, value in arguments.items() if name != "input_ids")
         if key not in known:
             known[key] = model.get_rope_index(**arguments)
