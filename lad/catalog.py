@@ -21,14 +21,15 @@ KEY_MEANINGS: Final = {
     "setting": "random or adversarial: how the other candidates were chosen",
     "n": "number of candidates",
     "probe": "how it was asked: vanilla, uppercase ...",
-    "split": "calibration, evaluation or symmetrized",
-    "calibrated_on": "dataset-setting of the calibration questions",
+    "split": "calibration, evaluation, symmetrized, permuted or content_free",
+    "calibrated_on": "dataset-setting of the calibration questions; -reused: they are evaluation questions",
     "calibration_questions": "how many calibration questions were used",
 }
 _KEY_TYPES: Final = {"n": "integer", "calibration_questions": "integer"}
 
 _BENCHMARK: Final = ("dataset", "setting", "n")
 _CELL: Final = ("model", *_BENCHMARK, "probe")
+_CALIBRATION: Final = (*_CELL, "split", "calibration_questions")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ RELATIONS: Final = {
         Relation(tables.QUESTIONS, "questions", _BENCHMARK),
         Relation(tables.PRESENTATIONS, "presentations", (*_BENCHMARK, "split")),
         Relation(tables.SIGNALS, "signals", (*_CELL, "split")),
-        Relation(tables.POSITION_BIAS, "calibration", (*_CELL, "calibration_questions")),
-        Relation(tables.ATTENTION_PRIOR, "calibration", (*_CELL, "calibration_questions")),
-        Relation(tables.POSITION_PRIOR, "calibration", (*_CELL, "calibration_questions")),
+        Relation(tables.POSITION_BIAS, "calibration", _CALIBRATION),
+        Relation(tables.ATTENTION_PRIOR, "calibration", _CALIBRATION),
+        Relation(tables.POSITION_PRIOR, "calibration", _CALIBRATION),
+        Relation(tables.HEAD_CHOICE, "calibration", _CALIBRATION),
         Relation(tables.PREDICTIONS, "predictions", (*_CELL, "calibrated_on", "calibration_questions")),
         Relation(tables.METRICS, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),
         Relation(tables.DIFFERENCES, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),

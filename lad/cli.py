@@ -40,6 +40,7 @@ class Split(StrEnum):
     calibration = "calibration"
     evaluation = "evaluation"
     symmetrized = "symmetrized"
+    permuted = "permuted"
 
 
 class Formulation(StrEnum):
@@ -144,7 +145,7 @@ def presentations(
     questions: Annotated[Path, typer.Option(help="Questions table.")],
     split: Annotated[Split, typer.Option(help="Which questions are shown in which orders.")],
     out: Out,
-    rounds: Annotated[int, typer.Option(min=1, help="Random orders per evaluation question (T).")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Random orders per question (evaluation, permuted).")] = 5,
     seed: Seed = 0,
 ) -> None:
     """Build the presentations of one split: the orders in which questions are shown."""
@@ -152,6 +153,18 @@ def presentations(
 
     table = build_presentations(tables.read(questions, tables.QUESTIONS), split.value, rounds=rounds, seed=seed)
     tables.write(table, out, tables.PRESENTATIONS, {"split": split.value, "seed": seed})
+
+
+@app.command()
+def content_free(
+    images: Annotated[Path, typer.Option(help="Images table; the blank image has its most frequent size.")],
+    n: Annotated[int, typer.Option(help="Blank images to show, 2 to 12.")],
+    out: Annotated[Path, typer.Option(help="Folder for the image and its images, questions and presentations tables.")],
+) -> None:
+    """Build the question without content that contextual calibration asks once."""
+    from lad.benchmark.content_free import write_content_free
+
+    write_content_free(tables.read(images, tables.IMAGES), n, out)
 
 
 @app.command()
@@ -219,7 +232,10 @@ def extract(
 def calibrate(
     signals: Files,
     out: Annotated[Path, typer.Option(help="Folder to write the calibration tables into.")],
-    formulation: Annotated[Formulation | None, typer.Option(help="Fit this one only; both by default.")] = None,
+    formulation: Annotated[
+        list[str] | None,
+        typer.Option(help="Fit these only, 'printed+mixture=logs' say; printed and released by default."),
+    ] = None,
     questions: Annotated[int | None, typer.Option(min=1, help="Use the first K calibration questions.")] = None,
     layers: Annotated[str | None, typer.Option(help="Layers allowed, A-B from 0; all by default.")] = None,
 ) -> None:
@@ -231,7 +247,7 @@ def calibrate(
         tables.read(_files(signals), tables.SIGNALS),
         questions=questions,
         layers=parse_layers(layers) if layers else None,
-        formulations=(formulation.value,) if formulation else ("printed", "released"),
+        formulations=formulation or ("printed", "released"),
     )
     fitted.write(out, {"signals": signals})
 
@@ -256,17 +272,21 @@ def score(
     files = _files(signals)
     table = tables.read(files, tables.SIGNALS)
     by_split = {split: table.filter(pc.field("split") == split) for split in table["split"].unique().to_pylist()}
+    content_free = by_split.pop("content_free", None)
     fitted = read_calibration(calibration) if calibration else None
     defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
     identifiers = tables.read_metadata(files[0]).get("identifiers")
     predictions = []
     for specification in method:
         # A table of one split is taken as it is; of several, each method gets the split it is meant for.
-        needed = parse_method(specification)[0].split
-        answered = table if len(by_split) == 1 else by_split.get(needed)
+        chosen, options, _ = parse_method(specification, defaults)
+        needed = chosen.split_for(options)
+        answered = next(iter(by_split.values())) if len(by_split) == 1 else by_split.get(needed)
         if answered is None:
             raise ValueError(f"{', '.join(signals)}: no presentations of split {needed}, which {specification} needs")
-        predictions.append(score_method(answered, fitted, specification, defaults, identifiers=identifiers))
+        predictions.append(
+            score_method(answered, fitted, specification, defaults, identifiers=identifiers, content_free=content_free)
+        )
     tables.write(
         pa.concat_tables(predictions), out, tables.PREDICTIONS, {"signals": signals, "calibration": str(calibration)}
     )

@@ -14,7 +14,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import Method, parse_method
+from lad.scoring.methods import Method, Options, parse_method
+
+REUSED = "-reused"
+"""Ends the name of a source whose calibration questions are the first evaluation questions, as in the released code."""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,8 +44,8 @@ class Cell:
         return Benchmark(self.dataset, self.setting, self.n)
 
     def calibrated_on(self, source: str) -> "Cell":
-        """The cell whose calibration questions serve this one; `source` is `<dataset>-<setting>`."""
-        dataset, _, setting = source.rpartition("-")
+        """The cell whose calibration questions serve this one; `source` is `<dataset>-<setting>` or that, reused."""
+        dataset, _, setting = source.removesuffix(REUSED).rpartition("-")
         return Cell(self.model, dataset, setting, self.n, self.probe)
 
 
@@ -58,52 +61,87 @@ class Scoring:
     def calibration_cell(self) -> Cell:
         return self.cell.calibrated_on(self.calibrated_on)
 
+    @property
+    def calibration_split(self) -> str:
+        """The split that is calibrated on: of the calibration questions, or of evaluation questions used again."""
+        return "symmetrized" if self.calibrated_on.endswith(REUSED) else "calibration"
+
 
 @dataclass(frozen=True)
 class Grid:
     """All scorings of a configuration with their method specifications, in the order of the configuration."""
 
     methods: Mapping[Scoring, tuple[str, ...]]
+    defaults: Options
 
     @cached_property
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
+    def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
+        """The scoring's methods with their options."""
+        return [parse_method(specification, self.defaults)[:2] for specification in self.methods[scoring]]
+
     def needs_calibration(self, scoring: Scoring) -> bool:
         """Whether any method of the scoring uses what was fitted on calibration questions."""
-        return any(_method(specification).needs_calibration for specification in self.methods[scoring])
+        return any(method.needs_calibration for method, _ in self.parsed(scoring))
 
     @cached_property
-    def calibrations(self) -> dict[Cell, int]:
-        """Cells whose calibration split is extracted, with the number of calibration questions needed."""
-        needed: dict[Cell, int] = {}
+    def calibrations(self) -> dict[tuple[Cell, str], int]:
+        """What is calibrated on, by (cell, split), with the number of questions needed of it."""
+        needed: dict[tuple[Cell, str], int] = {}
         for scoring in self.methods:
             if self.needs_calibration(scoring):
-                cell = scoring.calibration_cell
-                needed[cell] = max(needed.get(cell, 0), scoring.calibration_questions)
+                place = scoring.calibration_cell, scoring.calibration_split
+                needed[place] = max(needed.get(place, 0), scoring.calibration_questions)
         return needed
 
     @cached_property
+    def formulations(self) -> dict[Cell, list[str]]:
+        """The formulations that methods calibrated on each cell ask for, in the order of the configuration."""
+        asked: dict[Cell, dict[str, None]] = {}
+        for scoring in self.methods:
+            for method, options in self.parsed(scoring):
+                if method.needs_calibration and "formulation" in method.options:
+                    asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
+        return {cell: list(names) for cell, names in asked.items()}
+
+    @cached_property
     def splits(self) -> dict[Cell, set[str]]:
-        """Splits of evaluation questions that the methods of each cell look at."""
+        """Splits that the methods of each cell look at when they answer."""
         splits: dict[Cell, set[str]] = {}
-        for scoring, specifications in self.methods.items():
-            used = {_method(specification).split for specification in specifications}
-            splits.setdefault(scoring.cell, set()).update(used)
+        for scoring in self.methods:
+            for method, options in self.parsed(scoring):
+                used = {method.split_for(options)} | ({"content_free"} if method.needs_content_free else set())
+                splits.setdefault(scoring.cell, set()).update(used)
         return splits
 
     @cached_property
     def signals(self) -> list[tuple[Cell, str]]:
         """Every (cell, split) to extract."""
         evaluated = {(cell, split) for cell, splits in self.splits.items() for split in splits}
-        return sorted(evaluated | {(cell, "calibration") for cell in self.calibrations})
+        return sorted(evaluated | set(self.calibrations))
+
+    def first_questions(self, cell: Cell, split: str) -> int | None:
+        """How many questions of the split are asked at all, where calibration alone needs it; None for all."""
+        return None if split in self.splits.get(cell, ()) else self.calibrations.get((cell, split))
+
+    @cached_property
+    def by_head(self) -> set[Cell]:
+        """The cells whose attention is kept for every head."""
+        cells = set()
+        for scoring in self.methods:
+            if any(method.needs_heads for method, _ in self.parsed(scoring)):
+                cells |= {scoring.cell, scoring.calibration_cell}
+        return cells
 
     @cached_property
     def calibration_questions(self) -> dict[Benchmark, int]:
         """How many calibration questions each benchmark has to provide."""
         needed = {cell.benchmark: 0 for cell, _ in self.signals}
-        for cell, questions in self.calibrations.items():
-            needed[cell.benchmark] = max(needed[cell.benchmark], questions)
+        for (cell, split), questions in self.calibrations.items():
+            if split == "calibration":
+                needed[cell.benchmark] = max(needed[cell.benchmark], questions)
         return needed
 
 
@@ -135,7 +173,8 @@ def build_grid(config: Mapping[str, Any]) -> Grid:
                 methods.setdefault(scoring, {}).update(dict.fromkeys(_specifications(run, config)))
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
-    return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()})
+    defaults = Options(**{name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")})
+    return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
 
 
 def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Scoring]:
@@ -148,8 +187,9 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):
         for source in run.get("calibrated_on", [f"{dataset}-{setting}"]):
-            _require(source.rpartition("-")[0], config["datasets"], "dataset of calibrated_on")
-            _require(source.rpartition("-")[2], ("random", "adversarial"), "setting of calibrated_on")
+            there = Cell(model, dataset, setting, n, probe).calibrated_on(source)
+            _require(there.dataset, config["datasets"], "dataset of calibrated_on")
+            _require(there.setting, ("random", "adversarial"), "setting of calibrated_on")
             for questions in run.get("calibration_questions", default_questions):
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 
@@ -157,13 +197,8 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
 def _specifications(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     specifications: list[str] = run.get("methods", config["scoring"]["methods"])
     for specification in specifications:
-        _method(specification)
+        parse_method(specification)
     return specifications
-
-
-def _method(specification: str) -> Method:
-    method, _, _ = parse_method(specification)
-    return method
 
 
 def _require(name: str, known: Any, kind: str) -> None:

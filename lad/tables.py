@@ -32,6 +32,7 @@ class Column:
 
     Attributes:
         length: name of the integer column that gives the length of this column's (innermost) lists, or None.
+        stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
     nullable: bool = False
     length: str | None = None
     required: bool = True
+    stored: pa.DataType | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,11 @@ PRESENTATIONS: Final = Contract(
         Column(
             "split",
             pa.string(),
-            "calibration (cyclic shifts of calibration questions), evaluation (random orders) or symmetrized"
-            " (cyclic shifts of evaluation questions)",
+            "calibration (cyclic shifts of calibration questions), evaluation (random orders), symmetrized (cyclic"
+            " shifts of evaluation questions), permuted (more random orders, those of evaluation first) or content_free"
+            " (blank images, caption N/A; any position may pass for the target's)",
         ),
-        Column("round", pa.int32(), "which order (evaluation) or shift (calibration, symmetrized), from 0"),
+        Column("round", pa.int32(), "which order or shift, from 0"),
         _ints("order", "candidate at each position, 1-based", length="n_candidates"),
         Column("target_position", pa.int32(), "position of the target, 1-based"),
         Column("n_candidates", pa.int32(), "N"),
@@ -164,10 +167,11 @@ SIGNALS: Final = Contract(
         Column("generated_text", pa.string(), "greedy answer text, where the probe asked for it", nullable=True),
         Column(
             "head_attention",
-            pa.list_(pa.list_(pa.list_(pa.float16()))),
-            "layer x head x position: image_attention before the head mean (optional)",
+            pa.list_(pa.list_(pa.list_(pa.float32()))),
+            "layer x head x position: image_attention before the head mean (optional; half precision in the file)",
             length="n_candidates",
             required=False,
+            stored=pa.list_(pa.list_(pa.list_(pa.float16()))),
         ),
     ),
     key="presentation_id",
@@ -206,6 +210,19 @@ POSITION_PRIOR: Final = Contract(
         Column("n_candidates", pa.int32(), "N"),
         Column("position", pa.int32(), "j"),
         Column("log_prior", pa.float64(), "what is subtracted from the log-probability of the answer j"),
+    ),
+)
+
+HEAD_CHOICE: Final = Contract(
+    "head_choice",
+    "calibration: one row per attention head, best first; none where the signals do not tell heads apart",
+    (
+        Column("n_candidates", pa.int32(), "N"),
+        Column("rank", pa.int32(), "from 1: by found, then by target_share, then the lower layer and head"),
+        Column("layer", pa.int32(), "decoder layer, from 0"),
+        Column("head", pa.int32(), "attention head, from 0"),
+        Column("found", pa.float64(), "share of calibration presentations in which the head looks at the target most"),
+        Column("target_share", pa.float64(), "mean share of the head's attention to images that the target has"),
     ),
 )
 
@@ -279,7 +296,7 @@ CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS),
-        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, PREDICTIONS, METRICS, DIFFERENCES),
+        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
     )
 }
 
@@ -294,6 +311,9 @@ def write(table: pa.Table, path: Path, contract: Contract, metadata: dict[str, A
         TableError: if the table breaks the contract; nothing is written then.
     """
     table = conform(table, contract, str(path))
+    for at, column in enumerate(c for c in contract.columns if c.name in table.column_names):
+        if column.stored:
+            table = table.set_column(at, column.name, table[column.name].cast(column.stored))
     write_whole(table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}), path)
 
 

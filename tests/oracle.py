@@ -145,8 +145,35 @@ def permutation_average(signals: Signals, scores):
 
 
 def batch_calibration(logprobs):
-    """Scores, presentation x position: each probability by its mean over presentations, in logs."""
+    """Scores, presentation x position: each probability less its mean over presentations."""
+    return np.exp(logprobs) - np.exp(logprobs).mean(axis=0)
+
+
+def batch_calibration_by_ratio(logprobs):
     return np.log(np.exp(logprobs) / np.exp(logprobs).mean(axis=0))
+
+
+def attention_less_content_free(attention, content_free, k, allowed):
+    """Of one presentation: its chosen layers' mean difference from the layers of the one without content."""
+    layers = chosen_layers(attention, k, allowed)
+    return np.mean([attention[layer] - content_free[layer] for layer in layers], axis=0)
+
+
+def ranked_heads(attention, target):
+    """(layer, head) by how often the target draws most, then by its mean share; attention is M x L x H x N."""
+    skill = {}
+    for layer in range(attention.shape[1]):
+        for head in range(attention.shape[2]):
+            looks = attention[:, layer, head]
+            found = np.mean([np.sum(a >= a[t]) == 1 for a, t in zip(looks, target, strict=True)])
+            share = np.mean([a[t] / a.sum() for a, t in zip(looks, target, strict=True)])
+            skill[layer, head] = (found, share)
+    return sorted(skill, key=lambda place: (-skill[place][0], -skill[place][1], place)), skill
+
+
+def chosen_heads(attention, heads):
+    """Scores of one presentation, L x H x N: the mean share over those (layer, head)."""
+    return np.mean([attention[place] / attention[place].sum() for place in heads], axis=0)
 
 
 def majority_vote(signals: Signals):

@@ -26,8 +26,12 @@ def random_signals(
     rounds: int | None = None,
     split: str = "calibration",
     texts: Sequence[str | None] | None = None,
+    heads: int | None = None,
 ) -> pa.Table:
-    """Signals of `questions` questions, each in its cyclic shifts (None) or in that many random orders."""
+    """Signals of `questions` questions, each in its cyclic shifts (None) or in that many random orders.
+
+    With `heads`, every layer's attention is split among that many heads, which see the target more or less well.
+    """
     rng = np.random.default_rng(seed)
     target = rng.integers(n_candidates, size=questions)
     base = np.array([rng.permutation(n_candidates) for _ in range(questions)])
@@ -67,7 +71,19 @@ def random_signals(
             "generated_text": pa.array(list(texts) if texts else [None] * rows, pa.string()),
         }
     )
+    if heads:
+        skill = 0.2 * (np.arange(layers * heads).reshape(layers, heads, 1) % 7)
+        sight = np.exp(skill * is_target[:, None, None])
+        split_up = (
+            image_attention[:, :, None] * sight * np.exp(0.3 * rng.normal(size=(rows, layers, heads, n_candidates)))
+        )
+        table = table.append_column("head_attention", tables.nested_lists(split_up.astype(np.float16)))
     return tables.conform(table, tables.SIGNALS, "random signals")
+
+
+def content_free_signals(n_candidates: int, **options: int) -> pa.Table:
+    """The one presentation without content."""
+    return random_signals(77, n_candidates, questions=1, rounds=1, split="content_free", **options)
 
 
 def replace_column(table: pa.Table, name: str, values: pa.Array | list) -> pa.Table:

@@ -47,8 +47,45 @@ def test_a_benchmark_provides_the_largest_calibration_that_any_run_needs():
 def test_calibration_elsewhere_extracts_the_calibration_questions_there():
     grid = build_grid(config({"methods": ["agd"], "calibrated_on": ["scenes-adversarial"]}))
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
-    assert grid.calibrations == {there: 5}
+    assert grid.calibrations == {(there, "calibration"): 5}
     assert grid.signals == [(there, "calibration"), (CELL, "evaluation")]
+
+
+def test_calibration_on_evaluation_questions_asks_the_first_of_them_in_cyclic_shifts_and_none_besides():
+    """As the released code does: no calibration questions are needed then."""
+    grid = build_grid(config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]}))
+    assert grid.signals == [(CELL, "evaluation"), (CELL, "symmetrized")]
+    assert grid.first_questions(CELL, "symmetrized") == 5
+    assert grid.first_questions(CELL, "evaluation") is None
+    assert grid.calibration_questions == {Benchmark("scenes", "random", 4): 0}
+
+
+def test_a_split_that_a_method_answers_is_asked_whole_even_if_calibration_needs_but_its_beginning():
+    grid = build_grid(
+        config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]}, {"methods": ["permutation_average"]})
+    )
+    assert grid.first_questions(CELL, "symmetrized") is None
+
+
+def test_options_decide_which_orders_are_averaged_over():
+    grid = build_grid(config({"methods": ["permutation_average;orders=random"]}))
+    assert grid.signals == [(CELL, "permuted")]
+
+
+def test_a_method_that_listens_to_heads_keeps_them_where_it_is_calibrated_and_where_it_answers():
+    run = {"methods": ["chosen_heads"], "calibrated_on": ["scenes-adversarial"]}
+    there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
+    assert build_grid(config(run, {"n": [8], "methods": ["agd"]})).by_head == {CELL, there}
+
+
+def test_a_question_without_content_is_asked_where_a_method_needs_it():
+    grid = build_grid(config({"methods": ["contextual_calibration"]}))
+    assert grid.signals == [(CELL, "content_free"), (CELL, "evaluation")]
+
+
+def test_every_formulation_that_a_method_asks_for_is_fitted():
+    grid = build_grid(config({"methods": ["agd", "agd;formulation=printed+mixture=logs", "pride"]}))
+    assert grid.formulations == {CELL: ["printed", "printed+mixture=logs"]}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,12 @@ from lad import tables
 from lad.benchmark import BenchmarkError
 from lad.benchmark.draws import shuffled
 
-ROLE_OF_SPLIT: Final = {"calibration": "calibration", "evaluation": "evaluation", "symmetrized": "evaluation"}
+ROLE_OF_SPLIT: Final = {
+    "calibration": "calibration",
+    "evaluation": "evaluation",
+    "symmetrized": "evaluation",
+    "permuted": "evaluation",
+}
 """Which questions each split shows."""
 
 Order = tuple[int, ...]
@@ -28,13 +33,14 @@ def build_presentations(questions: pa.Table, split: str, *, rounds: int = 5, see
     calibration and symmetrized: the n cyclic shifts of a random order of each question of the split's role,
     so that every candidate, hence the target, visits every position exactly once. The order that is shifted
     is random, because candidates stand in order of difficulty and their neighbourhood survives a shift.
-    evaluation: `rounds` (the paper's T) distinct random orders per question, or all n! where there are fewer.
-    More rounds add to those that fewer rounds give.
+    evaluation and permuted: `rounds` distinct random orders per question, or all n! where there are fewer. More
+    rounds add to those that fewer rounds give, in either split: what permuted (the released code's permutation
+    average) shows first is what evaluation shows.
 
     Args:
         questions: a `questions` table; may hold both roles.
-        split: calibration, evaluation or symmetrized.
-        rounds: T; evaluation only.
+        split: calibration, evaluation, symmetrized or permuted.
+        rounds: T of the paper (evaluation), 16 in the released code (permuted); of no meaning for cyclic shifts.
         seed: orders depend on it, the split and the question's id alone.
 
     Returns:
@@ -53,9 +59,11 @@ def build_presentations(questions: pa.Table, split: str, *, rounds: int = 5, see
         raise BenchmarkError(f"split {split}: the table of questions has no {role} question")
     rows = []
     for question in shown:
-        key = (seed, split, question["question_id"])
         n = question["n_candidates"]
-        orders = random_orders(n, rounds, key) if split == "evaluation" else cyclic_shifts(n, key)
+        if split in ("evaluation", "permuted"):
+            orders = random_orders(n, rounds, (seed, "evaluation", question["question_id"]))
+        else:
+            orders = cyclic_shifts(n, (seed, split, question["question_id"]))
         rows += [_presentation(question, split, r, order) for r, order in enumerate(orders)]
     return tables.from_rows(rows, tables.PRESENTATIONS)
 

@@ -1,9 +1,9 @@
 """Calibration, section 4.2: what positions do to the answer and to the attention, from a few questions.
 
-The calibration questions are shown in their N cyclic shifts, so that the target visits every position. From
-these signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's
-static prior. The released code calibrates on the first five evaluation questions; here any table of signals
-serves, and which questions were used is stored with the result.
+The calibration questions are shown in their N cyclic shifts, so that the target visits every position. From these
+signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's static prior and
+a ranking of attention heads. The released code calibrates on the first five evaluation questions; here any table of
+signals serves, and which questions were used is stored with the result.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 from lad import query, tables
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
 from lad.calibration.observations import (
-    layer_attention,
+    mean_attention,
     number_of_candidates,
     number_of_layers,
     observed_scores,
 )
 
 _SQL: Final = files("lad.calibration")
-_CONTRACTS: Final = (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR)
+_CONTRACTS: Final = (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE)
 
 
 class CalibrationError(ValueError):
@@ -37,7 +37,8 @@ class Calibration:
     """What scoring needs to know about positions.
 
     Attributes:
-        position_bias, attention_prior, position_prior: tables of the contracts of those names.
+        position_bias, attention_prior, position_prior, head_choice: tables of the contracts of those names; the last
+            is empty where the signals do not tell heads apart.
         n_candidates: N, of the questions calibrated on and of those to be scored.
         model_layers: number of the model's decoder layers, also where the attention prior holds but some.
         questions: ids of the calibration questions.
@@ -46,6 +47,7 @@ class Calibration:
     position_bias: pa.Table
     attention_prior: pa.Table
     position_prior: pa.Table
+    head_choice: pa.Table
     n_candidates: int
     model_layers: int
     questions: tuple[str, ...]
@@ -60,7 +62,7 @@ class Calibration:
         return tuple(pc.unique(self.position_bias["formulation"]).to_pylist())
 
     def write(self, folder: Path, metadata: dict[str, Any] | None = None) -> None:
-        """Write position_bias.parquet, attention_prior.parquet and position_prior.parquet into `folder`.
+        """Write one file per table, position_bias.parquet and so on, into `folder`.
 
         Args:
             folder: made where it does not exist.
@@ -83,7 +85,7 @@ def read_calibration(folder: Path) -> Calibration:
 
     Raises:
         TableError: a file is missing or breaks its contract.
-        CalibrationError: the three tables are not of the same N.
+        CalibrationError: the tables are not of the same N.
     """
     parts = {c.name: tables.read(folder / f"{c.name}.parquet", c) for c in _CONTRACTS}
     sizes = {n for part in parts.values() for n in pc.unique(part["n_candidates"]).to_pylist()}
@@ -134,6 +136,7 @@ def calibrate(
             _attention_prior(signals, f, n_candidates, first_layer, last_layer) for f in chosen_formulations
         ),
         position_prior=_position_prior(signals, n_candidates),
+        head_choice=_head_choice(signals, n_candidates),
         n_candidates=n_candidates,
         model_layers=model_layers,
         questions=tuple(sorted(pc.unique(signals["question_id"]).to_pylist())),
@@ -181,16 +184,12 @@ def _position_bias(signals: pa.Table, formulation: Formulation, n_candidates: in
 def _attention_prior(
     signals: pa.Table, formulation: Formulation, n_candidates: int, first_layer: int, last_layer: int
 ) -> pa.Table:
-    prior = query.run(
-        _SQL / "attention_prior.sql",
-        {"layer_attention": layer_attention(signals, formulation)},
-        {
-            "formulation": formulation.name,
-            "n_candidates": n_candidates,
-            "first_layer": first_layer,
-            "last_layer": last_layer,
-        },
-    )
+    prior = mean_attention(signals, formulation)
+    covered = (pc.field("layer") >= first_layer) & (pc.field("layer") <= last_layer)
+    facts = {"formulation": pa.scalar(formulation.name), "n_candidates": pa.scalar(n_candidates, pa.int32())}
+    prior = prior.filter(covered).rename_columns({"attention": "prior"})
+    for name, value in facts.items():
+        prior = prior.append_column(name, pa.repeat(value, len(prior)))
     return tables.conform(prior, tables.ATTENTION_PRIOR, "calibration")
 
 
@@ -204,3 +203,10 @@ def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
         {"n_candidates": n_candidates},
     )
     return tables.conform(prior, tables.POSITION_PRIOR, "calibration")
+
+
+def _head_choice(signals: pa.Table, n_candidates: int) -> pa.Table:
+    if "head_attention" not in signals.column_names:
+        return tables.HEAD_CHOICE.schema.empty_table()
+    choice = query.run(_SQL / "head_choice.sql", {"signals": signals}, {"n_candidates": n_candidates})
+    return tables.conform(choice, tables.HEAD_CHOICE, "calibration")

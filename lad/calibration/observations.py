@@ -30,6 +30,11 @@ def layer_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
     return query.run_once(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
 
 
+def mean_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
+    """One row per layer and position: the mean attention over all presentations, eq. 7."""
+    return query.run(_SQL / "mean_attention.sql", {"layer_attention": layer_attention(signals, formulation)})
+
+
 def number_of_candidates(signals: pa.Table) -> int:
     """N, the same in every row.
 

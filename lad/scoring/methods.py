@@ -5,8 +5,9 @@ answer is the position with the largest score (the lowest of several). Where the
 differ, the option `formulation` chooses (see `lad.calibration.formulation`). Unlike the released code, the
 layers allowed in eq. 9 are all of the model's unless the option `layers` or the calibration says otherwise.
 
-Two methods are not the paper's and read the same forward passes as vanilla: batch_calibration and majority_vote.
-Neither sees a label, but both see more than one presentation at a time.
+Not the paper's are batch_calibration and majority_vote, which see more than one presentation at a time but no label,
+chosen_heads, which sees the calibration questions' labels, and contextual_calibration and attention_less_content_free,
+which cost one forward pass without content: blank images, caption "N/A".
 """
 
 import re
@@ -25,6 +26,7 @@ from lad.calibration.calibrate import Calibration
 from lad.calibration.formulation import PRINTED, RELEASED, Formulation, FormulationError, get_formulation
 from lad.calibration.observations import (
     layer_attention,
+    mean_attention,
     number_of_candidates,
     number_of_layers,
     observed_scores,
@@ -46,11 +48,12 @@ class Options:
         top_k: K, number of layers chosen (eq. 9).
         temperature: tau (eq. 12).
         prior: whether the attention prior is divided out (eq. 11).
-        layers: layers allowed in eq. 9, as first and last (from 0, both included); "all" aggregates every
-        layer
+        layers: layers allowed in eq. 9, as first and last (from 0, both included); "all" aggregates every layer
             that the calibration covers, whatever K; None allows every layer that the calibration covers.
-        orders: what permutation_average averages over: the question's N cyclic shifts and nothing else, or all
+        orders: what permutation_average averages over: the question's N cyclic shifts and nothing else, or the random
             orders of it that the signals hold.
+        correction: how batch_calibration takes out the mean probability, by difference or by ratio.
+        heads: how many attention heads chosen_heads listens to.
     """
 
     formulation: str = "printed"
@@ -58,22 +61,33 @@ class Options:
     temperature: float = 5.0
     prior: bool = True
     layers: Literal["all"] | tuple[int, int] | None = None
-    orders: Literal["cyclic", "all"] = "cyclic"
+    orders: Literal["cyclic", "random"] = "cyclic"
+    correction: Literal["difference", "ratio"] = "difference"
+    heads: int = 3
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method answers from; `calibration` is there for every method that needs one."""
+    """What a method answers from; `calibration` and `content_free` are there for every method that needs them."""
 
     signals: pa.Table
     calibration: Calibration | None
     options: Options
     identifiers: Sequence[str] | None
+    content_free: pa.Table | None = None
 
     @property
     def fitted(self) -> Calibration:
         assert self.calibration is not None, "score() has refused methods that lack their calibration"
         return self.calibration
+
+    @property
+    def blank(self) -> pa.Table:
+        assert self.content_free is not None, "score() has refused methods that lack their content-free signals"
+        return self.content_free
+
+
+Split = Literal["evaluation", "symmetrized", "permuted"]
 
 
 @dataclass(frozen=True)
@@ -81,19 +95,26 @@ class Method:
     """One entry of the registry.
 
     Attributes:
-        answers: from inputs to presentation_id, position (nullable) and scores (nullable), one row per
-        answer.
+        answers: from inputs to presentation_id, position (nullable) and scores (nullable), one row per answer.
         description: one line with the equation.
-        split: the split of the signals that the method is meant for.
+        split: the split of the signals that the method is meant for, unless its options say otherwise.
+        needs_calibration, needs_content_free, needs_heads: what it reads besides those signals: a calibration, the
+            signals of the split content_free, the attention of every head.
         options: the option names that it understands, as `parse_method` reads them.
     """
 
     name: str
     answers: Callable[[Inputs], pa.Table]
     description: str
-    split: Literal["evaluation", "symmetrized"] = "evaluation"
+    split: Split = "evaluation"
     needs_calibration: bool = False
+    needs_content_free: bool = False
+    needs_heads: bool = False
     options: tuple[str, ...] = ()
+
+    def split_for(self, options: Options) -> Split:
+        """The split of the signals that the method with these options is meant for."""
+        return "permuted" if "orders" in self.options and options.orders == "random" else self.split
 
 
 def score(
@@ -103,6 +124,7 @@ def score(
     defaults: Options | None = None,
     *,
     identifiers: Sequence[str] | None = None,
+    content_free: pa.Table | None = None,
 ) -> pa.Table:
     """What the method answers on every presentation (permutation_average: on every question).
 
@@ -112,20 +134,23 @@ def score(
         method_spec: a method and its options, as `parse_method` reads them.
         defaults: values of the options that the specification does not name.
         identifiers: identifier of each position, 1..N; only vanilla_parsed reads them.
+        content_free: signals of the split content_free, for the same N and model; None for methods that need none.
 
     Returns:
         A predictions table.
 
     Raises:
-        ScoringError: unknown method or option, missing calibration, calibration for another N or another
-        model,
-            layers that are not there, orders that do not suffice, signals that lack what the method reads.
+        ScoringError: unknown method or option, missing calibration or content-free signals, or such for another N or
+            another model, layers that are not there, orders that do not suffice, signals that lack what the method
+            reads.
         SignalsError: presentations of several N or of several models.
     """
     method, options, variant = parse_method(method_spec, defaults)
     if method.needs_calibration:
         _refuse_other_calibration(method, signals, calibration)
-    answers = method.answers(Inputs(signals, calibration, options, identifiers))
+    if method.needs_content_free:
+        _refuse_other_content_free(method, signals, content_free)
+    answers = method.answers(Inputs(signals, calibration, options, identifiers, content_free))
     predictions = query.run(
         _SQL / "predictions.sql",
         {"answers": answers, "signals": signals},
@@ -136,7 +161,10 @@ def score(
 
 def _refuse_other_calibration(method: Method, signals: pa.Table, calibration: Calibration | None) -> None:
     if calibration is None:
-        raise ScoringError(f"{method.name} needs a calibration and none was given")
+        raise ScoringError(
+            f"{method.name} needs a calibration and none was given: `lad calibrate` on signals of the split calibration"
+            " makes one, --calibration names its folder"
+        )
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
     if calibration.n_candidates != n_candidates:
         raise ScoringError(
@@ -147,6 +175,20 @@ def _refuse_other_calibration(method: Method, signals: pa.Table, calibration: Ca
         raise ScoringError(
             f"the calibration is for a model of {calibration.model_layers} layers, the signals are of one of"
             f" {model_layers}; calibrate on signals of the same model"
+        )
+
+
+def _refuse_other_content_free(method: Method, signals: pa.Table, content_free: pa.Table | None) -> None:
+    if content_free is None or not len(content_free):
+        raise ScoringError(
+            f"{method.name} needs signals of the split content_free and none were given: `lad content-free` makes its"
+            " question, `lad extract` asks it; hand the signals to --signals as well"
+        )
+    here, there = ((number_of_candidates(table), number_of_layers(table)) for table in (signals, content_free))
+    if here != there:
+        raise ScoringError(
+            f"the content-free signals are of N = {there[0]} and {there[1]} layers, the signals to be scored of"
+            f" N = {here[0]} and {here[1]} layers; ask the same model about as many blank images"
         )
 
 
@@ -197,11 +239,12 @@ def _agd(inputs: Inputs) -> pa.Table:
 
 
 def _pride(inputs: Inputs) -> pa.Table:
-    return _less_static_prior(_observed_scores(inputs.signals, PRINTED), inputs.fitted, "pride")
+    return _less_static_prior(_observed_scores(inputs.signals, PRINTED), inputs.fitted.position_prior, "pride")
 
 
 def _pride_released(inputs: Inputs) -> pa.Table:
-    return _less_static_prior(_observed_scores(inputs.signals, RELEASED), inputs.fitted, "pride_released")
+    scores = _observed_scores(inputs.signals, RELEASED)
+    return _less_static_prior(scores, inputs.fitted.position_prior, "pride_released")
 
 
 def _permutation_average(inputs: Inputs) -> pa.Table:
@@ -209,7 +252,7 @@ def _permutation_average(inputs: Inputs) -> pa.Table:
 
     Printed, the orders are the N cyclic shifts, where each candidate stands once at each position and a static bias
     favours none; this is also called the cyclic probability ensemble. The released code averages over 16 random
-    orders, which `orders=all` allows, and log-domain scores, as `formulation=released` does.
+    orders (`orders=random`, split permuted) and log-domain scores (`formulation=released`).
     """
     orders = _orders(inputs.signals)
     if inputs.options.orders == "cyclic":
@@ -224,20 +267,68 @@ def _permutation_average(inputs: Inputs) -> pa.Table:
 
 
 def _batch_calibration(inputs: Inputs) -> pa.Table:
-    """Scores log P(c_j|x) - log mean over x' of P(c_j|x'), x' the presentations being scored, whatever their labels.
+    """Scores P(c_j|x) - mean over x' of P(c_j|x'), x' the presentations being scored, whatever their labels.
 
-    Zhou et al., Batch Calibration, arXiv 2309.17249: probabilities are divided by the contextual prior, which is their
-    mean over a batch of inputs. Here the class is a position and the batch is all that is scored; implementations that
-    subtract the mean of logs instead are a variant. What is divided out is bias only as far as the batch has its
-    targets evenly at all positions.
+    Zhou et al., Batch Calibration, arXiv 2309.17249: the contextual prior is the mean over a batch of inputs, taken out
+    by difference; `correction=ratio` divides by it instead, as others do and contextual calibration does. Here the
+    class is a position and the batch is all that is scored. What is taken out is bias only as far as the batch has
+    its targets evenly at all positions.
     """
     if len(inputs.signals) < 2:
         raise ScoringError(
-            "batch_calibration divides each probability by its mean over the presentations being scored and needs at"
+            "batch_calibration compares each probability with its mean over the presentations being scored and needs at"
             f" least 2 of them, better hundreds; the signals hold {len(inputs.signals)}"
         )
-    scores = query.run(_SQL / "batch_calibration.sql", {"observed_scores": _observed_scores(inputs.signals, PRINTED)})
-    return _best_positions(scores)
+    scores = _observed_scores(inputs.signals, PRINTED)
+    prior = _mean_prior(scores, "batch_calibration")
+    if inputs.options.correction == "ratio":
+        return _less_static_prior(scores, prior, "batch_calibration")
+    return _best_positions(
+        query.run(_SQL / "batch_calibration.sql", {"observed_scores": scores, "position_prior": prior})
+    )
+
+
+def _contextual_calibration(inputs: Inputs) -> pa.Table:
+    """Scores log P(c_j|x) - log P(c_j|content-free): N blank images, caption "N/A".
+
+    Zhao et al., Calibrate Before Use, arXiv 2102.09690: probabilities are multiplied by W = diag(P(.|content-free))^-1.
+    """
+    prior = _mean_prior(_observed_scores(inputs.blank, PRINTED), "contextual_calibration")
+    return _less_static_prior(_observed_scores(inputs.signals, PRINTED), prior, "contextual_calibration")
+
+
+def _attention_less_content_free(inputs: Inputs) -> pa.Table:
+    """Scores mean over L* of a_k^(l)(x) - a_k^(l)(content-free): the attention that content draws.
+
+    What contextual calibration does to probabilities, done to the read-out of eq. 6; L* is chosen by eq. 8 and 9.
+    """
+    formulation = get_formulation(inputs.options.formulation)
+    chosen = _chosen_layers(inputs.signals, inputs.options, range(number_of_layers(inputs.signals)))
+    blank = mean_attention(inputs.blank, formulation)
+    return _best_positions(
+        query.run(_SQL / "attention_less_content_free.sql", {"chosen_layers": chosen, "content_free_attention": blank})
+    )
+
+
+def _chosen_heads(inputs: Inputs) -> pa.Table:
+    """Scores mean over the chosen heads of a_k^(l,h) / sum_k a_k^(l,h).
+
+    Chosen are the heads that look at the target most often on the calibration questions (`head_choice`), instead of
+    layers by how much they look at images. That a few heads suffice: Kang et al., arXiv 2503.06287, who use three.
+    """
+    choice = inputs.fitted.head_choice
+    for table, what in ((choice, "the calibration has"), (inputs.signals, "the signals have")):
+        if not len(table) or (table is inputs.signals and "head_attention" not in table.column_names):
+            raise ScoringError(f"chosen_heads: {what} no attention by head; extract with --head-attention")
+    if inputs.options.heads > len(choice):
+        raise ScoringError(f"heads = {inputs.options.heads} cannot be chosen from the model's {len(choice)}")
+    return _best_positions(
+        query.run(
+            _SQL / "chosen_heads.sql",
+            {"signals": inputs.signals, "head_choice": choice},
+            {"heads": inputs.options.heads},
+        )
+    )
 
 
 def _majority_vote(inputs: Inputs) -> pa.Table:
@@ -288,11 +379,14 @@ def _observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
     return observed_scores(signals, formulation)
 
 
-def _less_static_prior(scores: pa.Table, calibration: Calibration, prior: str) -> pa.Table:
+def _mean_prior(scores: pa.Table, method: str) -> pa.Table:
+    """The log of the mean probability of each position over some presentations, as a position_prior."""
+    return query.run(_SQL / "mean_prior.sql", {"observed_scores": scores}, {"method": method})
+
+
+def _less_static_prior(scores: pa.Table, prior: pa.Table, method: str) -> pa.Table:
     corrected = query.run(
-        _SQL / "pride.sql",
-        {"observed_scores": scores, "position_prior": calibration.position_prior},
-        {"method": prior},
+        _SQL / "less_static_prior.sql", {"observed_scores": scores, "position_prior": prior}, {"method": method}
     )
     return _best_positions(corrected)
 
@@ -381,7 +475,7 @@ def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) 
         raise ScoringError(
             f"permutation_average needs the {n_candidates} cyclic shifts of each question, numbered from round 0;"
             f" question {ids[int(np.argmax(incomplete))].as_py()} is shown otherwise: give signals of the split"
-            f" symmetrized, or average over whatever orders there are with permutation_average;orders=all"
+            f" symmetrized, or average over whatever orders there are with permutation_average;orders=random"
         )
 
 
@@ -427,14 +521,36 @@ METHODS: Final = {
         Method(
             "permutation_average",
             _permutation_average,
-            "argmax over candidates of the mean of P over the question's N cyclic shifts, or over all its orders",
+            "argmax over candidates of the mean of P over the question's N cyclic shifts, or over random orders",
             split="symmetrized",
             options=("orders", "formulation"),
         ),
         Method(
             "batch_calibration",
             _batch_calibration,
-            "argmax log P(c_j|x) - log of its mean over the presentations being scored (arXiv 2309.17249)",
+            "argmax P(c_j|x) - its mean over the presentations being scored (arXiv 2309.17249)",
+            options=("correction",),
+        ),
+        Method(
+            "contextual_calibration",
+            _contextual_calibration,
+            "argmax log P(c_j|x) - log P(c_j|blank images, caption N/A) (arXiv 2102.09690)",
+            needs_content_free=True,
+        ),
+        Method(
+            "attention_less_content_free",
+            _attention_less_content_free,
+            "argmax mean over L* of a - a(blank images, caption N/A)",
+            needs_content_free=True,
+            options=("k", "layers", "formulation"),
+        ),
+        Method(
+            "chosen_heads",
+            _chosen_heads,
+            "argmax mean share of attention over the heads that found most calibration targets",
+            needs_calibration=True,
+            needs_heads=True,
+            options=("heads",),
         ),
         Method(
             "majority_vote",
@@ -448,8 +564,8 @@ METHODS: Final = {
 def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Options, str]:
     """Read `method;option=value;...`, such as `agd;k=4;prior=no;layers=all;tau=3;formulation=released`.
 
-    Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B), orders (cyclic or all) and
-    formulation.
+    Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B), orders (cyclic or random), correction
+    (difference or ratio), heads (>= 1) and formulation.
 
     Returns:
         The method, its options (those not named as in `defaults`), and the variant: what follows the name, ''
@@ -493,11 +609,11 @@ def parse_layers(text: str) -> tuple[int, int]:
     return int(bounds[1]), int(bounds[2])
 
 
-def _read_top_k(value: str) -> int:
-    top_k = int(value)
-    if top_k < 1:
+def _read_count(value: str) -> int:
+    count = int(value)
+    if count < 1:
         raise ValueError(value)
-    return top_k
+    return count
 
 
 def _read_temperature(value: str) -> float:
@@ -516,11 +632,13 @@ def _format_layers(layers: Literal["all"] | tuple[int, int] | None) -> str:
 
 
 _OPTIONS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
-    "k": ("top_k", _read_top_k, "a whole number from 1"),
+    "k": ("top_k", _read_count, "a whole number from 1"),
     "tau": ("temperature", _read_temperature, "a number above 0"),
     "prior": ("prior", {"yes": True, "no": False}.__getitem__, "yes, no"),
     "layers": ("layers", _read_layers, "all, or first-last such as 21-35"),
-    "orders": ("orders", {"cyclic": "cyclic", "all": "all"}.__getitem__, "cyclic, all"),
+    "orders": ("orders", {word: word for word in ("cyclic", "random")}.__getitem__, "cyclic, random"),
+    "correction": ("correction", {word: word for word in ("difference", "ratio")}.__getitem__, "difference, ratio"),
+    "heads": ("heads", _read_count, "a whole number from 1"),
     "formulation": ("formulation", lambda value: get_formulation(value).name, "printed, released"),
 }
 """Each option's field in Options, how its value is read, and what it may be."""

@@ -13,7 +13,7 @@ from lad.benchmark import BenchmarkError
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 
-SPLITS = ("calibration", "evaluation", "symmetrized")
+SPLITS = ("calibration", "evaluation", "symmetrized", "permuted")
 
 
 @pytest.fixture(scope="session")
@@ -143,13 +143,13 @@ def test_each_split_shows_the_questions_of_its_role_under_names_of_its_own(make_
     ]
     assert present(questions, "evaluation")[5]["presentation_id"] == "demo-random-n04-e00001-e000"
     assert present(questions, "symmetrized")[-1]["presentation_id"] == "demo-random-n04-e00005-s003"
-    assert [len(present(questions, split)) for split in SPLITS] == [3 * 4, 6 * 5, 6 * 4]
+    assert [len(present(questions, split)) for split in SPLITS] == [3 * 4, 6 * 5, 6 * 4, 6 * 5]
 
 
 @pytest.mark.parametrize(
     ("split", "options", "message"),
     [
-        ("test", {}, "unknown split 'test'; known: calibration, evaluation, symmetrized"),
+        ("test", {}, "unknown split 'test'; known: calibration, evaluation, symmetrized, permuted"),
         ("evaluation", {"rounds": 0}, "rounds = 0: a question is shown in at least 1 order"),
         ("calibration", {}, "split calibration: the table of questions has no calibration question"),
     ],
@@ -158,3 +158,19 @@ def test_what_cannot_be_shown_is_refused_in_one_line(make_questions, split, opti
     with pytest.raises(BenchmarkError) as error:
         present(make_questions(4, calibration=0), split, **options)
     assert str(error.value) == message
+
+
+def test_the_permuted_split_shows_the_orders_of_evaluation_first(make_questions):
+    """So that what was asked for evaluation need not be asked again: the prompts and images are the same."""
+    questions = make_questions(5)
+    few, many = (
+        by_question(present(questions, split, rounds=rounds)) for split, rounds in (("evaluation", 5), ("permuted", 16))
+    )
+    assert few.keys() == many.keys()
+    for question, shown in few.items():
+        assert [p["order"] for p in many[question][:5]] == [p["order"] for p in shown]
+        assert len({tuple(p["order"]) for p in many[question]}) == 16
+
+
+def test_with_three_candidates_all_six_orders_are_permuted(make_questions):
+    assert {len(shown) for shown in by_question(present(make_questions(3), "permuted", rounds=16)).values()} == {6}

@@ -54,6 +54,33 @@ def test_the_attention_prior_is_the_mean_over_presentations(n):
 
 
 @pytest.mark.parametrize("n", SIZES)
+def test_heads_are_ranked_by_how_often_they_find_the_target_then_by_how_much_they_look_at_it(n):
+    signals = random_signals(n, n, heads=3)
+    attention = np.array(signals["head_attention"].to_pylist(), dtype=np.float64)
+    ranked, skill = oracle.ranked_heads(attention, oracle.Signals.of(signals).target)
+    choice = calibrate(signals).head_choice.to_pylist()
+    assert [(row["layer"], row["head"]) for row in choice] == ranked
+    assert [row["rank"] for row in choice] == list(range(1, 16))
+    for row in choice:
+        np.testing.assert_allclose((row["found"], row["target_share"]), skill[row["layer"], row["head"]], rtol=1e-5)
+
+
+def test_a_head_that_looks_at_all_images_alike_finds_nothing():
+    signals = random_signals(0, 4, heads=1)
+    even = np.ones((len(signals), 5, 1, 4), dtype=np.float32)
+    choice = calibrate(replace_column(signals, "head_attention", tables.nested_lists(even))).head_choice
+    assert set(choice["found"].to_pylist()) == {0.0}
+    assert set(choice["target_share"].to_pylist()) == {0.25}
+
+
+def test_signals_that_do_not_tell_heads_apart_rank_none(tmp_path):
+    fitted = calibrate(random_signals(0, 4))
+    assert len(fitted.head_choice) == 0
+    fitted.write(tmp_path)
+    assert len(read_calibration(tmp_path).head_choice) == 0
+
+
+@pytest.mark.parametrize("n", SIZES)
 def test_the_pride_prior_is_that_of_its_authors(n):
     signals = random_signals(n, n)
     prior = matrix(calibrate(signals).position_prior, "log_prior", method="pride")

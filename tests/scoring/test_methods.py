@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signals_factory import log_softmax, random_signals, replace_column
+from signals_factory import content_free_signals, log_softmax, random_signals, replace_column
 
 from lad import tables
 from lad.calibration.calibrate import calibrate
@@ -19,11 +19,15 @@ from lad.tables import nested_lists
 
 SIZES = (2, 4, 9, 10, 12)
 CALIBRATED = [name for name, method in METHODS.items() if method.needs_calibration]
-BY_SCORE = [*(name for name in METHODS if name != "vanilla_parsed"), "permutation_average;orders=all"]
+BY_SCORE = [*(name for name in METHODS if name != "vanilla_parsed"), "permutation_average;orders=random"]
 
 
 def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:
-    return random_signals(seed + 1000, n, rounds=3, split="evaluation", **options)
+    return random_signals(seed + 1000, n, rounds=3, split="evaluation", heads=2, **options)
+
+
+def calibration_signals(seed: int, n: int = 4) -> pa.Table:
+    return random_signals(seed, n, heads=2)
 
 
 def signals_for(method: str, seed: int, n: int = 4) -> pa.Table:
@@ -36,6 +40,11 @@ def scores_of(predictions: pa.Table) -> np.ndarray:
     return np.array(predictions["scores"].to_pylist())
 
 
+def heads_of(table: pa.Table) -> np.ndarray:
+    """Attention by presentation, layer, head and position."""
+    return np.array(table["head_attention"].to_pylist(), dtype=np.float64)
+
+
 def answers_of(predictions: pa.Table, column: str = "position") -> dict:
     return dict(zip(predictions["presentation_id"].to_pylist(), predictions[column].to_pylist(), strict=True))
 
@@ -44,14 +53,16 @@ class Case:
     """Signals to be scored, a calibration, and both as the oracle sees them."""
 
     def __init__(self, n: int, seed: int = 0):
-        calibration_signals = random_signals(seed, n)
-        self.table, self.fitted = evaluation_signals(seed, n), calibrate(calibration_signals)
-        self.signals, self.calibration = oracle.Signals.of(self.table), oracle.Signals.of(calibration_signals)
+        fitted_on = calibration_signals(seed, n)
+        self.table, self.fitted = evaluation_signals(seed, n), calibrate(fitted_on)
+        self.signals, self.calibration = oracle.Signals.of(self.table), oracle.Signals.of(fitted_on)
         self.layers = range(self.signals.image.shape[1])
 
     def scores(self, method: str, defaults: Options | None = None) -> np.ndarray:
         """Scores of the method; rows in the order of the table, which is that of predictions."""
-        predictions = score(self.table, self.fitted, method, defaults)
+        predictions = score(
+            self.table, self.fitted, method, defaults, content_free=content_free_signals(self.signals.n)
+        )
         assert predictions["presentation_id"].equals(self.table["presentation_id"])
         scores = scores_of(predictions)
         np.testing.assert_array_equal(predictions["position"], scores.argmax(axis=1) + 1)
@@ -168,8 +179,8 @@ def test_permutation_average_over_all_orders_is_the_mean_over_those_that_the_tab
     for held in (table, table.filter(pc.field("round") > 2).slice(3)):
         signals = oracle.Signals.of(held)
         for specification, scores in (
-            ("permutation_average;orders=all", np.exp(signals.logprobs)),
-            ("permutation_average;orders=all;formulation=released", signals.released_scores),
+            ("permutation_average;orders=random", np.exp(signals.logprobs)),
+            ("permutation_average;orders=random;formulation=released", signals.released_scores),
         ):
             predictions = score(held, None, specification)
             expected = oracle.permutation_average(signals, scores)
@@ -177,9 +188,32 @@ def test_permutation_average_over_all_orders_is_the_mean_over_those_that_the_tab
             np.testing.assert_allclose(scores_of(predictions), list(expected.values()), atol=1e-6)
 
 
-def test_batch_calibration_divides_by_the_mean_probability_of_the_batch(case):
-    expected = oracle.batch_calibration(case.signals.logprobs)
-    np.testing.assert_allclose(case.scores("batch_calibration"), expected, atol=1e-6)
+def test_batch_calibration_takes_out_the_mean_probability_of_the_batch(case):
+    for specification, of in (
+        ("batch_calibration", oracle.batch_calibration),
+        ("batch_calibration;correction=ratio", oracle.batch_calibration_by_ratio),
+    ):
+        np.testing.assert_allclose(case.scores(specification), of(case.signals.logprobs), atol=1e-6)
+
+
+def test_contextual_calibration_divides_by_the_probabilities_without_content(case):
+    blank = oracle.Signals.of(content_free_signals(case.signals.n))
+    expected = case.signals.logprobs - blank.logprobs
+    np.testing.assert_allclose(case.scores("contextual_calibration"), expected, atol=1e-6)
+
+
+def test_attention_less_content_free_is_that_of_the_chosen_layers(case):
+    blank = oracle.Signals.of(content_free_signals(case.signals.n))
+    expected = [oracle.attention_less_content_free(a, blank.image[0], 2, case.layers) for a in case.signals.image]
+    np.testing.assert_allclose(case.scores("attention_less_content_free"), expected, atol=1e-9)
+
+
+def test_chosen_heads_are_those_that_found_most_targets_of_the_calibration(case):
+    calibration, attention = calibration_signals(0, case.signals.n), heads_of(case.table)
+    best, _ = oracle.ranked_heads(heads_of(calibration), case.calibration.target)
+    for count in (1, 3, 10):
+        expected = [oracle.chosen_heads(one, best[:count]) for one in attention]
+        np.testing.assert_allclose(case.scores(f"chosen_heads;heads={count}"), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -229,14 +263,15 @@ def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
 def test_relabelling_the_candidates_relabels_the_answer(method, seed, n):
     """Question by question, candidates get other numbers; nothing the model sees changes."""
     rng = np.random.default_rng(seed)
-    table, fitted = signals_for(method, seed, n), calibrate(random_signals(seed, n))
+    table, fitted = signals_for(method, seed, n), calibrate(calibration_signals(seed, n))
     numbers = {question: rng.permutation(n) + 1 for question in sorted(set(table["question_id"].to_pylist()))}
     orders = [
         [int(numbers[question][candidate - 1]) for candidate in order]
         for question, order in zip(table["question_id"].to_pylist(), table["order"].to_pylist(), strict=True)
     ]
-    before = score(table, fitted, method).to_pylist()
-    after = score(replace_column(table, "order", orders), fitted, method).to_pylist()
+    blank = content_free_signals(n)
+    before = score(table, fitted, method, content_free=blank).to_pylist()
+    after = score(replace_column(table, "order", orders), fitted, method, content_free=blank).to_pylist()
     for old, new in zip(before, after, strict=True):
         assert new["candidate"] == numbers[old["question_id"]][old["candidate"] - 1]
         assert new["position"] == old["position"]
@@ -254,10 +289,10 @@ def test_a_constant_added_to_all_logits_changes_nothing(method, formulation):
             table = replace_column(table, column, nested_lists(logits.astype(np.float32)))
         return table
 
-    calibration_signals, table = random_signals(5), signals_for(method, 5)
+    fitted_on, table = calibration_signals(5), signals_for(method, 5)
     defaults = Options(formulation=formulation)
     plain, moved = (
-        score(change(table), calibrate(change(calibration_signals), formulations=[formulation]), method, defaults)
+        score(change(table), calibrate(change(fitted_on), formulations=[formulation]), method, defaults)
         for change in (lambda unchanged: unchanged, shifted)
     )
     assert answers_of(moved) == answers_of(plain)
@@ -297,13 +332,15 @@ def test_agd_is_vanilla_where_positions_have_no_bias():
 
 def test_permutation_average_over_all_orders_of_the_shifts_is_the_printed_one():
     table = random_signals(4, 5, split="symmetrized")
-    scores = [scores_of(score(table, None, f"permutation_average{option}")) for option in ("", ";orders=all")]
+    scores = [scores_of(score(table, None, f"permutation_average{option}")) for option in ("", ";orders=random")]
     np.testing.assert_array_equal(*scores)
 
 
 def test_permutation_average_over_a_single_order_is_vanilla():
     table = evaluation_signals(4).filter(pc.field("round") == 1)
-    assert answers_of(score(table, None, "permutation_average;orders=all")) == answers_of(score(table, None, "vanilla"))
+    assert answers_of(score(table, None, "permutation_average;orders=random")) == answers_of(
+        score(table, None, "vanilla")
+    )
 
 
 def test_batch_calibration_undoes_any_static_preference_for_positions():
@@ -313,7 +350,7 @@ def test_batch_calibration_undoes_any_static_preference_for_positions():
     sight = 0.4 * np.eye(n)[table["target_position"].to_numpy() - 1]
     table = replace_column(table, "candidate_logprobs", nested_lists(log_softmax(preference + sight)))
     assert np.mean(score(table, None, "vanilla")["correct"]) == 1 / n
-    assert np.mean(score(table, None, "batch_calibration")["correct"]) == 1
+    assert np.mean(score(table, None, "batch_calibration;correction=ratio")["correct"]) == 1
 
 
 def test_batch_calibration_reads_no_label_and_depends_on_the_batch():
@@ -404,7 +441,7 @@ def test_permutation_average_does_not_depend_on_the_order_of_shifts():
 @pytest.mark.parametrize(
     "method",
     [
-        *("agd;layers=all", "agd;formulation=released;k=3", "permutation_average", "permutation_average;orders=all"),
+        *("agd;layers=all", "agd;formulation=released;k=3", "permutation_average", "permutation_average;orders=random"),
         *("batch_calibration", "majority_vote"),
     ],
 )
@@ -539,8 +576,8 @@ def test_other_identifiers_are_parsed_as_whole_words(identifiers, text, position
         ("agd;layers=5-2", "layers cannot be '5-2'; allowed: .*first-last"),
         ("agd;formulation=published", "unknown formulation 'published'; known: printed, released"),
         ("agd;k=2;k=3", "option k is given twice"),
-        ("permutation_average;orders=16", "option orders cannot be '16'; allowed: cyclic, all"),
-        ("majority_vote;orders=all", "majority_vote has no option 'orders'; it has none"),
+        ("permutation_average;orders=16", "option orders cannot be '16'; allowed: cyclic, random"),
+        ("majority_vote;orders=random", "majority_vote has no option 'orders'; it has none"),
     ],
 )
 def test_a_specification_that_cannot_be_is_refused(specification, message):
@@ -554,6 +591,26 @@ def test_a_specification_overrides_the_defaults_it_names():
     assert options == Options(temperature=3, top_k=4, layers=(2, 5))
     assert parse_method("agd") == (METHODS["agd"], Options(), "")
     assert parse_layers("21-35") == (21, 35)
+
+
+def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produce_it():
+    table = evaluation_signals(0)
+    headless = table.drop_columns("head_attention")
+    for method, scored, options, message in (
+        ("contextual_calibration", table, {}, r"needs signals of the split content_free.*`lad content-free`"),
+        (
+            "attention_less_content_free",
+            table,
+            {"content_free": content_free_signals(8)},
+            "content-free signals are of N = 8 and 5 layers, the signals to be scored of N = 4 and 5",
+        ),
+        ("chosen_heads", headless, {}, "the signals have no attention by head; extract with --head-attention"),
+        ("chosen_heads;heads=11", table, {}, "heads = 11 cannot be chosen from the model's 10"),
+    ):
+        with pytest.raises(ScoringError, match=message):
+            score(scored, calibrate(calibration_signals(0)), method, **options)
+    with pytest.raises(ScoringError, match="the calibration has no attention by head"):
+        score(table, calibrate(random_signals(0)), "chosen_heads")
 
 
 @pytest.mark.parametrize("method", CALIBRATED)
@@ -602,7 +659,7 @@ def test_an_order_that_does_not_show_every_candidate_is_refused():
     orders = table["order"].to_pylist()
     for wrong in ([1, 2, 3, 3], [0, 1, 2, 3], [1, 2, 3, 7]):
         partial = replace_column(table, "order", [*orders[:5], wrong, *orders[6:]])
-        for method in ("permutation_average", "permutation_average;orders=all", "majority_vote"):
+        for method in ("permutation_average", "permutation_average;orders=random", "majority_vote"):
             with pytest.raises(ScoringError, match=r"symmetrized-000001-01 is \[.*shows each of the candidates 1 to 4"):
                 score(partial, None, method)
 

@@ -107,10 +107,31 @@ rule build_presentations:
     conda:
         "../../environment.yml"
     params:
-        orders=config["benchmark"]["orders"],
+        orders=lambda w: config["benchmark"]["permutations" if w.split == "permuted" else "orders"],
         seed=config["seed"],
     message:
         "Ordering the candidates of the {wildcards.setting} questions with {wildcards.n} candidates ({wildcards.split})"
     shell:
         "lad presentations --questions {input.questions} --split {wildcards.split} --rounds {params.orders}"
         " --seed {params.seed} --out {output} > {log} 2>&1"
+
+
+rule build_content_free:
+    input:
+        images=table("images"),
+        code=["lad/benchmark/content_free.py"],
+    output:
+        folder=directory(f"{content_free()}/images"),
+        images=f"{content_free()}/images.parquet",
+        questions=f"{content_free()}/questions.parquet",
+        presentations=f"{content_free()}/presentations.parquet",
+    log:
+        log("build_content_free", "dataset", "n"),
+    conda:
+        "../../environment.yml"
+    params:
+        folder=content_free(),
+    message:
+        "Drawing {wildcards.n} blank images"
+    shell:
+        "lad content-free --images {input.images} --n {wildcards.n} --out {params.folder} > {log} 2>&1"

@@ -3,21 +3,23 @@
 
 rule calibrate:
     input:
-        signals=table("signals", split="calibration"),
+        signals=table("signals"),
         code=code("calibration"),
     output:
         position_bias=table("position_bias"),
         attention_prior=table("attention_prior"),
         position_prior=table("position_prior"),
+        head_choice=table("head_choice"),
     log:
-        log("calibrate", "model", "dataset", "setting", "n", "probe", "calibration_questions"),
+        log("calibrate", "model", "dataset", "setting", "n", "probe", "split", "calibration_questions"),
     conda:
         "../../environment.yml"
     params:
         folder=lambda w, output: Path(output.position_bias).parent,
+        formulations=lambda w: [f"--formulation={name}" for name in GRID.formulations.get(cell_of(w), ["printed"])],
     message:
         "Calibrating {wildcards.model} on {wildcards.calibration_questions} questions: {wildcards.setting},"
         " {wildcards.n} candidates, {wildcards.probe}"
     shell:
         "lad calibrate --signals {input.signals} --questions {wildcards.calibration_questions}"
-        " --out {params.folder} > {log} 2>&1"
+        " {params.formulations:q} --out {params.folder} > {log} 2>&1"

@@ -3,10 +3,10 @@
 
 rule extract_signals:
     input:
-        images=table("images"),
-        folder=lambda w: dataset_part(w.dataset, "images"),
-        questions=table("questions"),
-        presentations=table("presentations"),
+        images=shown("images"),
+        folder=shown_folder,
+        questions=shown("questions"),
+        presentations=shown("presentations"),
         checkpoint=lambda w: local_checkpoint(config["models"][w.model]["checkpoint"]),
     output:
         table("signals"),
@@ -20,7 +20,8 @@ rule extract_signals:
     params:
         checkpoint=lambda w: config["models"][w.model]["checkpoint"],
         options=lambda w: model_options(w.model),
-        questions=lambda w: (f"--first-questions {GRID.calibrations[cell_of(w)]}" if w.split == "calibration" else ""),
+        questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
+        heads=lambda w: "--head-attention" if cell_of(w) in GRID.by_head else "",
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
         finished=FINISHED,
@@ -29,5 +30,5 @@ rule extract_signals:
     shell:
         "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
         " --image-folder {input.folder} --questions {input.questions} --presentations {input.presentations}"
-        " {params.options} {params.questions} {params.answer_text} --threads {threads} --finished {params.finished}"
+        " {params.options} {params.questions} {params.heads} {params.answer_text} --threads {threads} --finished {params.finished}"
         " --out {output} > {log} 2>&1"

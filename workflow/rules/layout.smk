@@ -49,6 +49,12 @@ def scoring_of(wildcards) -> Scoring:
     return Scoring(cell_of(wildcards), wildcards.calibrated_on, int(wildcards.calibration_questions))
 
 
+def calibration_of(scoring: Scoring) -> str:
+    """The calibration that a scoring uses, by one of its tables."""
+    keys = {"split": scoring.calibration_split, "calibration_questions": scoring.calibration_questions}
+    return table("position_bias", **vars(scoring.calibration_cell), **keys)
+
+
 def benchmark_of(wildcards) -> Benchmark:
     return Benchmark(wildcards.dataset, wildcards.setting, int(wildcards.n))
 
@@ -59,6 +65,29 @@ def dataset_part(dataset: str, part: str) -> str | None:
     if "render" in entry:
         return str(RESULTS / "datasets" / dataset / RENDERED[part])
     return entry.get(part)
+
+
+def shown(relation: str):
+    """The images, questions or presentations that a split of signals shows; content_free has its own."""
+
+    def path(wildcards) -> str:
+        keys = {key: getattr(wildcards, key) for key in RELATIONS[relation].keys}
+        if wildcards.split == "content_free":
+            return f"{content_free(wildcards.dataset, wildcards.n)}/{relation}.parquet"
+        return table(relation, **keys)
+
+    return path
+
+
+def content_free(dataset: str = "{dataset}", n: str = "{n}") -> str:
+    """The folder of the question without content."""
+    return str(RESULTS / "content_free" / f"dataset={dataset}" / f"n={n}")
+
+
+def shown_folder(wildcards) -> str:
+    if wildcards.split == "content_free":
+        return f"{content_free(wildcards.dataset, wildcards.n)}/images"
+    return dataset_part(wildcards.dataset, "images")
 
 
 def local_checkpoint(checkpoint: str) -> list[str]:
@@ -135,7 +164,7 @@ wildcard_constraints:
     setting="random|adversarial",
     n=per_run("n"),
     probe=per_run("probe"),
-    split="calibration|evaluation|symmetrized",
+    split="calibration|evaluation|symmetrized|permuted|content_free",
     calibrated_on="|".join(sorted({scoring.calibrated_on for scoring in GRID.methods})),
     calibration_questions=r"\d+",
     figure=r"fig\d+",

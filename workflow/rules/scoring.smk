@@ -6,15 +6,7 @@ rule score:
         signals=lambda w: [
             table("signals", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])
         ],
-        calibration=lambda w: (
-            table(
-                "position_bias",
-                **vars(scoring_of(w).calibration_cell),
-                calibration_questions=w.calibration_questions,
-            )
-            if GRID.needs_calibration(scoring_of(w))
-            else []
-        ),
+        calibration=lambda w: (calibration_of(scoring_of(w)) if GRID.needs_calibration(scoring_of(w)) else []),
         code=code("scoring", "calibration"),
     output:
         table("predictions"),

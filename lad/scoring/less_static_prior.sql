@@ -1,5 +1,5 @@
--- Relation scores: scores less a static prior over positions (PriDe), one row per presentation and position.
--- Relations in: observed_scores, position_prior. Parameter: $method, whose prior.
+-- Relation scores: scores less a static prior over positions, one row per presentation and position (PriDe, contextual
+-- calibration). Relations in: observed_scores, position_prior. Parameter: $method, whose prior.
 select
     observed_scores.presentation_id,
     observed_scores.position,
