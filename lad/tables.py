@@ -276,7 +276,7 @@ METRICS: Final = Contract(
 
 DIFFERENCES: Final = Contract(
     "differences",
-    "one row per ordered pair of methods and variants that answer the same presentations: the paired difference",
+    "one row per ordered pair of methods and variants that answer the same questions: the paired difference",
     (
         Column("method", pa.string(), "name of the method"),
         Column("variant", pa.string(), "as in predictions"),
@@ -288,7 +288,7 @@ DIFFERENCES: Final = Contract(
         Column("low", pa.float64(), "lower end of its 95 % bootstrap interval; each resample draws questions for both"),
         Column("high", pa.float64(), "upper end of the interval"),
         Column("questions", pa.int32(), "number of questions"),
-        Column("presentations", pa.int32(), "number of presentations"),
+        Column("presentations", pa.int32(), "number of presentations that method answers"),
     ),
 )
 

@@ -131,7 +131,7 @@ def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[
 
 
 def paired_differences(sums: list[QuestionSums], resamples: int, seed: int) -> Floats:
-    """The difference in accuracy of each two methods that answered the same presentations, with its interval.
+    """The difference in accuracy of each two methods that answered the same questions, with its interval.
 
     Both methods of a pair are measured on the very questions of each resample, so that what makes a question hard for
     both cancels out.
@@ -150,10 +150,17 @@ def paired_differences(sums: list[QuestionSums], resamples: int, seed: int) -> F
 
 
 def _accuracies(sums: list[QuestionSums], counts: Floats) -> Floats:
-    """Resamples x methods, for methods that answered the same presentations."""
-    shown, *correct = _totals([sums[0].shown, *(method.correct for method in sums)], counts)
+    """Resamples x methods, for methods that answered the same questions."""
+    # Most methods are shown the same presentations, whose totals are taken once.
+    shown = {method.shown.tobytes(): method.shown for method in sums}
+    totals = _totals([*shown.values(), *(method.correct for method in sums)], counts)
+    shown_totals = dict(zip(shown, totals, strict=False))
     with np.errstate(invalid="ignore"):
-        return np.stack([_accuracy(of_method, shown) for of_method in correct], axis=1)
+        accuracies = [
+            _accuracy(correct, shown_totals[method.shown.tobytes()])
+            for method, correct in zip(sums, totals[len(shown) :], strict=True)
+        ]
+    return np.stack(accuracies, axis=1)
 
 
 def _accuracy(correct: Floats, shown: Floats) -> Floats:

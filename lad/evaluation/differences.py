@@ -1,8 +1,8 @@
-"""Paired differences: by how many points one method is right more often than another on the same presentations.
+"""Paired differences: by how many points one method is right more often than another on the same questions.
 
 An addition to the paper, which compares methods by their accuracies alone. Two methods find much the same questions
 hard, so their accuracies vary together: the interval of the difference is narrower than their own intervals suggest.
-Methods that answer different presentations (permutation averaging those of another split) are not compared here.
+Methods need not answer the same presentations: permutation averaging answers each question once.
 """
 
 from collections import defaultdict
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from lad import tables
@@ -19,7 +18,7 @@ from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_repeat
 
 
 def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> pa.Table:
-    """The paired difference in accuracy of each two methods or variants that answer the same presentations.
+    """The paired difference in accuracy of each two methods or variants that answer the same questions.
 
     Args:
         predictions: of the contract of that name; any number of methods and variants.
@@ -28,7 +27,7 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
 
     Returns:
         A differences table, values in points, every pair in both directions; without rows where no two methods
-        answer the same presentations.
+        answer the same questions.
 
     Raises:
         EvaluationError: no predictions, a presentation answered twice by one method and variant, or no resamples.
@@ -36,26 +35,26 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
     refuse_repeated_answers(predictions)
     if resamples < 1:
         raise EvaluationError(f"{resamples} resamples: an interval needs at least one")
-    rows = [row for cells in _cells_by_presentations(predictions) for row in _pairs(cells, resamples, seed)]
+    rows = [row for cells in _cells_by_questions(predictions) for row in _pairs(cells, resamples, seed)]
     table = tables.from_rows(rows, tables.DIFFERENCES)
     order = ("method", "variant", "against", "against_variant", "n_candidates")
     return tables.conform(table.sort_by([(name, "ascending") for name in order]), tables.DIFFERENCES, "differences")
 
 
-def _cells_by_presentations(predictions: pa.Table) -> list[dict[Cell, QuestionSums]]:
-    """Methods and variants that answered one and the same set of presentations, together."""
+def _cells_by_questions(predictions: pa.Table) -> list[dict[Cell, QuestionSums]]:
+    """Methods and variants that answered one and the same set of questions, together."""
     cells: dict[tuple[Any, ...], dict[Cell, QuestionSums]] = defaultdict(dict)
     for cell, answers in by_cell(predictions):
         _, _, n_candidates = cell
-        presentations = np.unique(answers["presentation_id"].to_numpy())
-        cells[(n_candidates, *presentations)][cell] = question_sums(answers)[1]
+        questions, sums = question_sums(answers)
+        cells[(n_candidates, *questions)][cell] = sums
     return [together for together in cells.values() if len(together) > 1]
 
 
 def _pairs(cells: dict[Cell, QuestionSums], resamples: int, seed: int) -> Iterator[dict[str, Any]]:
     """One row per ordered pair of those methods and variants."""
     values, lows, highs = paired_differences(list(cells.values()), resamples, seed).tolist()
-    shown = next(iter(cells.values())).shown
+    shown = [sums.shown for sums in cells.values()]
     for (i, (method, variant, n_candidates)), (j, (against, against_variant, _)) in permutations(enumerate(cells), 2):
         yield {
             "method": method,
@@ -67,6 +66,6 @@ def _pairs(cells: dict[Cell, QuestionSums], resamples: int, seed: int) -> Iterat
             "value": values[i][j],
             "low": lows[i][j],
             "high": highs[i][j],
-            "questions": len(shown),
-            "presentations": int(shown.sum()),
+            "questions": len(shown[i]),
+            "presentations": int(shown[i].sum()),
         }

@@ -30,6 +30,8 @@ class Options:
         top_k: the configured number K of layers in L*, eq. 9.
         temperature: the configured tau, eq. 12.
         images: the dataset's image folder; figure 7 needs it.
+        published_model, published_dataset: whose place model and dataset take beside the published results; by default
+            they are the paper's own.
     """
 
     model: str
@@ -44,6 +46,8 @@ class Options:
     top_k: int = 2
     temperature: float = 5.0
     images: Path | None = None
+    published_model: str | None = None
+    published_dataset: str = "coco"
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> "Options":

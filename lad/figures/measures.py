@@ -1,7 +1,7 @@
 """The scores of one model on one dataset, looked up by condition: what every table is put together from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from typing import Final
 
@@ -9,10 +9,12 @@ import duckdb
 import pyarrow as pa
 
 from lad import query
+from lad.evaluation.differences import differences
 from lad.figures.content import ArtifactError, Options, own_calibration
 
 MEASURES_SQL: Final = files("lad.figures") / "measures.sql"
 DIFFERENCES_SQL: Final = files("lad.figures") / "differences.sql"
+ANSWERS_SQL: Final = files("lad.figures") / "answers.sql"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """Points by which one method is ahead of another on the same presentations; `low` and `high` as in a measure."""
+    """Points by which one method is ahead of another on the same questions; `low` and `high` as in a measure."""
 
     value: float
     low: float
@@ -62,6 +64,7 @@ class Measures:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, options: Options) -> None:
         self.options = options
+        self._connection = connection
         of = {"model": options.model, "dataset": options.dataset}
         self.records = query.on(connection, MEASURES_SQL, of)
         records = self.records.to_pylist()
@@ -70,7 +73,7 @@ class Measures:
             key: Measure(*(records[row][name] for name in ("value", "std", "low", "high")))
             for key, row in self._row.items()
         }
-        self._difference = {
+        self._difference: dict[tuple[Condition, Condition], Difference | None] = {
             _pair(record): Difference(record["value"], record["low"], record["high"])
             for record in query.on(connection, DIFFERENCES_SQL, of).to_pylist()
         }
@@ -104,8 +107,33 @@ class Measures:
         return self.get(self.condition(**keys), metric)
 
     def difference(self, ours: Condition, theirs: Condition) -> Difference | None:
-        """The paired difference in accuracy; None where the two did not answer the same presentations."""
-        return self._difference.get((ours, theirs))
+        """The paired difference in accuracy; None where the two did not answer the same questions.
+
+        Of methods that were measured together the relation `differences` has it. Those asked by different probes, or
+        calibrated differently, are compared here.
+        """
+        if (ours, theirs) not in self._difference:
+            together = replace(theirs, method=ours.method, variant=ours.variant) == ours
+            self._difference[ours, theirs] = None if together else self._compare(ours, theirs)
+        return self._difference[ours, theirs]
+
+    def _compare(self, ours: Condition, theirs: Condition) -> Difference | None:
+        if (ours.setting, ours.n) != (theirs.setting, theirs.n):
+            return None
+        names = {"ours": ours, "theirs": theirs}
+        answers = [
+            query.on(
+                self._connection,
+                ANSWERS_SQL,
+                {**asdict(condition), "model": self.options.model, "dataset": self.options.dataset, "name": name},
+            )
+            for name, condition in names.items()
+        ]
+        if not all(len(of_one) for of_one in answers):
+            return None
+        compared = differences(pa.concat_tables(answers)).to_pylist()
+        lead = next((row for row in compared if row["method"] == "ours"), None)
+        return lead and Difference(lead["value"], lead["low"], lead["high"])
 
     def select(self, conditions: Iterable[tuple[Condition, str]]) -> pa.Table:
         """The records of those conditions and metrics, in that order."""

@@ -39,5 +39,8 @@ METHODS: Final = {
     "permutation_average": MethodStyle("Permutation averaging", "#cc79a7", ">"),
     "batch_calibration": MethodStyle("Batch calibration", "#637939", "1"),
     "majority_vote": MethodStyle("Majority vote over orders", "#5254a3", "2"),
+    "contextual_calibration": MethodStyle("Contextual calibration", "#8ca252", "3"),
+    "attention_less_content_free": MethodStyle("Attention less content-free", "#bd9e39", "4"),
+    "chosen_heads": MethodStyle("Chosen heads", "#6b6ecf", "d"),
     "agd": MethodStyle("AGD", "#0072b2", "*", 8.0),
 }

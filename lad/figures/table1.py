@@ -11,7 +11,7 @@ import duckdb
 from lad.figures.content import Options, Table
 from lad.figures.measures import Measures
 from lad.figures.style import METHODS
-from lad.figures.tabulate import Column, Row, tabulate
+from lad.figures.tabulate import Column, Row, lead_of, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
 
 METRICS: Final = ("accuracy", "rstd", "consistency")
@@ -36,11 +36,11 @@ ROWS: Final = (
 def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
     """The main results with `options.n` candidates."""
     measures = Measures(connection, options)
-    columns = [
-        Column(setting.capitalize(), metric, {"setting": setting, "n": options.n})
-        for setting in options.settings
-        for metric in METRICS
-    ]
+    columns = []
+    for setting in options.settings:
+        keys: dict[str, str | int] = {"setting": setting, "n": options.n}
+        columns += [Column(setting.capitalize(), metric, keys) for metric in METRICS]
+        columns.append(lead_of("agd", setting.capitalize(), keys, "AGD’s lead (points)"))
     return tabulate(measures, ("Method",), ROWS, columns, _facts(measures, options))
 
 

@@ -12,7 +12,7 @@ from lad.figures.content import Options, Table, own_calibration
 from lad.figures.measures import Measures
 from lad.figures.style import METHODS
 from lad.figures.table1 import METRICS
-from lad.figures.tabulate import Column, Row, tabulate
+from lad.figures.tabulate import Column, Row, lead_of, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
 
 METHOD_ROWS: Final = ("vanilla", "pride", "purified_attention", "agd")
@@ -33,6 +33,7 @@ def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
         for method in METHOD_ROWS
     ]
     columns = [Column("", metric, {"n": options.n}) for metric in METRICS]
+    columns.append(lead_of("agd", "", {"n": options.n}, "Lead of AGD calibrated on its own kind (points)"))
     stub = ("Calibrated on", "Tested on", "Method")
     return tabulate(measures, stub, rows, columns, _facts(measures, options))
 

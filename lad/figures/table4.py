@@ -11,7 +11,7 @@ import duckdb
 from lad.figures.content import Options, Table
 from lad.figures.measures import Measure, Measures
 from lad.figures.table1 import METRICS
-from lad.figures.tabulate import Column, Row, tabulate
+from lad.figures.tabulate import Column, Row, lead_of, tabulate
 from lad.figures.wording import Pair, comparison, percent
 
 LAYER_COUNTS: Final = (1, 2, 3, 4, 8)
@@ -21,7 +21,9 @@ LAYER_COUNTS: Final = (1, 2, 3, 4, 8)
 def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
     """The ablation at `options.n` and `options.setting`."""
     measures = Measures(connection, options)
-    columns = [Column("", metric, {"setting": options.setting, "n": options.n}) for metric in METRICS]
+    keys: dict[str, str | int] = {"setting": options.setting, "n": options.n}
+    columns = [Column("", metric, keys) for metric in METRICS]
+    columns.append(lead_of("agd", "", keys, "AGD’s lead (points)"))
     stub = ("Answer from", "Attention prior", "Layers")
     return tabulate(measures, stub, _rows(measures, options), columns, _facts(measures, options))
 

@@ -1,7 +1,8 @@
 """Table 7 (answers from logits, attention or both), table 8 (permutation averaging) and the unplanted model.
 
-All three are accuracies of a few methods by N and setting. Differs from the paper: table 8 has the columns where
-permutation averaging was measured, and SoFA's row where that was; the unplanted model's table is ours.
+All are accuracies of a few methods by N and setting. Differs from the paper: table 8 has the columns where
+permutation averaging was measured, and SoFA's row where that was; the tables of further baselines and of the unplanted
+model are ours.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import duckdb
 from lad.figures.content import Options, Table
 from lad.figures.measures import Measures
 from lad.figures.style import METHODS
-from lad.figures.tabulate import Column, Row, tabulate
+from lad.figures.tabulate import Column, Row, lead_of, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
 
 READ_OUTS: Final = ("vanilla", "attention_readout", "purified_attention", "agd")
@@ -41,6 +42,42 @@ def draw_table8(connection: duckdb.DuckDBPyConnection, options: Options) -> Tabl
     cells = _measured(measures, options, "permutation_average")
     facts = {"against_permutation": _comparison(measures, cells, "agd", "permutation_average")}
     return tabulate(measures, ("Method",), PERMUTATIONS, _columns(cells), facts)
+
+
+BASELINES: Final = (
+    ("vanilla", "", 0),
+    ("batch_calibration", "", 0),
+    ("batch_calibration", "correction=ratio", 0),
+    ("contextual_calibration", "", 0),
+    ("pride", "", 0),
+    ("majority_vote", "", 0),
+    ("attention_readout", "", 1),
+    ("attention_less_content_free", "", 1),
+    ("chosen_heads", "", 1),
+    ("purified_attention", "", 1),
+    ("agd", "", 2),
+)
+"""Method, variant and block: answers from logits, from attention, from both."""
+
+
+def draw_baselines(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
+    """Methods beyond the paper's, that cost no forward pass more than AGD does, beside those they are like."""
+    measures = Measures(connection, options)
+    cells = _measured(measures, options, "batch_calibration")
+    rows = [
+        Row(
+            (METHODS[method].name + (", by ratio" if variant else ""),),
+            {"method": method, "variant": variant},
+            optional=True,
+            block=block,
+        )
+        for method, variant, block in BASELINES
+    ]
+    facts = {
+        "purified": _comparison(measures, cells, "purified_attention", "attention_less_content_free"),
+        "agd": _comparison(measures, cells, "agd", "chosen_heads"),
+    }
+    return tabulate(measures, ("Method",), rows, _columns(cells), facts)
 
 
 def draw_unplanted(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
@@ -74,10 +111,12 @@ def _rows(methods: Sequence[str]) -> list[Row]:
 
 
 def _columns(cells: Sequence[tuple[int, str]]) -> list[Column]:
-    return [
-        Column(f"N = {n}", "accuracy", {"n": n, "setting": setting}, f"{setting.capitalize()}, accuracy (%)")
-        for n, setting in cells
-    ]
+    columns = []
+    for n, setting in cells:
+        keys: dict[str, str | int] = {"n": n, "setting": setting}
+        group = f"N = {n}, {setting}"
+        columns += [Column(group, "accuracy", keys), lead_of("agd", group, keys, "AGD’s lead (points)")]
+    return columns
 
 
 def _comparison(measures: Measures, cells: Sequence[tuple[int, str]], ours: str, theirs: str) -> str:

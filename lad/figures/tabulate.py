@@ -1,14 +1,18 @@
 """Put a table together: rows and columns say which condition they stand for, cells look up its score.
 
-The best value of each column is marked, as it is printed: two values that round to the same are both best.
+The best value of each column is marked, as it is printed: two values that round to the same are both best. A column
+may show, instead of a score, by how much a reference is ahead of the row: the paired difference with its interval.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import pyarrow as pa
+
 from lad.figures.content import ArtifactError, Cell, Line, Table
-from lad.figures.measures import Condition, Measure, Measures
+from lad.figures.measures import Condition, Difference, Measure, Measures
+from lad.figures.wording import signed
 
 ABSENT: Final = "–"
 _SMALLER_IS_BETTER: Final = {"rstd"}
@@ -38,13 +42,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: the group it stands in, its metric and the part of the condition that it fixes."""
+    """One column: the group it stands in, its metric and the part of the condition that it fixes.
+
+    Attributes:
+        reference: shown is not the score but the lead in accuracy over the row of the condition with these keys.
+    """
 
     group: str
     metric: str
     keys: Mapping[str, str | int] = field(default_factory=dict)
     heading: str = ""
     with_std: bool = True
+    reference: Mapping[str, str | int] | None = None
 
 
 def tabulate(
@@ -56,21 +65,52 @@ def tabulate(
         ArtifactError: a score is missing in a row that is not optional, or in part of an optional row.
     """
     rows = [row for row in rows if not row.optional or _measured(measures, row, columns)]
-    keys = [[(_condition(measures, row, column), column.metric) for column in columns] for row in rows]
-    grid = [[measures.get(*key) for key in line] for line in keys]
+    grid = [[measures.get(_condition(measures, row, column), column.metric) for column in columns] for row in rows]
     best = [_best([line[c] for line in grid], [row.block for row in rows], columns[c]) for c in range(len(columns))]
-    lines = tuple(
-        Line(
-            row.labels,
-            tuple(
-                Cell(_text(measure, column), best=r in best[c])
-                for c, (measure, column) in enumerate(zip(grid[r], columns, strict=True))
-            ),
-            row.block,
-        )
-        for r, row in enumerate(rows)
-    )
-    return Table(stub, _groups(columns), lines, measures.select([key for line in keys for key in line]), facts)
+    lines = []
+    for r, row in enumerate(rows):
+        cells = []
+        for c, column in enumerate(columns):
+            if column.reference is None:
+                cells.append(Cell(_text(grid[r][c], column), best=r in best[c]))
+            else:
+                cells.append(Cell(_lead_text(_lead(measures, row, column))))
+        lines.append(Line(row.labels, tuple(cells), row.block))
+    return Table(stub, _groups(columns), tuple(lines), _records(measures, rows, columns), facts)
+
+
+def lead_of(method: str, group: str, keys: Mapping[str, str | int], heading: str) -> Column:
+    """The column that says by how many points a method, asked plainly, is ahead of each row."""
+    return Column(group, "accuracy", keys, heading, reference={"method": method})
+
+
+def _lead(measures: Measures, row: Row, column: Column) -> Difference | None:
+    assert column.reference is not None
+    # What the row says of its questions holds for the reference; how they were asked and answered does not.
+    shared = {key: value for key, value in row.keys.items() if key in ("setting", "n")}
+    reference = measures.condition(**{**shared, **column.keys, **column.reference})
+    return measures.difference(reference, _condition(measures, row, column))
+
+
+def _lead_text(lead: Difference | None) -> str:
+    if lead is None:
+        return ABSENT
+    return f"{'+' * (round(lead.value, 1) > 0)}{signed(lead.value)} ({signed(lead.low)} to {signed(lead.high)})"
+
+
+def _records(measures: Measures, rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:
+    """What the CSV file holds: one row per cell, a lead as the metric lead_of_<reference>."""
+    records = []
+    for row in rows:
+        for column in columns:
+            (record,) = measures.select([(_condition(measures, row, column), column.metric)]).to_pylist()
+            if column.reference is not None:
+                lead = _lead(measures, row, column)
+                metric = f"lead_of_{column.reference['method']}"
+                record |= {"metric": metric, "std": None, "value": None, "low": None, "high": None}
+                record |= {"value": lead.value, "low": lead.low, "high": lead.high} if lead else {}
+            records.append(record)
+    return pa.Table.from_pylist(records, schema=measures.records.schema)
 
 
 def _condition(measures: Measures, row: Row, column: Column) -> Condition:
@@ -96,6 +136,8 @@ def _text(measure: Measure, column: Column) -> str:
 
 def _best(measures: Sequence[Measure], blocks: Sequence[int], column: Column) -> set[int]:
     """Indices of the rows that hold the best value of their block; none where a block has a single row."""
+    if column.reference is not None:
+        return set()
     best = set()
     for block in set(blocks):
         values = {

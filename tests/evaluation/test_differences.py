@@ -190,29 +190,33 @@ def test_the_interval_has_about_the_width_of_the_normal_one():
 # --- who is compared with whom -----------------------------------------------------------------------------------
 
 
-def test_methods_that_answer_other_presentations_of_the_same_questions_are_left_out():
+def test_methods_that_answer_other_presentations_of_the_same_questions_are_compared_by_question():
     """Permutation averaging answers one presentation per question, of another split."""
     evaluation = random_signals(0, 4, questions=10, rounds=3, split="evaluation", layers=2)
     shifts = random_signals(0, 4, questions=10, split="symmetrized", layers=2)
     names = [name.replace("symmetrized", "evaluation") for name in shifts["question_id"].to_pylist()]
     shifts = replace_column(shifts, "question_id", names)
     predictions = [score(evaluation, None, method) for method in ("vanilla", "attention_readout")]
-    predictions += [
-        score(shifts, None, method) for method in ("permutation_average", "permutation_average;formulation=released")
-    ]
-    assert len(set(pa.concat_tables(predictions)["question_id"].to_pylist())) == 10
+    predictions.append(score(shifts, None, "permutation_average"))
     table = differences(pa.concat_tables(predictions), resamples=50)
-    averages = ("permutation_average", ""), ("permutation_average", "formulation=released")
-    answered = ("vanilla", ""), ("attention_readout", "")
-    assert compared(table) == {
-        *((*averages[i], *averages[1 - i]) for i in range(2)),
-        *((*answered[i], *answered[1 - i]) for i in range(2)),
+    assert len(compared(table)) == 6
+    row = only(table, "vanilla", "permutation_average")
+    assert row["presentations"] == 30
+    assert only(table, "permutation_average", "vanilla")["presentations"] == 10
+    accuracy = {
+        method: 100 * np.mean(p["correct"].to_numpy()) for method, p in zip("vp", predictions[::2], strict=True)
     }
-    assert only(table, "vanilla", "attention_readout")["presentations"] == 30
-    assert {row["presentations"] for row in table.to_pylist() if row["method"] == "permutation_average"} == {10}
+    assert row["value"] == pytest.approx(accuracy["v"] - accuracy["p"])
 
 
-def test_a_method_that_answers_only_some_of_the_presentations_is_left_out():
+def test_a_method_that_is_right_wherever_another_is_differs_by_a_sure_amount():
+    """Every question: two of three orders right, against its single order right. No resample changes that."""
+    parts = [answers([[1, 1, 0]] * 20, "a"), answers([[1]] * 20, "b")]
+    row = only(differences(pa.concat_tables(parts), resamples=50), "a", "b")
+    assert (row["value"], row["low"], row["high"]) == (pytest.approx(-100 / 3),) * 3
+
+
+def test_a_method_that_answers_only_some_of_the_questions_is_left_out():
     parts = [answers([[1], [0], [1]], "a"), answers([[1], [1], [1]], "b"), answers([[1], [0]], "some")]
     table = differences(pa.concat_tables(parts), resamples=20)
     assert compared(table) == {("a", "", "b", ""), ("b", "", "a", "")}

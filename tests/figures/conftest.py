@@ -26,10 +26,11 @@ def options(results: Path) -> Callable[[str], dict[str, Any]]:
 
     def of(name: str) -> dict[str, Any]:
         return {
-            "model": "demo-unplanted" if name == "unplanted" else "demo",
+            "model": "demo-unplanted" if name == "table_unplanted" else "demo",
             "dataset": "scenes",
             "label": LABEL,
             "images": results / "datasets" / "scenes" / "images",
+            **({"published_model": "llava-onevision-1.5-8b"} if name == "published" else {}),
         }
 
     return of

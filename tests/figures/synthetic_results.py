@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from PIL import Image
+from signals_factory import content_free_signals
 
 from lad import tables
 from lad.benchmark.presentations import build_presentations
@@ -19,14 +20,25 @@ from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
-from lad.scoring.methods import score
+from lad.scoring.methods import parse_method, score
 
 LAYERS = 5
 SETTINGS = ("random", "adversarial")
-SPLITS = ("calibration", "evaluation", "symmetrized")
+SPLITS = ("calibration", "evaluation", "symmetrized", "permuted")
 STYLES = ("uppercase", "lowercase", "roman", "ordinal")
 BASIC = ("vanilla", "attention_readout", "purified_attention", "pride", "agd")
 ABLATION = ("agd;formulation=released", "agd;prior=no", "agd;layers=all", "agd;k=1", "agd;k=4", "agd;layers=2-4")
+DIVERGENCES = (
+    "agd;formulation=printed+average=logs",
+    "agd;formulation=printed+span=delimited",
+    "agd;formulation=released;layers=2-4",
+)
+FURTHER = (
+    *("batch_calibration", "batch_calibration;correction=ratio", "majority_vote"),
+    *("contextual_calibration", "attention_less_content_free", "chosen_heads"),
+)
+RANDOM_ORDERS = ("permutation_average;orders=random", "permutation_average;orders=random;formulation=released")
+SOFTENED = ("sofa", "sofa-sigma0.1", "sofa_released")
 TEMPERATURES = ("agd;tau=1", "agd;tau=9")
 BUDGETS = (1, 5, 10)
 
@@ -43,7 +55,7 @@ def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int
             keys = {"dataset": "scenes", "setting": setting, "n": n}
             _write(folder, "questions", asked, **keys)
             for split in SPLITS:
-                shown = build_presentations(asked, split, rounds=5, seed=0)
+                shown = build_presentations(asked, split, rounds=8 if split == "permuted" else 5, seed=0)
                 _write(folder, "presentations", shown, **keys, split=split)
     cells = list(_cells(ns))
     for cell in cells:
@@ -57,11 +69,12 @@ def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int
 
 
 def _cells(ns: Sequence[int]) -> Iterator[dict[str, str | int]]:
-    """The demo in both settings, its identifier styles at N = 4; the unplanted model in the random setting."""
+    """The demo in both settings, its identifier styles at N = 4, SoFA; the unplanted model in the random setting."""
     for n in ns:
         for setting in SETTINGS:
             styles = STYLES if (setting, n) == ("random", 4) else ()
-            for probe in ("vanilla", *styles):
+            softened = SOFTENED if n in (4, 8) else ()
+            for probe in ("vanilla", *styles, *softened):
                 yield {"model": "demo", "dataset": "scenes", "setting": setting, "n": n, "probe": probe}
         if n in (4, 8):
             yield {"model": "demo-unplanted", "dataset": "scenes", "setting": "random", "n": n, "probe": "vanilla"}
@@ -70,26 +83,49 @@ def _cells(ns: Sequence[int]) -> Iterator[dict[str, str | int]]:
 def _score(folder: Path, cell: dict[str, str | int]) -> None:
     """Every calibration that some artifact shows for this cell, and every method on it."""
     main = cell["probe"] == "vanilla" and cell["model"] == "demo" and cell["n"] in (4, 8)
+    own = f"scenes-{cell['setting']}"
     for budget in BUDGETS if main else (5,):
-        for source in SETTINGS if main and budget == 5 else (cell["setting"],):
-            calibration_cell = {**cell, "setting": source}
-            fitted = calibrate(_read(folder, "signals", **calibration_cell, split="calibration"), questions=budget)
-            for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR):
-                table = getattr(fitted, contract.name)
-                _write(folder, contract.name, table, **calibration_cell, calibration_questions=budget)
-            methods = [*BASIC]
-            if main and budget == 5 and source == cell["setting"]:
-                methods += [*ABLATION, *TEMPERATURES]
-            signals = _read(folder, "signals", **cell, split="evaluation")
-            predictions = [score(signals, fitted, method) for method in methods]
-            if len(methods) > len(BASIC):
-                shifts = _read(folder, "signals", **cell, split="symmetrized")
-                predictions.append(score(shifts, None, "permutation_average"))
-            keys = {**cell, "calibrated_on": f"scenes-{source}", "calibration_questions": budget}
-            answers = pa.concat_tables(predictions)
-            _write(folder, "predictions", answers, **keys)
-            _write(folder, "metrics", evaluate(answers, resamples=50), **keys)
-            _write(folder, "differences", differences(answers, resamples=50), **keys)
+        for source in (f"scenes-{setting}" for setting in SETTINGS):
+            if source == own or (main and budget == 5):
+                everything = main and budget == 5 and source == own
+                _answer(folder, cell, source, budget, everything=everything)
+    if main:
+        reused = ("agd", "pride", "pride_released", "agd;formulation=released;layers=2-4")
+        _answer(folder, cell, f"{own}-reused", 5, methods=reused)
+
+
+def _answer(
+    folder: Path,
+    cell: dict[str, str | int],
+    source: str,
+    budget: int,
+    *,
+    methods: Sequence[str] = BASIC,
+    everything: bool = False,
+) -> None:
+    """Calibrate, score and evaluate one cell."""
+    split = "symmetrized" if source.endswith("-reused") else "calibration"
+    calibration_cell = {**cell, "setting": source.split("-")[1], "split": split}
+    if everything:
+        methods = (*methods, *ABLATION, *TEMPERATURES, *DIVERGENCES, *FURTHER)
+    formulations = dict.fromkeys(["printed", "released"])
+    formulations |= dict.fromkeys(parse_method(method)[1].formulation for method in methods)
+    fitted = calibrate(_read(folder, "signals", **calibration_cell), questions=budget, formulations=list(formulations))
+    for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE):
+        table = getattr(fitted, contract.name)
+        _write(folder, contract.name, table, **calibration_cell, calibration_questions=budget)
+    signals = _read(folder, "signals", **cell, split="evaluation")
+    blank = content_free_signals(int(cell["n"]), layers=LAYERS)
+    predictions = [score(signals, fitted, method, content_free=blank) for method in methods]
+    if everything:
+        shifts, orders = (_read(folder, "signals", **cell, split=other) for other in ("symmetrized", "permuted"))
+        predictions.append(score(shifts, None, "permutation_average"))
+        predictions += [score(orders, None, method) for method in RANDOM_ORDERS]
+    keys = {**cell, "calibrated_on": source, "calibration_questions": budget}
+    answers = pa.concat_tables(predictions)
+    _write(folder, "predictions", answers, **keys)
+    _write(folder, "metrics", evaluate(answers, resamples=50), **keys)
+    _write(folder, "differences", differences(answers, resamples=50), **keys)
 
 
 def _images(folder: Path) -> pa.Table:
@@ -154,6 +190,8 @@ def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
     table = shown
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
+    by_head = image_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
+    table = table.append_column("head_attention", tables.nested_lists(by_head))
     return tables.conform(table, tables.SIGNALS, "made-up signals")
 
 

@@ -167,5 +167,5 @@ wildcard_constraints:
     split="calibration|evaluation|symmetrized|permuted|content_free",
     calibrated_on="|".join(sorted({scoring.calibrated_on for scoring in GRID.methods})),
     calibration_questions=r"\d+",
-    figure=r"fig\d+",
-    table=r"table\d+|unplanted",
+    figure=r"fig\w+",
+    table=r"table\w+|published",

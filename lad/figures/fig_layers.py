@@ -1,0 +1,100 @@
+"""Which layers know: accuracy of each layer's attention, and how often eq. 9 chooses the layer.
+
+Not in the paper, which looks at the two chosen layers only: here one sees whether looking at images most (eq. 8) picks
+the layers that look at the right one.
+"""
+
+from importlib.resources import files
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lad import query
+from lad.figures.content import ArtifactError, Options, Picture
+from lad.figures.measures import Measures
+from lad.figures.style import LIGHT_GREY, METHODS, PAGE_WIDTH
+from lad.figures.wording import known, listed, percent
+
+LAYERS_SQL: Final = files("lad.figures") / "fig_layers.sql"
+READ_OUTS: Final = {"raw": "attention_readout", "purified": "purified_attention"}
+HEIGHT: Final = 3.0
+
+Rows = list[dict[str, Any]]
+
+
+def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Picture:
+    """One panel per setting, at `options.n`."""
+    parameters = {
+        "model": options.model,
+        "dataset": options.dataset,
+        "settings": list(options.settings),
+        "n": options.n,
+        "calibration_questions": options.calibration_questions,
+        "top_k": options.top_k,
+    }
+    rows: Rows = query.on(connection, LAYERS_SQL, parameters).to_pylist()
+    measures = Measures(connection, options)
+    figure = Figure(figsize=(PAGE_WIDTH, HEIGHT))
+    panels = figure.subplots(1, len(options.settings), sharey=True, squeeze=False)[0]
+    for axes, setting in zip(panels, options.settings, strict=True):
+        of_setting = [row for row in rows if row["setting"] == setting]
+        if not of_setting:
+            raise ArtifactError(
+                f"signals or attention_prior of model {options.model} on dataset {options.dataset} have nothing for"
+                f" setting {setting}, n = {options.n}; `lad extract`, then `lad calibrate`, produce it"
+            )
+        _draw_panel(axes, of_setting)
+        for method in ("vanilla", "agd"):
+            accuracy = known(measures(setting=setting, n=options.n, method=method))
+            style = METHODS[method]
+            axes.axhline(accuracy, color=style.colour, linestyle="--", linewidth=1.2, label=f"{style.name}, answer")
+        axes.set_title(f"{setting.capitalize()} candidates, N = {options.n}")
+        axes.set_xlabel("Decoder layer, from 0")
+        axes.set_ylim(0, 103)
+        axes.grid(axis="y")
+    panels[0].set_ylabel("Share of presentations (%)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return Picture(figure, _facts(rows, options))
+
+
+def _draw_panel(axes: Axes, rows: Rows) -> None:
+    layers, chosen, _ = _by_layer(rows, "chosen")
+    axes.bar(layers, chosen, width=0.8, color=LIGHT_GREY, alpha=0.45, linewidth=0, label="Layer chosen")
+    for read_out, method in READ_OUTS.items():
+        style = METHODS[method]
+        _, accuracy, std = _by_layer(rows, read_out)
+        axes.plot(
+            layers,
+            accuracy,
+            color=style.colour,
+            marker=style.marker,
+            markersize=style.marker_size,
+            label=style.name,
+        )
+        axes.fill_between(layers, accuracy - std, accuracy + std, color=style.colour, alpha=0.2, linewidth=0)
+    axes.set_xticks(layers if len(layers) <= 12 else [layer for layer in layers if layer % 5 == 0])
+
+
+def _by_layer(rows: Rows, value: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Layers, and the value's mean and sample standard deviation over the orders."""
+    layers = sorted({row["layer"] for row in rows})
+    by_round = [[row[value] for row in rows if row["layer"] == layer] for layer in layers]
+    stds = [np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in by_round]
+    return layers, np.array([np.mean(values) for values in by_round]), np.array(stds)
+
+
+def _facts(rows: Rows, options: Options) -> dict[str, str]:
+    clauses = []
+    for setting in options.settings:
+        of_setting = [row for row in rows if row["setting"] == setting]
+        layers, accuracy, _ = _by_layer(of_setting, "purified")
+        chosen = _by_layer(of_setting, "chosen")[1]
+        best, favourite = int(accuracy.argmax()), int(chosen.argmax())
+        clauses.append(
+            f"layer {layers[best]} finds most targets ({percent(accuracy[best])}, prior divided out) and layer"
+            f" {layers[favourite]}, chosen most often, {percent(accuracy[favourite])} with {setting} candidates"
+        )
+    return {"layers": listed(clauses)}
