@@ -35,6 +35,8 @@ from transformers import (
     SmolVLMConfig,
 )
 
+from lad.backbones import LlavaOnevision15Config
+
 DEMO = Path(__file__).parents[1] / "resources" / "demo-model"
 VOCABULARY = 800
 
@@ -196,6 +198,14 @@ def _llava_onevision(ids: Ids) -> PreTrainedConfig:
     )
 
 
+def _llava_onevision15(ids: Ids) -> PreTrainedConfig:
+    vision = {
+        **{"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48},
+        **{"text_hidden_size": 32, "initializer_range": 0.15},
+    }
+    return LlavaOnevision15Config(text_config=_text(head_dim=8), vision_config=vision, **_qwen_tokens(ids))
+
+
 def _llava_next(ids: Ids) -> PreTrainedConfig:
     return LlavaNextConfig(
         text_config=_text(model_type="mistral", sliding_window=148),
@@ -320,6 +330,19 @@ FAMILIES: dict[str, Family] = {
         },
         tokens=("<image>", "<video>"),
         processor={"num_image_tokens": 4, "vision_feature_select_strategy": "full"},
+    ),
+    # As published, but for smaller limits; size and max_pixels contradict each other there as well (max_pixels wins).
+    # https://huggingface.co/lmms-lab/LLaVA-OneVision-1.5-4B-Base/blob/main/preprocessor_config.json
+    "llava_onevision15": Family(
+        _llava_onevision15,
+        _QWEN,
+        {
+            **{**_QWEN_PIXELS, "temporal_patch_size": 1, "processor_class": "Qwen2_5_VLProcessor"},
+            **{"min_pixels": 56 * 56, "max_pixels": 112 * 112},
+            **{"size": {"shortest_edge": 56 * 56, "longest_edge": 12845056}},
+        },
+        delimiters=_QWEN_DELIMITERS,
+        margin=1,
     ),
     "llava_next": Family(
         _llava_next,

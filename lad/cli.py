@@ -180,6 +180,9 @@ def extract(
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
+    processor_option: Annotated[
+        list[str] | None, typer.Option(help="Setting of the image processor, max_patches=1; may be given repeatedly.")
+    ] = None,
     token_budget: Annotated[
         int | None, typer.Option(min=1, help="Tokens per forward pass; by default what the free memory admits.")
     ] = None,
@@ -212,7 +215,14 @@ def extract(
     if faults := undecodable(shown.filter(used), image_folder):
         named = "; ".join(f"{name}: {reason}" for name, reason in faults[:10])
         raise ValueError(f"{image_folder}: {len(faults)} images cannot be decoded: {named}")
-    backbone = load_backbone(checkpoint, revision=revision, dtype=dtype, device=device, image_size=image_size)
+    backbone = load_backbone(
+        checkpoint,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        image_size=image_size,
+        processor_options={name: _scalar(value) for name, value in _named(processor_option or []).items()},
+    )
     signals, metadata = extract_signals(
         backbone,
         how,
@@ -391,6 +401,15 @@ def _named(pairs: list[str]) -> dict[str, str]:
     if wrong := [pair for pair in pairs if "=" not in pair]:
         raise ValueError(f"'{wrong[0]}' is not name=value")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _scalar(text: str) -> str | int | float | bool:
+    """The value that a text spells: `true`, `1`, `0.5`; itself if it spells none."""
+    try:
+        value = json.loads(text.lower())
+    except json.JSONDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 def _files(patterns: list[str]) -> list[Path]:

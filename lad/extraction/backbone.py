@@ -9,30 +9,36 @@ import functools
 import hashlib
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.utils import logging as transformers_logging
 
+import lad.backbones  # noqa: F401 (registers LLaVA-OneVision-1.5 with transformers' Auto classes)
 from lad.extraction import readout
+from lad.extraction.checkpoint import BackboneError as BackboneError
+from lad.extraction.checkpoint import refuse_too_little_memory, refuse_wrong_architecture
 
 logger = logging.getLogger(__name__)
 
+ProcessorOption = str | int | float | bool
+"""Value of a setting of an image processor."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+_NOT_OPTIONS = frozenset({"return_tensors", "device", "data_format", "input_data_format", "disable_grouping"})
+"""Arguments of image processors that say how they hand over their work, not what it is."""
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
-
-
-class BackboneError(ValueError):
-    """A checkpoint that cannot be loaded or cannot be read out; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Backbone:
     Attributes:
         image_size: every image is resized to this many pixels squared before the processor sees it (the paper:
             336); None leaves the size to the processor.
+        processor_options: settings of the image processor that differ from the checkpoint's.
         placeholders: the texts that stand for pictures in a prompt, by (width, height), as far as they are known.
     """
 
@@ -68,6 +75,7 @@ class Backbone:
     model: PreTrainedModel
     processor: ProcessorMixin
     image_size: int | None = None
+    processor_options: dict[str, ProcessorOption] = field(default_factory=dict)
     placeholders: dict[tuple[int, int], str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -161,7 +169,10 @@ class Backbone:
 
     def describe(self) -> dict[str, Any]:
         """Facts about the model that belong into the signals' metadata."""
+        # Only where there are any: finished work of before keeps its recipe.
+        options = {"processor_options": self.processor_options} if self.processor_options else {}
         return {
+            **options,
             "model": self.checkpoint,
             "revision": self.revision,
             "weights": self.weights,
@@ -179,12 +190,17 @@ def load_backbone(
     dtype: str = "float32",
     device: str = "cpu",
     image_size: int | None = None,
+    processor_options: Mapping[str, ProcessorOption] | None = None,
 ) -> Backbone:
     """Load a checkpoint from a folder or the hub.
 
+    Args:
+        processor_options: settings of the image processor, such as `max_patches: 1` (one tile per image) for InternVL.
+
     Raises:
-        BackboneError: unknown dtype, absent device, unreadable checkpoint, or a model that cannot be read out: no
-            processor, no image tokens in its sequence, or attention that is not transformers' AttentionInterface.
+        BackboneError: unknown dtype, absent device, unreadable or incomplete checkpoint, too little memory, unknown
+            processor option, or a model that cannot be read out: no processor, no image tokens in its sequence, or
+            attention that is not transformers' AttentionInterface.
     """
     if dtype not in DTYPES:
         raise BackboneError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
@@ -192,30 +208,51 @@ def load_backbone(
         raise BackboneError(f"device '{device}' asked for, but torch sees no GPU; use device: cpu")
     transformers_logging.disable_progress_bar()
     options = {"revision": revision} if revision else {}
+    # Code that lies beside weights is never run, and not asked about either.
+    trusted = {**options, "trust_remote_code": False}
     try:
-        processor = load_processor(checkpoint, **options)
-        model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=DTYPES[dtype], device_map=None, **options)
+        config = AutoConfig.from_pretrained(checkpoint, **trusted)
+        processor = load_processor(checkpoint, processor_options, **trusted)
+        refuse_wrong_architecture(checkpoint, config)
+        refuse_too_little_memory(checkpoint, config, DTYPES[dtype], device, **options)
+        model, loading = AutoModelForImageTextToText.from_pretrained(
+            checkpoint,
+            dtype=DTYPES[dtype],
+            device_map=None,
+            output_loading_info=True,
+            # Reported below, with names, instead of as a RuntimeError with a table.
+            ignore_mismatched_sizes=True,
+            **trusted,
+        )
     except BackboneError:
         raise
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         where = "" if Path(checkpoint).is_dir() else " is no folder, and the hub gave none by that name"
         raise BackboneError(f"checkpoint {checkpoint}{where}: {_first_line(error)}") from error
+    _refuse_random_weights(checkpoint, loading)
     model = model.to(device).eval().requires_grad_(False)
-    backbone = Backbone(str(checkpoint), revision, model, processor, image_size)
+    backbone = Backbone(str(checkpoint), revision, model, processor, image_size, dict(processor_options or {}))
     _refuse_without_image_tokens(backbone)
     _refuse_without_readout(backbone)
     return backbone
 
 
-def load_processor(checkpoint: str | Path, **options: Any) -> ProcessorMixin:
+def load_processor(
+    checkpoint: str | Path, image_options: Mapping[str, ProcessorOption] | None = None, **options: Any
+) -> ProcessorMixin:
     """The checkpoint's processor without its video part.
 
     Stock processors of models that also take video (Qwen2.5-VL, InternVL ...) build a video processor, which needs
     torchvision. We show images only, so the class is narrowed to the attributes we use; everything else is the
     library's.
 
+    Args:
+        image_options: settings of the image processor; they win over the checkpoint's and the processor's own.
+        options: as of `from_pretrained`.
+
     Raises:
-        BackboneError: if the model type has no processor for images and text.
+        BackboneError: if the model type has no processor for images and text, or its image processor has no such
+            setting.
     """
     config = AutoConfig.from_pretrained(checkpoint, **options)
     if config.model_type not in PROCESSOR_MAPPING_NAMES:
@@ -239,9 +276,62 @@ def load_processor(checkpoint: str | Path, **options: Any) -> ProcessorMixin:
             loaded = iter(super()._get_arguments_from_pretrained(*args, **kwargs))
             return [None if "video" in name else next(loaded) for name in attributes]
 
+        # Some processors have defaults of their own (InternVL's cuts into tiles), which win over the image processor's
+        # settings, but not over an argument.
+        image_arguments: ClassVar[dict[str, ProcessorOption]] = {}
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if self.image_arguments:
+                kwargs["images_kwargs"] = self.image_arguments | kwargs.get("images_kwargs", {})
+            return super().__call__(*args, **kwargs)
+
     ImagesOnly.__name__ = stock.__name__
     processor: ProcessorMixin = ImagesOnly.from_pretrained(checkpoint, **options)
+    if image_options:
+        ImagesOnly.image_arguments = _set_image_options(checkpoint, processor, image_options)
     return processor
+
+
+def _set_image_options(
+    checkpoint: str | Path, processor: ProcessorMixin, image_options: Mapping[str, ProcessorOption]
+) -> dict[str, ProcessorOption]:
+    """Make the image processor anew with these settings over its own.
+
+    Returns:
+        Those of them that it takes as arguments as well (not Qwen's `max_pixels`, which becomes a part of `size`).
+
+    Raises:
+        BackboneError: it has no such setting, or does not take this value.
+    """
+    stock = processor.image_processor
+    known = set(type(stock).valid_kwargs.__annotations__) - _NOT_OPTIONS
+    where = f"checkpoint {checkpoint}: {type(stock).__name__}"
+    if unknown := sorted(set(image_options) - known):
+        raise BackboneError(f"{where} has no processor option '{unknown[0]}'; it has {', '.join(sorted(known))}")
+    try:
+        processor.image_processor = type(stock)(**{**stock.to_dict(), **image_options})
+        arguments = {name: value for name, value in image_options.items() if hasattr(processor.image_processor, name)}
+        processor.image_processor([Image.new("RGB", (64, 64))], **arguments)
+    except (ValueError, TypeError, StrictDataclassError) as error:
+        told = " ".join(str(error).split())
+        raise BackboneError(f"{where} cannot work with processor options {dict(image_options)}: {told}") from error
+    return arguments
+
+
+def _refuse_random_weights(checkpoint: str | Path, loading: Mapping[str, Any]) -> None:
+    """Weights that transformers does not find it makes random, with a warning; signals of such weights are noise.
+
+    Raises:
+        BackboneError: tensors are missing or have another shape; the message names them.
+    """
+    wrong = [f"{name} {tuple(found)} instead of {tuple(needed)}" for name, found, needed in loading["mismatched_keys"]]
+    faults = {"have another shape": wrong, "are missing": loading["missing_keys"]}
+    for fault, names in faults.items():
+        if names:
+            raise BackboneError(
+                f"checkpoint {checkpoint}: {len(names)} tensors {fault} ({', '.join(sorted(names)[:5])}"
+                f"{' ...' if len(names) > 5 else ''}); weights and config.json are not of one checkpoint"
+            )
 
 
 def _refuse_without_image_tokens(backbone: Backbone) -> None:

@@ -1,4 +1,5 @@
 # What is made, and where it lies: the grid of the configuration and the path of every table.
+import shlex
 from pathlib import Path
 
 import yaml
@@ -99,7 +100,8 @@ def model_options(model: str) -> str:
     """How `lad extract` loads and runs a model: its own settings over those of all."""
     settings = {**config["extraction"], **config["models"][model]}
     flags = ("revision", "dtype", "device", "image_size", "token_budget")
-    return " ".join(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags)
+    options = [shlex.quote(f"--processor-option={name}={value}") for name, value in settings.get("processor", {}).items()]
+    return " ".join([*(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags), *options])
 
 
 def optional(flag: str, value) -> str:

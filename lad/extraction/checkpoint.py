@@ -1,0 +1,158 @@
+"""What can be said of a checkpoint before its weights are read: its architecture, its files, whether memory suffices.
+
+A model of 8 billion weights takes minutes to read and an hour to download. What is bound to fail is refused first, in
+one line with the figures.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, PreTrainedConfig
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+
+_GIGABYTE: Final = 1e9
+
+
+class BackboneError(ValueError):
+    """A checkpoint that cannot be loaded or cannot be read out; the message says why."""
+
+
+def refuse_wrong_architecture(checkpoint: str | Path, config: PreTrainedConfig) -> None:
+    """A checkpoint must be of the model that would be loaded: one that takes images and writes text.
+
+    Raises:
+        BackboneError: its model type has no such model, or its config.json names another architecture.
+    """
+    kind = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(config), None)
+    kinds = kind if isinstance(kind, tuple) else (kind,) if kind else ()
+    loadable = [one.__name__ for one in kinds]
+    named = config.architectures or loadable
+    if not loadable:
+        raise BackboneError(
+            f"checkpoint {checkpoint}: model type '{config.model_type}' ({', '.join(named) or 'no architecture named'})"
+            " takes no images and text to write text; use a checkpoint of a multimodal LLM (Qwen2.5-VL, InternVL ...)"
+        )
+    if not set(named).intersection(loadable):
+        raise BackboneError(
+            f"checkpoint {checkpoint}: its config.json names architecture {', '.join(named)}; of model type"
+            f" '{config.model_type}', {' or '.join(loadable)} is needed"
+        )
+
+
+def refuse_too_little_memory(
+    checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.dtype, device: str, **options: Any
+) -> None:
+    """Weights must fit into main memory, through which they are read, and into the device's.
+
+    Raises:
+        BackboneError: they do not, or files of the checkpoint are missing or cannot be read.
+    """
+    needed = weight_bytes(checkpoint, config, dtype, **options)
+    if needed is None:
+        return
+    places = {"main memory": available_bytes()}
+    if device.startswith("cuda"):
+        places[device] = torch.cuda.mem_get_info(device)[0]
+    for place, there in places.items():
+        if needed > there:
+            raise BackboneError(
+                f"checkpoint {checkpoint}: its weights take {needed / _GIGABYTE:.2f} GB in"
+                f" {str(dtype).removeprefix('torch.')}, {place} has {there / _GIGABYTE:.2f} GB free; use bfloat16 if"
+                " this is float32, a smaller model or a larger machine"
+            )
+
+
+def weight_bytes(checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.dtype, **options: Any) -> int | None:
+    """Bytes of all weights in `dtype`; None where that cannot be known beforehand (no safetensors).
+
+    Of a folder, the files' own headers are counted; of a hub's checkpoint in several files, the index's total, so that
+    nothing need be downloaded to refuse it.
+
+    Raises:
+        BackboneError: the index names files that are not there, or a file is no whole safetensors file.
+    """
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        files = weight_files(folder)
+        return sum(_tensor_bytes(file, dtype) for file in files) if files else None
+    if index := _hub_file(checkpoint, SAFE_WEIGHTS_INDEX_NAME, **options):
+        stored = config.dtype or torch.float32
+        total = json.loads(index.read_text()).get("metadata", {}).get("total_size")
+        return None if total is None else int(total * dtype.itemsize / stored.itemsize)
+    whole = _hub_file(checkpoint, SAFE_WEIGHTS_NAME, **options)
+    return _tensor_bytes(whole, dtype) if whole else None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint folder that transformers would read; none if it has others.
+
+    Raises:
+        BackboneError: the index names files that are not there.
+    """
+    whole, index = folder / SAFE_WEIGHTS_NAME, folder / SAFE_WEIGHTS_INDEX_NAME
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        return []
+    names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    if absent := [name for name in names if not (folder / name).is_file()]:
+        raise BackboneError(
+            f"checkpoint {folder}: {len(absent)} of {len(names)} weight files are missing ({', '.join(absent[:5])}"
+            f"{' ...' if len(absent) > 5 else ''}), which {index.name} names; download the checkpoint again"
+        )
+    return [folder / name for name in names]
+
+
+def available_bytes() -> int:
+    """Main memory that can be had without swapping: what is free, and what only caches files."""
+    with Path("/proc/meminfo").open() as lines:
+        facts = dict(line.split(":") for line in lines)
+    return int(facts["MemAvailable"].split()[0]) * 1024
+
+
+def _tensor_bytes(file: Path, dtype: torch.dtype) -> int:
+    """Bytes of a file's tensors, those of floating point in `dtype`; only the file's header is read."""
+    total = 0
+    for tensor in _header(file).values():
+        begin, end = tensor["data_offsets"]
+        # F32, BF16 ... but not I64, U8 or BOOL, which stay as they are.
+        total += math.prod(tensor["shape"]) * dtype.itemsize if "F" in tensor["dtype"] else end - begin
+    return total
+
+
+def _header(file: Path) -> dict[str, dict[str, Any]]:
+    """What a safetensors file says of its tensors, by name: dtype, shape, data_offsets.
+
+    The library's own reader maps the whole file first, which fails where memory is short: the very case to be told.
+
+    Raises:
+        BackboneError: the file is cut short or none of safetensors.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as data:
+        length = int.from_bytes(data.read(8), "little")
+        try:
+            tensors: dict[str, dict[str, Any]] = json.loads(data.read(length)) if length < size else {}
+        except ValueError:
+            tensors = {}
+    tensors.pop("__metadata__", None)
+    if not tensors:
+        raise BackboneError(f"{file}: is no safetensors file; download the checkpoint again")
+    whole = 8 + length + max(tensor["data_offsets"][1] for tensor in tensors.values())
+    if size < whole:
+        raise BackboneError(f"{file}: has {size} of {whole} bytes; download the checkpoint again")
+    return tensors
+
+
+def _hub_file(checkpoint: str | Path, name: str, **options: Any) -> Path | None:
+    found = cached_file(
+        str(checkpoint),
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        **options,
+    )
+    return Path(found) if found else None
