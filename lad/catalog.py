@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KEY_MEANINGS: Final = {
     "model": "name of the model in the configuration",
     "dataset": "name of the dataset in the configuration",
-    "setting": "random or adversarial: how the other candidates were chosen",
+    "setting": "random or adversarial: how the other candidates were chosen; in an MMIU dataset, its task",
     "n": "number of candidates",
     "probe": "how it was asked: vanilla, uppercase ...",
     "split": "calibration, evaluation, symmetrized, permuted or content_free",

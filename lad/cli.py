@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 Out = Annotated[Path, typer.Option(help="File to write; it appears whole or not at all.")]
 Files = Annotated[list[str], typer.Option(help="Parquet file or quoted glob; may be given several times.")]
+Annotations = Annotated[Path, typer.Option(help="MMIU's annotation file, JSON or Parquet.")]
 Seed = Annotated[int, typer.Option(help="Seed; every question draws from its own stream below it.")]
 
 
@@ -87,6 +89,65 @@ def images(
 
     table = read_images(captions, image_folder, instances, caption_policy.value)
     tables.write(table, out, tables.IMAGES, {"captions": str(captions), "caption_policy": caption_policy.value})
+
+
+@app.command()
+def scene_tasks(
+    out: Annotated[Path, typer.Option(help="Folder to write: annotations.json, images/.")],
+    questions: Annotated[int, typer.Option(min=1, help="Questions per task.")] = 100,
+    seed: Seed = 0,
+) -> None:
+    """Render the demo's tasks as an MMIU-format folder."""
+    from lad.demo.tasks import write_tasks
+
+    write_tasks(out, questions=questions, seed=seed)
+
+
+@app.command()
+def mmiu_images(
+    annotations: Annotations,
+    image_folder: Annotated[Path, typer.Option(help="Folder that the annotation file's paths are relative to.")],
+    task: Annotated[list[str], typer.Option(help="Task to read, by the paper's name or MMIU's; may be repeated.")],
+    out: Out,
+    refused: Annotated[Path, typer.Option(help="JSON file for the questions that are refused, with the reasons.")],
+) -> None:
+    """Read tasks of an MMIU-format dataset: the images table, and what cannot be asked as a choice among images."""
+    from lad.benchmark.mmiu import images_of, read_annotations
+
+    read = read_annotations(annotations, image_folder, task)
+    refused.parent.mkdir(parents=True, exist_ok=True)
+    refused.write_text(json.dumps([asdict(refusal) for refusal in read.refused], indent=1) + "\n", encoding="utf-8")
+    tables.write(images_of(read, image_folder), out, tables.IMAGES, {"annotations": str(annotations), "tasks": task})
+    typer.echo(f"{read.summary}; all reasons: {refused}" if read.refused else read.summary)
+
+
+@app.command()
+def mmiu_questions(
+    annotations: Annotations,
+    image_folder: Annotated[Path, typer.Option(help="Folder that the annotation file's paths are relative to.")],
+    images: Annotated[Path, typer.Option(help="Images table that `lad mmiu-images` wrote.")],
+    dataset: Annotated[str, typer.Option(help="Name of the dataset, part of every question id.")],
+    task: Annotated[str, typer.Option(help="Task, by the paper's name or MMIU's.")],
+    n: Annotated[int, typer.Option(help="Candidates per question, 2 to 12.")],
+    out: Out,
+    evaluation: Annotated[int, typer.Option(min=1, help="Evaluation questions at most.")] = 1000,
+    calibration: Annotated[int, typer.Option(min=0, help="Calibration questions; none of them is evaluated.")] = 5,
+    seed: Seed = 0,
+) -> None:
+    """Build the benchmark of one task from an MMIU-format dataset."""
+    from lad.benchmark.mmiu import build_questions, read_annotations
+
+    table = build_questions(
+        read_annotations(annotations, image_folder, [task]),
+        tables.read(images, tables.IMAGES),
+        dataset=dataset,
+        task=task,
+        n=n,
+        evaluation=evaluation,
+        calibration=calibration,
+        seed=seed,
+    )
+    tables.write(table, out, tables.QUESTIONS, {"setting": task, "seed": seed})
 
 
 @app.command()

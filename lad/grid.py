@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -16,8 +16,11 @@ from jsonschema.exceptions import best_match
 from lad.extraction.prompts import get_probe
 from lad.scoring.methods import Method, Options, parse_method
 
-REUSED = "-reused"
+REUSED: Final = "-reused"
 """Ends the name of a source whose calibration questions are the first evaluation questions, as in the released code."""
+
+CAPTIONED_SETTINGS: Final = ("random", "adversarial")
+"""The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
 
 
 @dataclass(frozen=True, order=True)
@@ -135,6 +138,10 @@ class Grid:
                 cells |= {scoring.cell, scoring.calibration_cell}
         return cells
 
+    def settings(self, dataset: str) -> list[str]:
+        """The settings of a dataset of which anything is extracted."""
+        return sorted({cell.setting for cell, _ in self.signals if cell.dataset == dataset})
+
     @cached_property
     def calibration_questions(self) -> dict[Benchmark, int]:
         """How many calibration questions each benchmark has to provide."""
@@ -186,10 +193,11 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     default_questions = [config["calibration"]["questions"]]
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):
+        _require_setting(setting, config["datasets"][dataset], f"setting of dataset {dataset}")
         for source in run.get("calibrated_on", [f"{dataset}-{setting}"]):
             there = Cell(model, dataset, setting, n, probe).calibrated_on(source)
             _require(there.dataset, config["datasets"], "dataset of calibrated_on")
-            _require(there.setting, ("random", "adversarial"), "setting of calibrated_on")
+            _require_setting(there.setting, config["datasets"][there.dataset], "setting of calibrated_on")
             for questions in run.get("calibration_questions", default_questions):
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 
@@ -199,6 +207,17 @@ def _specifications(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[s
     for specification in specifications:
         parse_method(specification)
     return specifications
+
+
+def is_mmiu(dataset: Mapping[str, Any]) -> bool:
+    """Whether a dataset of the configuration has MMIU's format."""
+    return "annotations" in dataset or "render_tasks" in dataset
+
+
+def _require_setting(setting: str, dataset: Mapping[str, Any], kind: str) -> None:
+    # Which tasks an MMIU-format dataset has is known once its annotation file is read.
+    if not is_mmiu(dataset):
+        _require(setting, CAPTIONED_SETTINGS, kind)
 
 
 def _require(name: str, known: Any, kind: str) -> None:

@@ -67,13 +67,13 @@ _per_layer: Final = pa.list_(pa.list_(pa.float32()))
 
 IMAGES: Final = Contract(
     "images",
-    "one row per captioned image of a dataset",
+    "one row per image of a dataset",
     (
-        Column("image_id", pa.int64(), "id in the annotation file"),
+        Column("image_id", pa.int64(), "id in the annotation file; counted from 1 where that has none"),
         Column("file_name", pa.string(), "path below the dataset's image folder"),
         Column("width", pa.int32(), "pixels"),
         Column("height", pa.int32(), "pixels"),
-        Column("caption", pa.string(), "the caption that asks for this image"),
+        Column("caption", pa.string(), "the caption that asks for this image; empty where questions have own texts"),
         _ints("category_ids", "object categories in the image, ascending, distinct; empty where none are known"),
         Column("license", pa.string(), "licence name or URL, where the dataset declares one", nullable=True),
     ),
@@ -93,12 +93,12 @@ EMBEDDINGS: Final = Contract(
 
 QUESTIONS: Final = Contract(
     "questions",
-    "one row per question: a caption and its N candidate images, one of which is the target",
+    "one row per question: a caption (or other text) and its N candidate images, one of which is the target",
     (
         Column("question_id", pa.string(), "key"),
         Column("role", pa.string(), "calibration or evaluation; no target serves both"),
         Column("rank", pa.int32(), "place within the role, from 0; a longer benchmark keeps all earlier ranks"),
-        Column("caption", pa.string(), "the target's caption"),
+        Column("caption", pa.string(), "the target's caption, or the question's own text"),
         Column("candidates", pa.list_(pa.int64()), "image ids, in question order", length="n_candidates"),
         Column("target", pa.int32(), "which candidate is the target, 1-based"),
         Column("n_candidates", pa.int32(), "N"),

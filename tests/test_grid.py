@@ -88,14 +88,25 @@ def test_every_formulation_that_a_method_asks_for_is_fitted():
     assert grid.formulations == {CELL: ["printed", "printed+mixture=logs"]}
 
 
+def test_the_settings_of_a_dataset_in_mmius_format_are_its_tasks():
+    grid = build_grid(config({"datasets": ["tasks"], "settings": ["q_bench+", "b"], "methods": ["agd"]}))
+    assert grid.settings("tasks") == ["b", "q_bench+"]
+    assert grid.settings("scenes") == []
+    assert {scoring.calibration_cell for scoring in grid.methods} == set(grid.cells)
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
         ({"models": ["demmo"]}, "run 1: unknown model 'demmo'; known: demo, demo-unplanted"),
-        ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes"),
+        ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes, tasks"),
         ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
         ({"methods": ["adg"]}, "run 1: unknown method 'adg'; known: vanilla"),
         ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
+        (
+            {"settings": ["scene_pairs"]},
+            "run 1: unknown setting of dataset scenes 'scene_pairs'; known: random, adversarial",
+        ),
         (
             {"calibrated_on": ["scenes-hard"]},
             "run 1: unknown setting of calibrated_on 'hard'; known: random, adversarial",

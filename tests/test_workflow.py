@@ -124,3 +124,22 @@ def test_a_wrong_configuration_stops_before_anything_runs(tmp_path, change, mess
     assert outcome.returncode != 0
     assert message in outcome.stdout + outcome.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_tasks_in_mmius_format_are_planned_from_the_annotation_file_to_table_5(tmp_path):
+    """A task's name may hold what a pattern would read otherwise; questions with two images are asked at n = 2."""
+    run = {"models": ["demo"], "datasets": ["mmiu"], "settings": ["quality_q_bench+"], "n": [2], "probes": ["question"]}
+    for name in ("all.json", "images"):
+        (tmp_path / name).touch()
+    config = {
+        **CONFIG,
+        "results": str(tmp_path / "results"),
+        "datasets": {"mmiu": {"annotations": str(tmp_path / "all.json"), "images": str(tmp_path / "images")}},
+        "runs": [{**run, "methods": ["vanilla", "purified_attention", "agd"]}],
+        "report": {"model": "demo", "dataset": "mmiu", "artifacts": {"table5": {"settings": run["settings"]}}},
+    }
+    outcome = snakemake(config, tmp_path, "--dry-run")
+    assert rules_run(outcome) == {
+        *("read_mmiu", "choose_questions", "build_presentations", "extract_signals", "calibrate", "score"),
+        *("evaluate", "draw_table", "write_report", "all"),
+    }

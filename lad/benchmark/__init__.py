@@ -4,6 +4,7 @@
     embeddings     images                         -> embeddings (adversarial setting only)
     negatives      embeddings, images             -> the hardest distractors of each target
     questions      images                         -> questions, random or adversarial
+    mmiu           annotation file and pictures   -> images, questions of one task (MMIU)
     presentations  questions                      -> presentations of one split
 
 Every draw comes from a hash of the seed and of what is drawn for (`draws`), never from the state of a random

@@ -1,6 +1,7 @@
 """What the model is asked: prompt texts, identifier styles and the probes that combine them.
 
-The texts are those of the paper's Table 9. All images come first, then the text, then the generation prompt of the
+The texts are those of the paper's Table 9, but for `question`: the paper does not print how it asks MMIU's questions,
+which are no captions, so that prompt is ours. All images come first, then the text, then the generation prompt of the
 model's own chat template. The released code asks with digits; for the other identifier styles (figure 8) only the
 identifiers and the noun that names them change.
 """
@@ -40,6 +41,8 @@ _PROMPTS: Final = {
     + " Please note that the provided images have been randomly shuffled, so it is essential to consider them"
     " fairly and without bias. Analyze the visual content objectively and do not be influenced by the order of"
     " the images. Respond with the {noun} only and nothing else.\nCaption: {caption}\nAnswer: ",
+    "question": "Given {n} images indexed from {first} to {last}, answer the question by choosing one image."
+    " Respond with the {noun} only and nothing else.\nQuestion: {caption}\nAnswer: ",
 }
 
 
@@ -94,6 +97,7 @@ PROBES: Final[dict[str, Probe]] = {
     for probe in (
         Probe("vanilla"),
         Probe("instruction", prompt="instruction"),
+        Probe("question", prompt="question"),
         *(Probe(style, style=style) for style in IDENTIFIERS if style != "digits"),
         Probe("sofa", softening=Softening()),
         Probe("sofa_released", softening=Softening(scope="all")),

@@ -21,11 +21,11 @@ class Options:
         model: key of the model in the results folder.
         dataset: key of the dataset.
         label: what the numbers were measured on, written on every artifact ("demo: synthetic scenes, ...").
-        setting: random or adversarial, for artifacts of one setting.
+        setting: random or adversarial (or a task), for artifacts of one setting.
         n: number of candidates, for artifacts of one N.
-        settings: the settings side by side in figure 5 and the tables.
+        settings: the settings side by side in figure 5 and the tables; the tasks of table 5.
         ns: the numbers of candidates side by side in figure 6 and the tables.
-        probes: the identifier styles of figure 8.
+        probes: the identifier styles of figure 8; table 5 takes the first.
         calibration_questions: the configured calibration budget, |D_cal|.
         top_k: the configured number K of layers in L*, eq. 9.
         temperature: the configured tau, eq. 12.

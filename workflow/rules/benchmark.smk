@@ -10,6 +10,8 @@ rule render_scenes:
         images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
     log:
         log("render_scenes", "dataset"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
@@ -22,6 +24,28 @@ rule render_scenes:
         "lad scenes --out {params.folder} --images {params.images} --seed {params.seed} > {log} 2>&1"
 
 
+rule render_tasks:
+    input:
+        code=["lad/demo/tasks.py", "lad/demo/scenes.py"],
+    output:
+        annotations=str(RESULTS / "datasets" / "{dataset}" / RENDERED["annotations"]),
+        images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
+    log:
+        log("render_tasks", "dataset"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=True),
+    conda:
+        "../../environment.yml"
+    params:
+        folder=lambda w, output: Path(output.annotations).parent,
+        questions=lambda w: config["datasets"][w.dataset]["render_tasks"]["questions"],
+        seed=lambda w: config["datasets"][w.dataset]["render_tasks"]["seed"],
+    message:
+        "Rendering tasks of {params.questions} questions"
+    shell:
+        "lad scene-tasks --out {params.folder} --questions {params.questions} --seed {params.seed} > {log} 2>&1"
+
+
 rule read_images:
     input:
         captions=lambda w: dataset_part(w.dataset, "captions"),
@@ -32,6 +56,8 @@ rule read_images:
         table("images"),
     log:
         log("read_images", "dataset"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
@@ -42,6 +68,29 @@ rule read_images:
     shell:
         "lad images --captions {input.captions} --image-folder {input.images} {params.instances}"
         " --caption-policy {params.caption_policy} --out {output} > {log} 2>&1"
+
+
+rule read_mmiu:
+    input:
+        annotations=lambda w: dataset_part(w.dataset, "annotations"),
+        images=lambda w: dataset_part(w.dataset, "images"),
+        code=["lad/benchmark/mmiu.py"],
+    output:
+        images=table("images"),
+        refused=str(Path(table("images")).with_name("refused.json")),
+    log:
+        log("read_mmiu", "dataset"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=True),
+    conda:
+        "../../environment.yml"
+    params:
+        tasks=lambda w: [f"--task={task}" for task in GRID.settings(w.dataset)],
+    message:
+        "Reading the questions and images of {wildcards.dataset}"
+    shell:
+        "lad mmiu-images --annotations {input.annotations} --image-folder {input.images} {params.tasks:q}"
+        " --out {output.images} --refused {output.refused} > {log} 2>&1"
 
 
 rule embed_images:
@@ -75,6 +124,8 @@ rule build_questions:
         table("questions"),
     log:
         log("build_questions", "dataset", "setting", "n"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
@@ -94,6 +145,33 @@ rule build_questions:
         "lad questions --images {input.images} --dataset {wildcards.dataset} --setting {wildcards.setting}"
         " --n {wildcards.n} --evaluation {params.evaluation} --calibration {params.calibration} {params.pool}"
         " {params.negatives} --seed {params.seed} --out {output} > {log} 2>&1"
+
+
+rule choose_questions:
+    input:
+        annotations=lambda w: dataset_part(w.dataset, "annotations"),
+        folder=lambda w: dataset_part(w.dataset, "images"),
+        images=table("images"),
+        code=[f"lad/benchmark/{module}.py" for module in ("mmiu", "draws")],
+    output:
+        table("questions"),
+    log:
+        log("choose_questions", "dataset", "setting", "n"),
+    wildcard_constraints:
+        dataset=datasets(mmiu=True),
+    conda:
+        "../../environment.yml"
+    params:
+        evaluation=config["benchmark"]["questions"],
+        calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
+        seed=config["seed"],
+    message:
+        "Choosing the questions of {wildcards.setting} with {wildcards.n} candidates"
+    shell:
+        "lad mmiu-questions --annotations {input.annotations} --image-folder {input.folder} --images {input.images}"
+        " --dataset {wildcards.dataset} --task {wildcards.setting:q} --n {wildcards.n}"
+        " --evaluation {params.evaluation} --calibration {params.calibration} --seed {params.seed}"
+        " --out {output} > {log} 2>&1"
 
 
 rule build_presentations:

@@ -1,4 +1,5 @@
 # What is made, and where it lies: the grid of the configuration and the path of every table.
+import re
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
-from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration
+from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu
 
 try:
     check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
@@ -20,7 +21,12 @@ LOGS = RESULTS / "logs"
 FINISHED = RESULTS / "finished"
 ARTIFACTS = RESULTS / "artifacts"
 REPORT = str(RESULTS / "report.html")
-RENDERED = {"captions": "captions.json", "instances": "instances.json", "images": "images"}
+RENDERED = {
+    "captions": "captions.json",
+    "instances": "instances.json",
+    "annotations": "annotations.json",
+    "images": "images",
+}
 ARTIFACT_FILES = [str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]]
 
 
@@ -61,9 +67,9 @@ def benchmark_of(wildcards) -> Benchmark:
 
 
 def dataset_part(dataset: str, part: str) -> str | None:
-    """Path of a dataset's captions, instances or images: among the results if rendered, else as configured."""
+    """Path of a dataset's annotation file or images: among the results if rendered, else as configured."""
     entry = config["datasets"][dataset]
-    if "render" in entry:
+    if "render" in entry or "render_tasks" in entry:
         return str(RESULTS / "datasets" / dataset / RENDERED[part])
     return entry.get(part)
 
@@ -144,7 +150,7 @@ def provenance() -> list[str]:
     benchmark = config["benchmark"]
     facts = {
         "Models": "; ".join(f"{name}: {model['checkpoint']}" for name, model in config["models"].items()),
-        "Evaluation": f"{benchmark['questions']} questions per benchmark, each in {benchmark['orders']} random orders",
+        "Evaluation": f"{benchmark['questions']} questions per benchmark, or all a task has, each in {benchmark['orders']} random orders",
         "Calibration": f"{config['calibration']['questions']} other questions, each in its N cyclic shifts",
         "Formulation": f"{config['scoring']['formulation']}, K = {config['scoring']['top_k']},"
         f" tau = {config['scoring']['temperature']}",
@@ -156,18 +162,24 @@ def provenance() -> list[str]:
     return [f"--provenance={name}={value}" for name, value in facts.items()]
 
 
+def datasets(mmiu: bool) -> str:
+    """Pattern of the datasets that have MMIU's format, or of those that do not; of no name where there are none."""
+    names = [re.escape(name) for name, entry in config["datasets"].items() if is_mmiu(entry) == mmiu]
+    return "|".join(names) or "(?!)"
+
+
 def per_run(key: str) -> str:
-    return "|".join(sorted({str(getattr(cell, key)) for cell, _ in GRID.signals}))
+    return "|".join(sorted({re.escape(str(getattr(cell, key))) for cell, _ in GRID.signals}))
 
 
 wildcard_constraints:
     model=per_run("model"),
     dataset=per_run("dataset"),
-    setting="random|adversarial",
+    setting=per_run("setting"),
     n=per_run("n"),
     probe=per_run("probe"),
     split="calibration|evaluation|symmetrized|permuted|content_free",
-    calibrated_on="|".join(sorted({scoring.calibrated_on for scoring in GRID.methods})),
+    calibrated_on="|".join(sorted({re.escape(scoring.calibrated_on) for scoring in GRID.methods})),
     calibration_questions=r"\d+",
     figure=r"fig\w+",
     table=r"table\w+|published",
