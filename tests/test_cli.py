@@ -7,6 +7,7 @@ import sys
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -178,6 +179,31 @@ def test_a_missing_checkpoint_says_so(lad, coco, asked):
     assert code == 1
     assert "no-model is no folder" in one_line(error)
     assert not (coco / "s.parquet").exists()
+
+
+def test_truncated_pictures_are_reported_together_before_a_model_is_loaded(lad, coco, asked):
+    """There is no checkpoint: whoever looked for one first would say that instead."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(256, size=(60, 60, 3), dtype=np.uint8))
+    shown = tables.read(coco / "q.parquet", tables.QUESTIONS)["candidates"].to_pylist()[0]
+    for image_id in shown:
+        path = coco / "images" / f"{image_id}.png"
+        noise.save(path, format="jpeg")
+        path.write_bytes(path.read_bytes()[:1500])
+    code, error = lad("extract", "--checkpoint", coco / "no-model", *asked)
+    assert code == 1
+    assert "2 images cannot be decoded" in one_line(error)
+    assert all(f"{image_id}.png: " in error for image_id in shown)
+    assert error.count("is truncated") == 2
+    assert not (coco / "s.parquet").exists()
+
+
+def test_a_picture_that_no_question_shows_may_be_damaged(lad, coco, asked):
+    shown = tables.read(coco / "q.parquet", tables.QUESTIONS)["candidates"].to_pylist()[0]
+    (other,) = {1, 2, 3} - set(shown)
+    (coco / "images" / f"{other}.png").write_bytes(b"no picture")
+    code, error = lad("extract", "--checkpoint", coco / "no-model", *asked)
+    assert code == 1
+    assert "no-model is no folder" in one_line(error)
 
 
 def test_signals_that_cannot_be_written_end_in_one_line_too(coco, asked):

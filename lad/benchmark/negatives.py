@@ -6,6 +6,11 @@ equals the target's; the released code drops those whose set contains the target
 nothing is known: a target without categories is not filtered by category (taken literally, the released
 filter would leave it no image at all, and a dataset without categories no question). An image without
 categories passes the filter of every other target.
+
+Blocks of targets are multiplied with the whole pool in single precision, and each target's ranking is walked down
+from the top until enough images are allowed: of the captions only a few dozen are ever compared. What a matrix
+product rounds, and how, depends on the size of the block; it therefore only draws up the shortlist. What is on it is
+compared in double precision, pair by pair, so that neither the block nor the machine shows in the answer.
 """
 
 from dataclasses import dataclass
@@ -20,8 +25,11 @@ from lad.benchmark import BenchmarkError
 
 CATEGORY_FILTERS: Final = ("printed", "released")
 
-_BLOCK: Final = 128
-"""Targets per matrix product: memory stays at a few (128, pool) arrays however many targets there are."""
+_BLOCK: Final = 256
+"""Targets per matrix product: memory stays at a few (256, pool) arrays however many targets there are."""
+
+_DROPPED: Final = np.float32(-np.inf)
+"""Stands for the cosine of an image that may not stand beside the target because of its categories."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,15 @@ class _Pool:
         ids: (pool,) image ids.
         pictures: (pool, d) l2-normalised image embeddings.
         captions: (pool, e) l2-normalised caption embeddings.
-        categories: (pool, c) 1 where the image has the category, else 0.
+        sets: (sets, c) the category sets that occur, 1 where a set has the category, else 0.
+        set_of: (pool,) which of them the image has.
     """
 
     ids: NDArray[np.int64]
     pictures: NDArray[np.float32]
     captions: NDArray[np.float32]
-    categories: NDArray[np.float32]
+    sets: NDArray[np.float32]
+    set_of: NDArray[np.intp]
 
 
 def nearest_allowed(
@@ -59,7 +69,7 @@ def nearest_allowed(
         embeddings: an `embeddings` table with a row for each of `images`.
         images: an `images` table, the pool.
         targets: (targets,) image ids from the pool.
-        k: distractors per target.
+        k: distractors per target, 1 or more.
         category_filter: printed or released.
         caption_threshold: only captions of a smaller cosine with the target's are allowed.
 
@@ -74,78 +84,73 @@ def nearest_allowed(
     nearest = np.empty((len(targets), k), dtype=np.int64)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        passed = _pass_category_filter(pool.categories, block, category_filter)
-        passed[np.arange(len(block)), block] = False
-        picture_cosines = pool.pictures[block] @ pool.pictures.T
-        caption_cosines = pool.captions[block] @ pool.captions.T
+        cosines = pool.pictures[block] @ pool.pictures.T
+        np.copyto(cosines, _DROPPED, where=_dropped_by_category(pool, block, category_filter))
+        cosines[np.arange(len(block)), block] = _DROPPED
         for i, row in enumerate(block):
-            chosen = _hardest(pool, row, k, passed[i], picture_cosines[i], caption_cosines[i], caption_threshold)
+            chosen = _hardest(pool, row, k, cosines[i], caption_threshold)
             if len(chosen) < k:
                 raise BenchmarkError(
                     f"target image {pool.ids[row]}: {k} distractors wanted, {len(chosen)} allowed. Of"
-                    f" {len(pool.ids) - 1} other images {passed[i].sum()} pass the {category_filter} category"
-                    f" filter, {len(chosen)} of these have a caption of cosine below {caption_threshold}. Lower"
-                    " n, raise the caption threshold or enlarge the pool"
+                    f" {len(pool.ids) - 1} other images {(cosines[i] != _DROPPED).sum()} pass the {category_filter}"
+                    f" category filter, {len(chosen)} of these have a caption of cosine below {caption_threshold}."
+                    " Lower n, raise the caption threshold or enlarge the pool"
                 )
             nearest[start + i] = pool.ids[chosen]
     return nearest
 
 
 def _hardest(
-    pool: _Pool,
-    target: int,
-    k: int,
-    passed: NDArray[np.bool_],
-    picture_cosines: NDArray[np.float32],
-    caption_cosines: NDArray[np.float32],
-    caption_threshold: float,
+    pool: _Pool, target: int, k: int, cosines: NDArray[np.float32], caption_threshold: float
 ) -> NDArray[np.intp]:
     """Rows of the `k` hardest allowed images, or of all allowed ones where there are fewer.
 
-    The single-precision cosines only draw up a shortlist that is sure to hold the answer: they err by at most
-    dimension x eps, and differently for equal pictures, since a matrix product sums in no fixed order.
+    The single-precision cosines err by at most dimension x eps. So whatever is not on a shortlist is exactly below
+    the shortlist's end + that error: `k` allowed images above cannot be surpassed, else the shortlist is too short.
     """
-    picture_error, caption_error = (
-        vectors.shape[1] * np.finfo(np.float32).eps for vectors in (pool.pictures, pool.captions)
-    )
-    surely = picture_cosines[passed & (caption_cosines < caption_threshold - caption_error)]
-    kth = np.partition(surely, -k)[-k] if len(surely) >= k else -np.inf
-    possibly = passed & (caption_cosines < caption_threshold + caption_error)
-    shortlist = np.flatnonzero(possibly & (picture_cosines >= kth - 2 * picture_error))
-    allowed = shortlist[_cosines(pool.captions, shortlist, target) < caption_threshold]
-    # The pool is sorted by id and the sort is stable: ties come out by id.
-    return allowed[np.argsort(-_cosines(pool.pictures, allowed, target), kind="stable")[:k]]
+    error = pool.pictures.shape[1] * float(np.finfo(np.float32).eps)
+    length = 2 * k + 10
+    while True:
+        complete = length >= len(cosines)
+        end = -np.inf if complete else float(np.partition(cosines, -length)[-length])
+        shortlist = np.flatnonzero((cosines >= end) & (cosines != _DROPPED))
+        allowed = shortlist[_cosines(pool.captions, shortlist, target) < caption_threshold]
+        exact = _cosines(pool.pictures, allowed, target)
+        # The pool is sorted by id and the sort is stable: ties come out by id.
+        hardest = np.argsort(-exact, kind="stable")[:k]
+        if complete or (len(hardest) == k and exact[hardest[-1]] >= end + error):
+            return allowed[hardest]
+        length *= 8
 
 
 def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.intp], target: int) -> NDArray[np.float64]:
     """(rows,) cosines of some rows with the target's row, each product and sum in double precision."""
-    products = vectors[rows].astype(np.float64) * vectors[target].astype(np.float64)
-    cosines: NDArray[np.float64] = products.sum(axis=1)
+    cosines: NDArray[np.float64] = (vectors[rows] * vectors[target].astype(np.float64)).sum(axis=1)
     return cosines
 
 
-def _pass_category_filter(
-    categories: NDArray[np.float32], targets: NDArray[np.intp], category_filter: str
-) -> NDArray[np.bool_]:
-    """(targets, pool) whether the image's category set lets it stand beside the target."""
-    sizes = categories.sum(axis=1)
-    shared = categories[targets] @ categories.T
-    dropped: NDArray[np.bool_] = shared == sizes[targets, None]  # the image's set contains the target's
+def _dropped_by_category(pool: _Pool, targets: NDArray[np.intp], category_filter: str) -> NDArray[np.bool_]:
+    """(targets, pool) whether the image's category set keeps it from standing beside the target."""
+    wanted = pool.sets[pool.set_of[targets]]
+    sizes = wanted.sum(axis=1)[:, None]
+    dropped: NDArray[np.bool_] = wanted @ pool.sets.T == sizes  # the set contains the target's
     if category_filter == "printed":
-        dropped &= sizes == sizes[targets, None]  # and has nothing else, hence equals it
-    dropped[sizes[targets] == 0] = False
-    return ~dropped
+        dropped &= pool.sets.sum(axis=1) == sizes  # and has nothing else, hence equals it
+    dropped &= sizes > 0
+    return np.take(dropped, pool.set_of, axis=1)
 
 
 def _gather_pool(embeddings: pa.Table, images: pa.Table) -> _Pool:
     images = images.sort_by("image_id")
     ids = images["image_id"].to_numpy()
     rows = _rows_of(ids, embeddings["image_id"].to_numpy(), "image {} has no embedding")
+    sets, set_of = np.unique(_incidence(images["category_ids"]), axis=0, return_inverse=True)
     return _Pool(
         ids=ids,
         pictures=_unit_vectors(embeddings["image_embedding"], rows, "image_embedding", ids),
         captions=_unit_vectors(embeddings["caption_embedding"], rows, "caption_embedding", ids),
-        categories=_incidence(images["category_ids"]),
+        sets=sets,
+        set_of=set_of,
     )
 
 
@@ -166,7 +171,8 @@ def _unit_vectors(
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) != 1:
         raise BenchmarkError(f"embeddings: column {name} holds vectors of different lengths: {sorted(lengths)}")
-    vectors: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(lists), lengths[0])[rows]
+    stored = lists.flatten().to_numpy().reshape(len(lists), lengths[0])
+    vectors: NDArray[np.float32] = stored[rows].astype(np.float32, copy=False)
     norms = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(~(np.abs(norms - 1) < 1e-3))
     if len(wrong):

@@ -1,8 +1,10 @@
 """Questions: a caption and its N candidate images, in the random and the adversarial setting.
 
 No target serves both calibration and evaluation, as the paper prints; the released code calibrates on the
-first evaluation questions. Differs from the paper: no random distractor has the very caption of its target,
-because such a question would have two right answers (rare in COCO, not in small datasets).
+first evaluation questions. Where categories are known, an image without any is neither target nor distractor, in
+either setting: the authors' val2014 has 40,137 images, which are those with categories among its 40,504. Differs
+from the paper: no random distractor has the very caption of its target, because such a question would have two right
+answers (rare in COCO, not in small datasets).
 """
 
 from collections import Counter
@@ -39,12 +41,12 @@ def build_questions(
 ) -> pa.Table:
     """A benchmark of `evaluation` + `calibration` questions with `n` candidates each.
 
-    All images are ranked by a hash of the seed and their id; the first `pool` of them are the pool, from
-    which targets and distractors come. Evaluation takes its targets from the top of the ranking, calibration
-    from the bottom, so either may grow without changing an earlier question. A question depends on the seed,
-    its target and the pool only: other settings, N or numbers of questions ask about the same targets, and
-    the distractors of a smaller N are the first of those of a larger one. The target's place among the
-    candidates is drawn per question.
+    All images that may be asked about are ranked by a hash of the seed and their id (where some have categories,
+    those without are left out); the first `pool` of them are the pool, from which targets and distractors come.
+    Evaluation takes its targets from the top of the ranking, calibration from the bottom, so either may grow
+    without changing an earlier question. A question depends on the seed, its target and the pool only: other
+    settings, N or numbers of questions ask about the same targets, and the distractors of a smaller N are the first
+    of those of a larger one. The target's place among the candidates is drawn per question.
 
     Args:
         images: an `images` table.
@@ -55,7 +57,7 @@ def build_questions(
         evaluation: number of evaluation questions.
         calibration: number of calibration questions.
         seed: all draws follow from it.
-        pool: number of images in the pool (20,000 in the paper); all of them if None.
+        pool: number of images in the pool (20,000 in the paper); all that may be asked about if None.
         embeddings: an `embeddings` table of at least the pool; adversarial only.
         category_filter: printed or released; adversarial only.
         caption_threshold: adversarial distractors have captions of a smaller cosine with the target's.
@@ -69,7 +71,8 @@ def build_questions(
     """
     if setting not in SETTINGS:
         raise BenchmarkError(f"unknown setting '{setting}'; known: {', '.join(SETTINGS)}")
-    _check_numbers(len(images), n, evaluation, calibration, pool)
+    images, kind = _that_may_be_asked_about(images)
+    _check_numbers(len(images), kind, n, evaluation, calibration, pool)
     captions = dict(zip(images["image_id"].to_pylist(), images["caption"].to_pylist(), strict=True))
     ranked = shuffled(captions, seed, "image")[:pool]
     targets = {"evaluation": ranked[:evaluation], "calibration": ranked[::-1][:calibration]}
@@ -102,21 +105,27 @@ def build_questions(
     return tables.from_rows(rows, tables.QUESTIONS)
 
 
-def _check_numbers(images: int, n: int, evaluation: int, calibration: int, pool: int | None) -> None:
+def _that_may_be_asked_about(images: pa.Table) -> tuple[pa.Table, str]:
+    """The images with categories if there are any, else all of them; and what errors call them."""
+    categorised = images.filter(pc.greater(pc.list_value_length(images["category_ids"]), 0))
+    return (categorised, "images with categories") if len(categorised) else (images, "images")
+
+
+def _check_numbers(images: int, kind: str, n: int, evaluation: int, calibration: int, pool: int | None) -> None:
     if not 2 <= n <= MAX_CANDIDATES:
         raise BenchmarkError(f"n = {n}: a question has 2 to {MAX_CANDIDATES} candidates")
     for name, number in (("evaluation", evaluation), ("calibration", calibration)):
         if number < 0:
             raise BenchmarkError(f"{name} = {number}: the number of questions cannot be negative")
     if pool is not None and not 1 <= pool <= images:
-        raise BenchmarkError(f"pool = {pool}: the dataset has {images} images, choose from 1 to {images}")
+        raise BenchmarkError(f"pool = {pool}: the dataset has {images} {kind}, choose from 1 to {images}")
     available, where = (images, "dataset") if pool is None else (pool, "pool")
     if n > available:
-        raise BenchmarkError(f"n = {n}: the {where} has only {available} images")
+        raise BenchmarkError(f"n = {n}: the {where} has only {available} {kind}")
     if evaluation + calibration > available:
         raise BenchmarkError(
             f"evaluation + calibration = {evaluation} + {calibration} questions, each with a target of its own:"
-            f" the {where} has only {available} images"
+            f" the {where} has only {available} {kind}"
         )
 
 

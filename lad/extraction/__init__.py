@@ -2,5 +2,5 @@
 
 from typing import Final
 
-EXTRACTOR_VERSION: Final = 1
+EXTRACTOR_VERSION: Final = 2
 """Raised whenever the numbers in the signals change: it re-runs the extraction and is stored with its results."""

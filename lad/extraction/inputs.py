@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from transformers.utils import ModelOutput
 
 from lad.extraction.backbone import Backbone, BackboneError
 from lad.extraction.prompts import Probe
+from lad.pictures import as_shown
 
 _ORIENTATION: Final = 0x0112
 _TURNED: Final = (5, 6, 7, 8)
@@ -92,14 +93,14 @@ class Prompt:
 
 
 def open_image(path: Path, size: int | None) -> Image.Image:
-    """The picture as a viewer would show it: EXIF rotation applied, RGB; resized to `size` x `size` (bicubic).
+    """The picture as a viewer would show it (see `lad.pictures`), resized to `size` x `size` (bicubic).
 
     Raises:
         InputError: missing, truncated or not an image.
     """
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+            picture = as_shown(file)
     except FileNotFoundError:
         raise InputError(f"{path}: image missing", path) from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
@@ -141,6 +142,21 @@ def placeholder(backbone: Backbone, size: tuple[int, int]) -> str:
     if size not in backbone.placeholders:
         backbone.placeholders[size] = _process(backbone, Image.new("RGB", size)).placeholder
     return backbone.placeholders[size]
+
+
+def placeholder_of(backbone: Backbone, path: Path) -> str:
+    """The text that stands in the prompt for the picture in a file, of which only the header is read.
+
+    Raises:
+        InputError: missing, not an image, or of proportions that the processor refuses.
+    """
+    width, height = picture_size(path, backbone.image_size)
+    try:
+        return placeholder(backbone, (width, height))
+    except ValueError as error:
+        raise InputError(
+            f"{path}: the processor takes no picture of {width} x {height} pixels ({error})", path
+        ) from None
 
 
 def _process(backbone: Backbone, picture: Image.Image) -> PreparedImage:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lad.extraction.backbone import Backbone
 from lad.extraction.finished import fingerprint
-from lad.extraction.inputs import InputError, Prompt, PromptBuilder, picture_size, placeholder
+from lad.extraction.inputs import InputError, Prompt, PromptBuilder, placeholder_of
 from lad.extraction.prompts import Probe
 
 
@@ -90,13 +90,12 @@ def write_prompts(backbone: Backbone, probe: Probe, asked: Sequence[Asked]) -> l
     """The prompt of every presentation; of the images only their sizes are looked at.
 
     Raises:
-        InputError: an image is missing or cannot be decoded.
+        InputError: an image is missing, cannot be decoded or has proportions that the processor refuses.
     """
     build = PromptBuilder(backbone, probe)
     try:
         stand_in = {
-            file: placeholder(backbone, picture_size(file, backbone.image_size))
-            for file in dict.fromkeys(file for one in asked for file in one.files)
+            file: placeholder_of(backbone, file) for file in dict.fromkeys(file for one in asked for file in one.files)
         }
     except InputError as fault:
         raise cannot_be_shown(asked, fault) from None

@@ -21,6 +21,7 @@ from lad import query
 from lad.figures.content import ArtifactError, Options, Picture
 from lad.figures.style import METHODS, PAGE_WIDTH, TARGET_COLOUR
 from lad.figures.wording import listed, percent
+from lad.pictures import as_shown
 
 QUESTIONS_SQL: Final = files("lad.figures") / "fig7.sql"
 KINDS: Final = {"corrected by AGD": 2, "both right": 1, "both wrong": 1, "spoilt by AGD": 1}
@@ -35,6 +36,8 @@ ANSWERS: Final = ("vanilla", "purified_attention", "agd")
 LARGEST_IMAGE: Final = (336, 336)
 """Pixels; photographs are drawn no larger than the paper shows them to its models."""
 ROW_HEIGHT: Final = 1.6
+"""Inches; more where a caption is long."""
+LINE_HEIGHT: Final = 0.145
 CAPTION_WIDTH: Final = 1.25
 """Width of the caption's column, in image widths."""
 
@@ -46,8 +49,10 @@ def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Picture:
     if options.images is None:
         raise ArtifactError("option images not given: the folder that holds the dataset's images")
     questions = _read_questions(connection, options)
-    figure = Figure(figsize=(PAGE_WIDTH, ROW_HEIGHT * len(questions)))
-    grid = figure.subplots(len(questions), options.n + 1, squeeze=False, width_ratios=[CAPTION_WIDTH, *[1] * options.n])
+    heights = [_row_height(question[0]) for question in questions]
+    figure = Figure(figsize=(PAGE_WIDTH, sum(heights)))
+    widths = [CAPTION_WIDTH, *[1] * options.n]
+    grid = figure.subplots(len(questions), len(widths), squeeze=False, width_ratios=widths, height_ratios=heights)
     for line, question in zip(grid, questions, strict=True):
         _write_caption(line[0], question[0])
         for axes, candidate in zip(line[1:], question, strict=True):
@@ -82,16 +87,26 @@ def _read_questions(connection: duckdb.DuckDBPyConnection, options: Options) -> 
     ]
 
 
+def _wrapped(caption: str) -> str:
+    return textwrap.fill(f"“{caption}”", 24)
+
+
+def _row_height(first: dict[str, Any]) -> float:
+    """Inches: room for the caption, three lines of what the question is an example of, and space between the rows."""
+    lines = _wrapped(first["caption"]).count("\n") + 1
+    return max(ROW_HEIGHT, LINE_HEIGHT * (lines + 5))
+
+
 def _write_caption(axes: Axes, first: dict[str, Any]) -> None:
     axes.set_axis_off()
-    caption = textwrap.fill(f"“{first['caption']}”", 24)
-    axes.text(0, 0.98, caption, va="top", transform=axes.transAxes)
-    axes.text(
-        0,
-        0.02,
+    caption = axes.text(0, 0.98, _wrapped(first["caption"]), va="top", transform=axes.transAxes)
+    axes.annotate(
         f"{first['kind']}\n({first['share']:.0f} % of questions)",
-        va="bottom",
-        transform=axes.transAxes,
+        (0, 0),
+        xycoords=caption,
+        xytext=(0, -8),
+        textcoords="offset points",
+        va="top",
         color="#555555",
         fontsize=7.5,
     )
@@ -101,11 +116,11 @@ def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path) -> None
     path = images / candidate["file_name"]
     try:
         with Image.open(path) as image:
-            image.thumbnail(LARGEST_IMAGE)
-            pixels = np.asarray(image.convert("RGB"))
+            picture = as_shown(image)
     except OSError as error:
         raise ArtifactError(f"{path}: image cannot be read ({error})") from None
-    axes.imshow(pixels)
+    picture.thumbnail(LARGEST_IMAGE)
+    axes.imshow(np.asarray(picture))
     axes.set_xticks([])
     axes.set_yticks([])
     is_target = candidate["is_target"]

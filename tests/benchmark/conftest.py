@@ -1,7 +1,6 @@
 """Small datasets for the tests of benchmark construction: COCO-format folders on disk and tables in memory."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from photographs import SHARED
 from PIL import Image
 
 from lad import tables
@@ -16,16 +16,11 @@ from lad.benchmark import coco, embeddings
 from lad.demo import scenes
 
 REPOSITORY = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("LAD_SHARED", REPOSITORY.parent / "shared"))
 
 
 @pytest.fixture(scope="session")
-def real_coco() -> Path:
-    """Folder with 82 photographs of COCO val2014 and their annotations."""
-    folder = SHARED / "data" / "coco"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} with real COCO annotations is absent; LAD_SHARED names another place")
-    return folder
+def real_coco(photographs: Path) -> Path:
+    return photographs
 
 
 @pytest.fixture(scope="session")

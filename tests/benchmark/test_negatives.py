@@ -3,11 +3,13 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lad.benchmark import BenchmarkError
+from lad import tables
+from lad.benchmark import BenchmarkError, negatives
 from lad.benchmark.negatives import CATEGORY_FILTERS, nearest_allowed
 
 
@@ -86,6 +88,84 @@ def test_equal_pictures_tie_by_id_though_matrix_products_round_them_differently(
     assert nearest.tolist() == [[image for image in range(184, 245) if image != 200]]
 
 
+def nearly_equal(rng, size, dimension, kinds):
+    """Vectors that differ in their last bits only, several of each: single precision cannot tell which is nearer."""
+    base = rng.normal(size=dimension)
+    return (base + 1e-6 * rng.normal(size=(kinds, dimension)))[rng.integers(kinds, size=size)]
+
+
+@pytest.mark.parametrize("category_filter", CATEGORY_FILTERS)
+def test_pictures_too_alike_for_single_precision_are_ranked_as_by_the_loop_whatever_the_block(
+    make_images, make_embeddings, monkeypatch, category_filter
+):
+    rng = np.random.default_rng(4)
+    size, targets = 150, rng.permutation(150)[:40] + 1
+    images = make_images(size, categories=[rng.integers(6, size=2).tolist() for _ in range(size)])
+    captions = rng.normal(size=(size // 3, 8))[rng.integers(size // 3, size=size)]
+    embeddings = make_embeddings(nearly_equal(rng, size, 300, size // 2), captions)
+    expected = nearest_by_loop(images, embeddings, targets, 11, category_filter, 0.9)
+    vectors = np.array(embeddings["image_embedding"].to_pylist(), dtype=np.float32)
+    in_single = np.argsort(-(vectors[targets - 1] @ vectors.T), axis=1, kind="stable")[:, :11] + 1
+    assert in_single.tolist() != expected
+    for block in (1, 7, 40):
+        monkeypatch.setattr(negatives, "_BLOCK", block)
+        assert nearest_allowed(embeddings, images, targets, 11, category_filter=category_filter).tolist() == expected
+
+
+@given(
+    size=st.integers(40, 120),
+    seed=st.integers(0, 2**32),
+    kinds=st.integers(1, 120),
+    alike=st.booleans(),
+    block=st.integers(1, 50),
+    category_filter=st.sampled_from(CATEGORY_FILTERS),
+)
+# The same examples each time: two cosines may differ by less than even double precision tells.
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_the_block_changes_no_answer(make_images, make_embeddings, size, seed, kinds, alike, block, category_filter):
+    rng = np.random.default_rng(seed)
+    different = rng.normal(size=(kinds, 64))[rng.integers(kinds, size=size)]
+    pictures = nearly_equal(rng, size, 64, kinds) if alike else different
+    embeddings = make_embeddings(pictures, rng.normal(size=(size, 6)))
+    images = make_images(size, categories=[rng.integers(9, size=3).tolist() for _ in range(size)])
+    targets = rng.permutation(size)[:20] + 1
+    options = {"category_filter": category_filter, "caption_threshold": 2.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(negatives, "_BLOCK", block)
+        in_blocks = nearest_allowed(embeddings, images, targets, 3, **options)
+    assert in_blocks.tolist() == nearest_by_loop(images, embeddings, targets, 3, **options)
+
+
+@pytest.mark.parametrize("near", [15, 60, 399])
+def test_the_ranking_is_walked_down_past_however_many_captions_that_are_too_similar(make_images, make_embeddings, near):
+    """The nearest `near` pictures have the target's own caption."""
+    size = 420
+    captions = np.eye(size)
+    captions[1 : near + 1] = captions[0]
+    embeddings = make_embeddings(turning_away(size), captions)
+    nearest = nearest_allowed(embeddings, make_images(size), np.array([1]), 3, category_filter="printed")
+    assert nearest.tolist() == [[near + 2, near + 3, near + 4]]
+
+
+def test_embeddings_stored_in_half_precision_are_compared_as_they_are_stored(make_pool):
+    images, embeddings = make_pool(60, seed=5)
+    half = pa.table(
+        {
+            "image_id": embeddings["image_id"],
+            **{
+                name: pa.FixedSizeListArray.from_arrays(
+                    embeddings[name].combine_chunks().flatten().to_numpy().astype(np.float16), size
+                )
+                for name, size in (("image_embedding", 5), ("caption_embedding", 3))
+            },
+        }
+    )
+    single = half.cast(tables.EMBEDDINGS.schema)
+    targets = np.arange(1, 61)
+    expected = nearest_by_loop(images, single, targets, 3, "printed", 0.9)
+    assert nearest_allowed(half, images, targets, 3, category_filter="printed").tolist() == expected
+
+
 def test_the_order_of_the_rows_of_either_table_does_not_matter(make_pool):
     images, embeddings = make_pool(60, seed=2)
     rng = np.random.default_rng(0)
@@ -108,10 +188,10 @@ def test_embeddings_of_images_outside_the_pool_are_not_chosen(make_pool):
     assert nearest.min() > 30
 
 
-def alike(make_embeddings, size):
-    """Pictures that turn away from the first one step by step, captions with nothing in common."""
+def turning_away(size):
+    """Pictures that turn away from the first one step by step."""
     angles = np.linspace(0, 1, size)
-    return make_embeddings(np.stack([np.cos(angles), np.sin(angles)], axis=1), np.eye(size))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 @pytest.mark.parametrize(("category_filter", "expected"), [("printed", [3, 4, 5]), ("released", [4, 5, 6])])
@@ -119,14 +199,18 @@ def test_the_printed_filter_drops_equal_sets_and_the_released_one_all_that_conta
     make_images, make_embeddings, category_filter, expected
 ):
     images = make_images(6, categories=[[1, 2], [1, 2], [1, 2, 3], [1], [2, 3], []])
-    nearest = nearest_allowed(alike(make_embeddings, 6), images, np.array([1]), 3, category_filter=category_filter)
+    nearest = nearest_allowed(
+        make_embeddings(turning_away(6), np.eye(6)), images, np.array([1]), 3, category_filter=category_filter
+    )
     assert nearest.tolist() == [expected]
 
 
 @pytest.mark.parametrize("category_filter", CATEGORY_FILTERS)
 def test_a_target_without_categories_is_not_filtered_by_category(make_images, make_embeddings, category_filter):
     images = make_images(4, categories=[[], [], [1], [1, 2]])
-    nearest = nearest_allowed(alike(make_embeddings, 4), images, np.array([1]), 3, category_filter=category_filter)
+    nearest = nearest_allowed(
+        make_embeddings(turning_away(4), np.eye(4)), images, np.array([1]), 3, category_filter=category_filter
+    )
     assert nearest.tolist() == [[2, 3, 4]]
 
 

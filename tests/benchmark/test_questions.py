@@ -164,6 +164,28 @@ def test_adversarial_distractors_come_from_the_pool(scene_images, scene_embeddin
     assert distractors <= targets
 
 
+@pytest.mark.parametrize("setting", ["random", "adversarial"])
+def test_where_categories_are_known_images_without_any_are_in_no_question(make_images, make_embeddings, setting):
+    images = make_images(30, categories=[[k % 5] if k % 3 else [] for k in range(30)])
+    embeddings = make_embeddings(np.eye(30) + 0.1, np.eye(30))
+    with_categories = images.filter([bool(own) for own in images["category_ids"].to_pylist()])
+    options = {"setting": setting, "embeddings": embeddings, "evaluation": 15, "calibration": 5}
+    assert build(images, **options) == build(with_categories, **options)
+
+
+def test_where_no_categories_are_known_all_images_are_asked_about(make_images):
+    questions = build(make_images(12, categories=[[]] * 12), evaluation=12, calibration=0)
+    assert {target_of(question) for question in questions} == set(range(1, 13))
+
+
+def test_only_images_with_categories_count_where_categories_are_known(make_images):
+    images = make_images(10, categories=[[1]] * 8 + [[]] * 2)
+    with pytest.raises(BenchmarkError, match=r"^pool = 10: the dataset has 8 images with categories, choose from 1 to"):
+        build(images, pool=10)
+    with pytest.raises(BenchmarkError, match=r"the dataset has only 8 images with categories$"):
+        build(images, evaluation=8, calibration=1)
+
+
 def test_as_many_candidates_as_images_use_them_all(make_images):
     for question in build(make_images(12), n=12):
         assert sorted(question["candidates"]) == list(range(1, 13))
