@@ -98,7 +98,7 @@ rule embed_images:
         images=table("images"),
         folder=lambda w: dataset_part(w.dataset, "images"),
         checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"]["checkpoint"]),
-        code=["lad/benchmark/embeddings.py"],
+        code=["lad/benchmark/embeddings.py", "lad/pictures.py"],
     output:
         table("embeddings"),
     log:
