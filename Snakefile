@@ -11,8 +11,18 @@ if "runs" not in config:
 
 
 include: "workflow/rules/layout.smk"
-include: "workflow/rules/benchmark.smk"
-include: "workflow/rules/extraction.smk"
+
+
+if "bundle" in config:
+
+    include: "workflow/rules/bundle.smk"
+
+else:
+
+    include: "workflow/rules/benchmark.smk"
+    include: "workflow/rules/extraction.smk"
+
+
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/scoring.smk"
 include: "workflow/rules/evaluation.smk"
@@ -24,3 +34,4 @@ rule all:
     input:
         REPORT,
         ARTIFACT_FILES,
+        benchmark_tables(),

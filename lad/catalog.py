@@ -2,13 +2,17 @@
 
 Every relation lies under `<results>/<stage>/key=value/.../<relation>.parquet`; the keys come back as columns, so that
 a question across models, datasets, settings or N is one SELECT. A relation without files is an empty view.
+Two more views, `runs` and `timings`, tell what the files' metadata record: with what and how long they were made.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
 
 from lad import tables
 
@@ -48,6 +52,11 @@ class Relation:
         """File of one partition, `<results>/<stage>/key=value/.../<relation>.parquet`."""
         return results.joinpath(self.stage, *(f"{key}={keys[key]}" for key in self.keys), f"{self.name}.parquet")
 
+    @property
+    def pattern(self) -> str:
+        """Glob that all files of the relation match, relative to the results folder."""
+        return "/".join((self.stage, *(f"{key}=*" for key in self.keys), f"{self.name}.parquet"))
+
 
 RELATIONS: Final = {
     relation.name: relation
@@ -67,6 +76,55 @@ RELATIONS: Final = {
     )
 }
 
+RECORDED: Final = {
+    relation.name: relation
+    for relation in (
+        Relation(
+            tables.Contract(
+                "runs",
+                "one row per file of signals: with what it was extracted; empty where the file does not say",
+                (
+                    tables.Column("checkpoint", pa.string(), "folder or hub id of the model", nullable=True),
+                    tables.Column("revision", pa.string(), "commit of a hub checkpoint", nullable=True),
+                    tables.Column("weights", pa.string(), "fingerprint of its weights", nullable=True),
+                    tables.Column("dtype", pa.string(), "float32, bfloat16 or float16", nullable=True),
+                    tables.Column("extractor_version", pa.int32(), "raised whenever its numbers change", nullable=True),
+                    tables.Column("torch", pa.string(), "version of torch", nullable=True),
+                    tables.Column("transformers", pa.string(), "version of transformers", nullable=True),
+                    tables.Column("device", pa.string(), "GPU, or processor and threads", nullable=True),
+                    tables.Column("presentations", pa.int32(), "presentations extracted", nullable=True),
+                    tables.Column("seconds", pa.float64(), "from image files to signals, all of them", nullable=True),
+                    tables.Column(
+                        "peak_memory_bytes",
+                        pa.int64(),
+                        "the GPU's peak allocation; on a CPU the process's peak resident size",
+                        nullable=True,
+                    ),
+                ),
+            ),
+            "signals",
+            (*_CELL, "split"),
+        ),
+        Relation(
+            tables.Contract(
+                "timings",
+                "one row per calibration and per method of each scoring: how long it took, without reading files",
+                (
+                    tables.Column("step", pa.string(), "calibrate or score"),
+                    tables.Column("method", pa.string(), "with its options, 'agd;k=4'; null for calibrate", True),
+                    tables.Column("seconds", pa.float64(), "steps that methods share are counted with each of them"),
+                ),
+            ),
+            "predictions",
+            (*_CELL, "calibrated_on", "calibration_questions"),
+        ),
+    )
+}
+"""Views made from the metadata of other relations' files, by the `.sql` file of their name."""
+
+_METADATA_OF: Final = ("signals", "position_bias", "predictions")
+"""Relations whose files' metadata the views of `RECORDED` are made from, each as `<relation>_metadata`."""
+
 
 def connect(results: Path) -> duckdb.DuckDBPyConnection:
     """An in-memory database with one view per relation of the results folder.
@@ -80,19 +138,22 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
         raise FileNotFoundError(f"{results}: no such results folder; `make` fills results/demo")
     connection = duckdb.connect()
     for relation in RELATIONS.values():
-        pattern = "/".join((relation.stage, *(f"{key}=*" for key in relation.keys), f"{relation.name}.parquet"))
-        if any(results.glob(pattern)):
-            view = _files_view(results / pattern, relation)
+        if any(results.glob(relation.pattern)):
+            view = _files_view(results / relation.pattern, relation)
         else:
             view = _empty_view(connection, relation)
         connection.execute(f"create view {relation.name} as {view}")
+    for name in _METADATA_OF:
+        connection.execute(f"create view {name}_metadata as {_metadata_view(results, RELATIONS[name])}")
+    for name in RECORDED:
+        connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
     return connection
 
 
 def describe() -> str:
     """The relations with their columns and meanings, as text: keys first, then the contract's columns."""
     lines = []
-    for relation in RELATIONS.values():
+    for relation in (*RELATIONS.values(), *RECORDED.values()):
         lines += ["", f"{relation.name}: {relation.contract.meaning}"]
         lines += [f"  {key} (key): {KEY_MEANINGS[key]}" for key in relation.keys]
         columns = [c for c in relation.contract.columns if c.name not in relation.keys]
@@ -100,14 +161,31 @@ def describe() -> str:
     return "\n".join(lines)
 
 
-def _files_view(files: Path, relation: Relation) -> str:
+def _files_view(paths: Path, relation: Relation) -> str:
     types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
     names = ", ".join(relation.keys)
-    quoted = str(files).replace("'", "''")
+    quoted = str(paths).replace("'", "''")
     return (
         f"select {names}, * exclude ({names}) from"
         f" read_parquet('{quoted}', hive_partitioning = true, union_by_name = true, hive_types = {{{types}}})"
     )
+
+
+def _metadata_view(results: Path, relation: Relation) -> str:
+    """The keys of every file of the relation and, as JSON, the facts that `tables.write` stored with it."""
+    keys = ", ".join(
+        f"regexp_extract(file_name, '/{key}=([^/]+)/', 1)::{_KEY_TYPES.get(key, 'varchar')} as {key}"
+        for key in relation.keys
+    )
+    if any(results.glob(relation.pattern)):
+        quoted = str(results / relation.pattern).replace("'", "''")
+        stored = (
+            f"select file_name, decode(value)::json as facts from parquet_kv_metadata('{quoted}')"
+            f" where decode(key) = '{tables.METADATA_KEY.decode()}'"
+        )
+    else:
+        stored = "select null::varchar as file_name, null::json as facts where false"
+    return f"select {keys}, facts from ({stored})"
 
 
 def _empty_view(connection: duckdb.DuckDBPyConnection, relation: Relation) -> str:

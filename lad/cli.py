@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -311,16 +312,20 @@ def calibrate(
     layers: Annotated[str | None, typer.Option(help="Layers allowed, A-B from 0; all by default.")] = None,
 ) -> None:
     """Fit the conditional position bias and the attention prior on calibration signals."""
+    from lad import query
     from lad.calibration.calibrate import calibrate as fit
     from lad.scoring.methods import parse_layers
 
-    fitted = fit(
-        tables.read(_files(signals), tables.SIGNALS),
-        questions=questions,
-        layers=parse_layers(layers) if layers else None,
-        formulations=formulation or ("printed", "released"),
+    table = tables.read(_files(signals), tables.SIGNALS)
+    fitted, seconds = query.timed(
+        lambda: fit(
+            table,
+            questions=questions,
+            layers=parse_layers(layers) if layers else None,
+            formulations=formulation or ("printed", "released"),
+        )
     )
-    fitted.write(out, {"signals": signals})
+    fitted.write(out, {"signals": signals, "seconds": round(seconds, 6)})
 
 
 @app.command()
@@ -336,6 +341,7 @@ def score(
     temperature: Annotated[float, typer.Option(help="Sharpness of the attention prior (tau, eq. 12).")] = 5.0,
 ) -> None:
     """Answer every presentation by one or several methods."""
+    from lad import query
     from lad.calibration.calibrate import read_calibration
     from lad.scoring.methods import Options, parse_method
     from lad.scoring.methods import score as score_method
@@ -347,7 +353,7 @@ def score(
     fitted = read_calibration(calibration) if calibration else None
     defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
     identifiers = tables.read_metadata(files[0]).get("identifiers")
-    predictions = []
+    predictions, seconds = [], {}
     for specification in method:
         # A table of one split is taken as it is; of several, each method gets the split it is meant for.
         chosen, options, _ = parse_method(specification, defaults)
@@ -355,12 +361,20 @@ def score(
         answered = next(iter(by_split.values())) if len(by_split) == 1 else by_split.get(needed)
         if answered is None:
             raise ValueError(f"{', '.join(signals)}: no presentations of split {needed}, which {specification} needs")
-        predictions.append(
-            score_method(answered, fitted, specification, defaults, identifiers=identifiers, content_free=content_free)
+        ask = partial(
+            score_method,
+            answered,
+            fitted,
+            specification,
+            defaults,
+            identifiers=identifiers,
+            content_free=content_free,
         )
-    tables.write(
-        pa.concat_tables(predictions), out, tables.PREDICTIONS, {"signals": signals, "calibration": str(calibration)}
-    )
+        answers, taken = query.timed(ask)
+        predictions.append(answers)
+        seconds[specification] = round(taken, 6)
+    metadata = {"signals": signals, "calibration": str(calibration), "seconds": seconds}
+    tables.write(pa.concat_tables(predictions), out, tables.PREDICTIONS, metadata)
 
 
 @app.command()
@@ -413,6 +427,40 @@ def report(
     write_report(results, artifacts, out, title, label, _named(provenance or []))
 
 
+@app.command()
+def bundle(
+    results: Annotated[Path | None, typer.Option(help="Results folder to pack.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Bundle to write; it appears whole or not at all.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The run's configuration file, kept in the manifest.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Instead, compare this bundle with its manifest.")] = None,
+) -> None:
+    """Pack signals and benchmark tables into one file, from which every figure can be rebuilt; or check one."""
+    from lad import bundle as bundles
+
+    if check and not (results or out or config):
+        manifest = bundles.check(check)
+    elif results and out and not check:
+        manifest = bundles.write_bundle(results, out, config)
+    else:
+        raise ValueError("give either --results and --out, to write a bundle, or --check alone")
+    typer.echo(bundles.summary(manifest))
+
+
+@app.command()
+def unbundle(
+    bundle: Annotated[Path, typer.Option(help="Signals bundle.")],
+    results: Annotated[Path, typer.Option(help="Results folder to unpack into.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only tables whose path matches, 'signals/model=demo/*'; may be repeated.")
+    ] = None,
+) -> None:
+    """Unpack a signals bundle into a results folder, verifying every table."""
+    from lad.bundle import unpack
+
+    files = unpack(bundle, results, only or ())
+    typer.echo(f"{len(files)} tables of {bundle} in {results}")
+
+
 @app.command(
     help="Query a results folder with SQL.",
     # A query may begin with a comment, which is no option.
@@ -431,7 +479,9 @@ def sql(
     try:
         answer = connection.sql(query)
     except duckdb.Error as error:
-        raise ValueError(f"{error}\nrelations: {', '.join(catalog.RELATIONS)}; see `lad sql --help`") from None
+        raise ValueError(
+            f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
+        ) from None
     if answer is None:
         raise ValueError("the statement returns no rows: write a SELECT")
     match format:

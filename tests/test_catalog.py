@@ -4,6 +4,8 @@ import pytest
 from signals_factory import random_signals
 
 from lad import catalog, tables
+from lad.calibration.calibrate import calibrate
+from lad.scoring.methods import score
 
 
 def test_every_relation_is_there_even_in_an_empty_folder(tmp_path):
@@ -45,3 +47,39 @@ def test_every_column_and_key_is_described():
         assert f"{relation.name}: {relation.contract.meaning}" in text
         for column in relation.contract.columns:
             assert f"  {column.name}" in text
+
+
+def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
+    cell = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla"}
+    relations = catalog.RELATIONS
+    recorded = {"device": "a GPU", "seconds": 12.5, "presentations": 24, "versions": {"torch": "2.13.0"}}
+    signals = random_signals(0, 4)
+    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="calibration"), tables.SIGNALS, recorded)
+    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), tables.SIGNALS)
+    folder = relations["position_bias"].path(tmp_path, **cell, calibration_questions=5).parent
+    calibrate(signals).write(folder, {"seconds": 0.25})
+    scoring = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
+    file = relations["predictions"].path(tmp_path, **scoring)
+    tables.write(score(signals, None, "vanilla"), file, tables.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}})
+
+    connection = catalog.connect(tmp_path)
+    runs = connection.sql("select split, n, device, seconds, presentations, torch, dtype from runs order by split")
+    assert runs.fetchall() == [
+        ("calibration", 4, "a GPU", 12.5, 24, "2.13.0", None),
+        ("evaluation", 4, None, None, None, None, None),
+    ]
+    timings = connection.sql("from timings order by step, method").fetchall()
+    keys = tuple(scoring.values())
+    assert timings == [
+        (*keys, "calibrate", None, 0.25),
+        (*keys, "score", "agd;k=4", 1.0),
+        (*keys, "score", "vanilla", 0.5),
+    ]
+
+
+def test_recorded_views_have_the_columns_that_are_described(tmp_path):
+    connection = catalog.connect(tmp_path)
+    for relation in catalog.RECORDED.values():
+        view = connection.table(relation.name)
+        assert view.columns == [*relation.keys, *relation.contract.schema.names]
+        assert view.fetchall() == []

@@ -57,6 +57,16 @@ def test_a_table_from_anywhere_is_calibrated_scored_and_measured(lad, signals):
     assert found == {("agd", ""), ("agd", "k=1;tau=3"), ("vanilla", "")}
 
 
+def test_what_fitting_and_each_method_took_is_recorded_with_their_tables(lad, signals):
+    lad("calibrate", "--signals", signals / "calibration.parquet", "--out", signals / "calibration")
+    files = ("--signals", signals / "evaluation.parquet", "--calibration", signals / "calibration")
+    lad("score", *files, "--method", "vanilla", "--method", "agd;k=1", "--out", signals / "p.parquet")
+    fitting = tables.read_metadata(signals / "calibration" / "position_bias.parquet")["seconds"]
+    scoring = tables.read_metadata(signals / "p.parquet")["seconds"]
+    assert set(scoring) == {"vanilla", "agd;k=1"}
+    assert all(0 < seconds < 10 for seconds in (fitting, *scoring.values()))
+
+
 def test_paired_differences_are_written_beside_the_metrics_where_they_are_asked_for(lad, signals):
     predictions, metrics, differences = (signals / name for name in ("p.parquet", "m.parquet", "d.parquet"))
     assert lad("calibrate", "--signals", signals / "calibration.parquet", "--out", signals / "calibration")[0] == 0

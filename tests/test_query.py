@@ -1,5 +1,6 @@
 """The runner of SQL files: what is wired wrongly is refused."""
 
+import time
 import weakref
 from pathlib import Path
 
@@ -69,3 +70,12 @@ def test_a_shared_result_never_answers_for_another_table(above):
     """Tables that come and go get the same place in memory again and again."""
     for x in range(100):
         assert query.run_once(above, {"numbers": pa.table({"x": [x]})}, {"least": -1}).to_pydict() == {"x": [x]}
+
+
+def test_what_was_shared_is_timed_as_if_it_had_run(above):
+    numbers = pa.table({"x": list(range(300_000))})
+    _, first = query.timed(lambda: query.run_once(above, {"numbers": numbers}, {"least": 1}))
+    started = time.perf_counter()
+    _, again = query.timed(lambda: query.run_once(above, {"numbers": numbers}, {"least": 1}))
+    assert time.perf_counter() - started < again
+    assert again == pytest.approx(first, rel=0.5)

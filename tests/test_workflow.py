@@ -1,6 +1,8 @@
 """The real pipeline, small: planned, run, run again, and changed."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from lad.bundle import read_manifest, write_bundle
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -46,7 +50,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         "report": {
             "model": "demo",
             "dataset": "scenes",
-            "artifacts": {"fig1": {"n": 4}, "fig7": {}, "table1": {}, "table7": {"ns": [4]}},
+            "artifacts": {"fig1": {"n": 4}, "fig7": {}, "table1": {}, "table2": {"ns": [4]}, "table7": {"ns": [4]}},
         },
     }
     outcome = snakemake(config, folder)
@@ -99,6 +103,73 @@ def test_every_relation_of_the_results_has_rows(small):
     connection = catalog.connect(Path(small[0]["results"]))
     for name in catalog.RELATIONS:
         assert connection.sql(f"from {name} limit 1").fetchall(), name
+
+
+@pytest.fixture(scope="module")
+def from_bundle(small, tmp_path_factory) -> tuple[dict, Path]:
+    """The same artifacts from a bundle of those results, without model and dataset; N = 2 is not asked for."""
+    config, _folder = small
+    folder = tmp_path_factory.mktemp("from_bundle")
+    write_bundle(Path(config["results"]), folder / "signals.tar")
+    elsewhere = {
+        "results": str(folder / "results"),
+        "bundle": str(folder / "signals.tar"),
+        "runs": [{**config["runs"][0], "n": [4]}],
+        "models": {"demo": {"checkpoint": "no/such/model"}},
+        "datasets": {"scenes": {"captions": "no/such/captions.json", "images": "no/such/images"}},
+    }
+    return {**config, **elsewhere}, folder
+
+
+def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(small, from_bundle):
+    """Byte by byte, but for figure 7's photographs and the seconds of scoring, which was done again."""
+    config, folder = from_bundle
+    outcome = snakemake(config, folder)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert rules_run(outcome) == {
+        *("unpack", "calibrate", "score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+    }
+    original, rebuilt = Path(small[0]["results"]) / "artifacts", Path(config["results"]) / "artifacts"
+    names = sorted(path.name for path in original.iterdir())
+    assert names == sorted(path.name for path in rebuilt.iterdir())
+    differing = {name for name in names if (original / name).read_bytes() != (rebuilt / name).read_bytes()}
+    assert {name.partition(".")[0] for name in differing} == {"fig7", "table2"}
+    assert "with grey boxes" in json.loads((rebuilt / "fig7.json").read_text())["sentence"]
+    recorded = [
+        [line for line in (folder / "table2.csv").read_text().splitlines() if "forward_s" in line or "memory" in line]
+        for folder in (original, rebuilt)
+    ]
+    assert recorded[0] == recorded[1]
+    assert len(recorded[0]) == 6
+
+
+def test_what_a_bundle_holds_and_nobody_asks_for_is_left_alone(from_bundle):
+    config, _folder = from_bundle
+    assert any("/n=2/" in path for path in read_manifest(Path(config["bundle"])).by_path)
+    unpacked = [path.as_posix() for path in Path(config["results"]).rglob("*.parquet")]
+    assert any("/n=4/" in path for path in unpacked)
+    assert not any("/n=2/" in path for path in unpacked)
+
+
+def test_after_a_rebuild_there_is_nothing_to_do_even_if_the_bundle_is_copied_anew(from_bundle):
+    config, folder = from_bundle
+    Path(config["bundle"]).touch()
+    assert rules_run(snakemake(config, folder)) == set()
+
+
+def test_a_bundle_that_lacks_what_is_asked_for_is_refused_when_planning(from_bundle):
+    config, folder = from_bundle
+    outcome = snakemake({**config, "runs": [{**config["runs"][0], "n": [3, 4]}]}, folder, "--dry-run")
+    assert outcome.returncode != 0
+    message = r"signals\.tar: lacks 10 of the 21 partitions .*: .*n=3.*, .*n=3.*, .*n=3.* and 7 more; take their runs"
+    assert re.search(message, outcome.stdout + outcome.stderr)
+
+
+def test_a_bundle_with_fewer_calibration_questions_than_asked_for_is_refused_when_planning(from_bundle):
+    config, folder = from_bundle
+    outcome = snakemake({**config, "calibration": {"questions": 6}}, folder, "--dry-run")
+    assert outcome.returncode != 0
+    assert "split=calibration/signals.parquet (20 of 24 rows)" in outcome.stdout + outcome.stderr
 
 
 def test_the_demo_configuration_is_planned_in_seconds(tmp_path):

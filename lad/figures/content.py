@@ -29,7 +29,7 @@ class Options:
         calibration_questions: the configured calibration budget, |D_cal|.
         top_k: the configured number K of layers in L*, eq. 9.
         temperature: the configured tau, eq. 12.
-        images: the dataset's image folder; figure 7 needs it.
+        images: the dataset's image folder; figure 7 draws grey boxes without it.
         published_model, published_dataset: whose place model and dataset take beside the published results; by default
             they are the paper's own.
     """

@@ -1,7 +1,8 @@
 """Figure 7: questions as the model saw them, the target framed, with what three methods answered.
 
 Differs from the paper: the questions are the first of each kind (corrected by AGD, both right, both wrong, spoilt by
-AGD), so that the failures are shown as well, and each kind's share of all questions is written beside it.
+AGD), so that the failures are shown as well, and each kind's share of all questions is written beside it. Where there
+are no photographs (a signals bundle holds none), grey boxes with the file names stand in for them.
 """
 
 import textwrap
@@ -41,13 +42,13 @@ LINE_HEIGHT: Final = 0.145
 CAPTION_WIDTH: Final = 1.25
 """Width of the caption's column, in image widths."""
 
+PLACEHOLDER_GREY: Final = 225
+
 Rows = list[dict[str, Any]]
 
 
 def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Picture:
     """Sample questions at `options.n` and `options.setting`, each in its first order."""
-    if options.images is None:
-        raise ArtifactError("option images not given: the folder that holds the dataset's images")
     questions = _read_questions(connection, options)
     heights = [_row_height(question[0]) for question in questions]
     figure = Figure(figsize=(PAGE_WIDTH, sum(heights)))
@@ -57,7 +58,7 @@ def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Picture:
         _write_caption(line[0], question[0])
         for axes, candidate in zip(line[1:], question, strict=True):
             _draw_candidate(axes, candidate, options.images)
-    return Picture(figure, _facts(questions))
+    return Picture(figure, _facts(questions, with_photographs=options.images is not None))
 
 
 def _read_questions(connection: duckdb.DuckDBPyConnection, options: Options) -> list[Rows]:
@@ -112,15 +113,11 @@ def _write_caption(axes: Axes, first: dict[str, Any]) -> None:
     )
 
 
-def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path) -> None:
-    path = images / candidate["file_name"]
-    try:
-        with Image.open(path) as image:
-            picture = as_shown(image)
-    except OSError as error:
-        raise ArtifactError(f"{path}: image cannot be read ({error})") from None
-    picture.thumbnail(LARGEST_IMAGE)
-    axes.imshow(np.asarray(picture))
+def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path | None) -> None:
+    if images:
+        axes.imshow(_read_pixels(images / candidate["file_name"]))
+    else:
+        _draw_placeholder(axes, candidate["file_name"])
     axes.set_xticks([])
     axes.set_yticks([])
     is_target = candidate["is_target"]
@@ -129,6 +126,32 @@ def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path) -> None
     title = f"Position {candidate['position']}{', target' * is_target}"
     axes.set_title(title, fontsize=8, fontweight="bold" if is_target else "normal", pad=4)
     _list_answers(axes, [method for method in ANSWERS if method in candidate["answered"]])
+
+
+def _read_pixels(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            picture = as_shown(image)
+    except OSError as error:
+        raise ArtifactError(f"{path}: image cannot be read ({error})") from None
+    picture.thumbnail(LARGEST_IMAGE)
+    return np.asarray(picture)
+
+
+def _draw_placeholder(axes: Axes, file_name: str) -> None:
+    """A grey box as large as a square photograph, with the file's name, its long parts on lines of their own."""
+    axes.imshow(np.full((1, 1, 3), PLACEHOLDER_GREY, dtype=np.uint8))
+    name = textwrap.fill(file_name.replace("/", "/ ").replace("_", "_ "), 16).replace("_ ", "_").replace("/ ", "/")
+    text = f"{name}\n(image not in\nthe bundle)"
+    axes.text(
+        *(0.5, 0.5, text),
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        clip_on=True,
+        fontsize=5.5,
+        color="#555555",
+    )
 
 
 def _list_answers(axes: Axes, methods: Sequence[str]) -> None:
@@ -147,9 +170,10 @@ def _list_answers(axes: Axes, methods: Sequence[str]) -> None:
         )
 
 
-def _facts(questions: list[Rows]) -> dict[str, str]:
+def _facts(questions: list[Rows], *, with_photographs: bool) -> dict[str, str]:
     shares = {question[0]["kind"]: question[0]["share"] for question in questions}
     return {
         "shares": listed([PHRASES[kind].format(percent(share, 0)) for kind, share in shares.items()]),
         "shown": str(len(questions)),
+        "photographs": "" if with_photographs else ", with grey boxes for images that are not in the signals bundle",
     }

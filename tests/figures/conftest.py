@@ -33,6 +33,7 @@ def options(results: Path) -> Callable[[str], dict[str, Any]]:
             **({"published_model": "llava-onevision-1.5-8b"} if name == "published" else {}),
             # To table 5 any setting is a task.
             **({"settings": ("random", "adversarial"), "probes": ("vanilla",)} if name == "table5" else {}),
+            **({"ns": (4, 8)} if name == "table2" else {}),
         }
 
     return of

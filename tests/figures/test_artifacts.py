@@ -2,19 +2,25 @@
 
 import csv
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from lad import catalog
+from lad import catalog, tables
+from lad.catalog import RELATIONS
 from lad.figures.artifacts import ARTIFACTS, draw
 from lad.figures.content import ArtifactError
+from lad.figures.style import METHODS
+from lad.figures.table2 import METRICS as COST_METRICS
 from lad.figures.wording import signed
 
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
 TABLES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"]
+SCORES = [name for name in TABLES if name not in ("table2", "table5", "published")]
+"""Tables of scores and leads; the others have tests of their own."""
 
 
 def read_sentence(folder: Path, name: str) -> str:
@@ -28,7 +34,7 @@ def markdown_rows(path: Path) -> list[list[str]]:
 
 def test_the_registry_holds_the_papers_artifacts_in_its_order():
     paper = ["fig1", "fig2", "fig3", "fig5", "fig6", "fig7", "fig8"]
-    paper += [f"table{k}" for k in (1, 3, 4, 5, 6, 7, 8)]
+    paper += [f"table{k}" for k in range(1, 9)]
     assert [name for name in ARTIFACTS if "_" not in name and name != "published"] == paper
 
 
@@ -76,11 +82,7 @@ def test_a_sentence_is_filled_from_the_data(drawn, name):
     assert any(character.isdigit() for character in sentence)
 
 
-NOT_SCORES = ("table5", "published")
-"""Tables of differences between scores, which have tests of their own."""
-
-
-@pytest.mark.parametrize("name", [name for name in TABLES if name not in NOT_SCORES])
+@pytest.mark.parametrize("name", SCORES)
 def test_the_values_of_a_table_are_the_metrics(results, drawn, name):
     with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -149,7 +151,7 @@ def test_leads_are_paired_across_probes_and_calibrations_as_well(results, drawn)
             assert float(lead["low"]) <= float(lead["value"]) <= float(lead["high"])
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name != "published"])
+@pytest.mark.parametrize("name", SCORES)
 def test_markdown_shows_the_values_of_the_csv_in_its_order(drawn, name):
     with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         values = [signed(float(row["value"])) if row["value"] else "–" for row in csv.DictReader(file)]
@@ -212,7 +214,9 @@ def test_options_may_come_as_text(results, options, drawn, tmp_path):
         draw("fig1", results, options("fig1") | {"n": "four"}, tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in ARTIFACTS if name not in ("fig2", "fig3", "fig7", "published")])
+@pytest.mark.parametrize(
+    "name", [name for name in ARTIFACTS if name not in ("fig2", "fig3", "fig7", "table2", "published")]
+)
 def test_a_method_that_was_not_scored_is_one_clear_error(edited, options, tmp_path, name):
     without_agd = edited(lambda row: None if row["method"] == "agd" else row)
     with pytest.raises(ArtifactError, match=rf"^{name}: .*\bagd\b.*`lad ") as error:
@@ -230,5 +234,64 @@ def test_a_cell_that_was_not_extracted_is_one_clear_error(results, options, tmp_
 def test_an_image_that_is_missing_is_named(results, options, tmp_path):
     with pytest.raises(ArtifactError, match=r"fig7: .*\.png: image cannot be read"):
         draw("fig7", results, options("fig7") | {"images": tmp_path}, tmp_path)
-    with pytest.raises(ArtifactError, match="fig7: option images not given"):
-        draw("fig7", results, options("fig7") | {"images": None}, tmp_path)
+
+
+def test_without_photographs_figure_7_says_so_and_all_else_stays(results, options, drawn, tmp_path):
+    draw("fig7", results, options("fig7") | {"images": None}, tmp_path)
+    sentence = read_sentence(tmp_path, "fig7")
+    assert sentence.endswith("are shown, with grey boxes for images that are not in the signals bundle.")
+    assert sentence.startswith(read_sentence(drawn, "fig7").removesuffix("."))
+    with Image.open(tmp_path / "fig7.png") as without, Image.open(drawn / "fig7.png") as image:
+        assert without.size == image.size
+
+
+def read_costs(folder: Path) -> dict[tuple[int, str, str], float]:
+    with (folder / "table2.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {(int(row["n_candidates"]), row["method"], row["metric"]): float(row["value"]) for row in rows}
+
+
+def test_costs_are_those_that_were_recorded_with_the_tables(results, drawn):
+    """Made up are 10 ms of forward pass per candidate, and 100 MiB plus 10 per candidate."""
+    costs = read_costs(drawn)
+    keys = {"model": "demo", "dataset": "scenes", "setting": "random", "probe": "vanilla"}
+    for n in (4, 8):
+        scored = RELATIONS["predictions"].path(
+            results, **keys, n=n, calibrated_on="scenes-random", calibration_questions=5
+        )
+        fitted = RELATIONS["position_bias"].path(results, **keys, n=n, calibration_questions=5)
+        for method in ("vanilla", "pride", "agd"):
+            assert costs[n, method, "forward_s"] == pytest.approx(10 * n)
+            queries = tables.read_metadata(scored)["seconds"][method] / (16 * 5) * 1000
+            assert costs[n, method, "queries_s"] == pytest.approx(queries)
+            assert costs[n, method, "latency_s"] == pytest.approx(10 * n + queries)
+            assert costs[n, method, "peak_memory_mib"] == pytest.approx(100 + 10 * n)
+            once = 0 if method == "vanilla" else 0.01 * n * 5 * n + tables.read_metadata(fitted)["seconds"]
+            assert costs[n, method, "calibration_s"] == pytest.approx(once)
+            assert costs[n, method, "calibration_passes"] == (0 if method == "vanilla" else 5 * n)
+
+
+def test_the_table_of_costs_names_the_device_and_prints_what_its_csv_holds(drawn):
+    description = json.loads((drawn / "table2.json").read_text(encoding="utf-8"))
+    assert "Forward passes ran on Made-up GPU;" in description["caption"]
+    costs = read_costs(drawn)
+    rows = markdown_rows(drawn / "table2.md")
+    assert [row[:2] for row in rows] == [[n, method] for n in ("4", "8") for method in ("Vanilla", "PriDe", "AGD")]
+    for (n, method, metric), value in costs.items():
+        row = next(row for row in rows if row[:2] == [str(n), METHODS[method].name])
+        printed = row[2 + COST_METRICS.index(metric)]
+        if method == "vanilla" and metric.startswith("calibration"):
+            assert (printed, value) == ("–", 0)
+        else:
+            assert float(printed) == pytest.approx(value, abs=0.051)
+
+
+def test_costs_that_were_not_recorded_are_one_clear_error(results, options, tmp_path):
+    with pytest.raises(ArtifactError, match=r"table2: no seconds of Vanilla recorded.* n = 11\).*`lad extract`"):
+        draw("table2", results, options("table2") | {"ns": (4, 11)}, tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    for path in copy.glob("predictions/**/predictions.parquet"):
+        tables.write(tables.read(path, tables.PREDICTIONS), path, tables.PREDICTIONS)
+    with pytest.raises(ArtifactError, match=r"table2: no seconds of Vanilla recorded.* n = 4\).*`lad score`"):
+        draw("table2", copy, options("table2"), tmp_path)

@@ -4,7 +4,8 @@
 rule draw_figure:
     input:
         evaluations=evaluations(),
-        images=lambda w: dataset_part(config["report"]["dataset"], "images") if w.figure == "fig7" else [],
+        benchmark=benchmark_tables(),
+        images=lambda w: photographs(config["report"]["dataset"]) if w.figure == "fig7" else [],
         code=code("figures"),
     output:
         multiext(str(ARTIFACTS / "{figure}"), ".pdf", ".svg", ".png", ".json"),

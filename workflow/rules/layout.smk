@@ -44,7 +44,8 @@ def log(name: str, *keys: str) -> str:
 def code(*stages: str) -> list[str]:
     """Modules and queries of these stages: a rule that lists them runs again when they change."""
     files = [file for stage in stages for file in sorted(Path("lad", stage).glob("*.*")) if file.suffix != ".pyc"]
-    return [str(file) for file in [*files, Path("lad/tables.py"), Path("lad/query.py"), Path("lad/catalog.py")]]
+    shared = [Path("lad/tables.py"), Path("lad/query.py"), Path("lad/catalog.py"), *sorted(Path("lad").glob("*.sql"))]
+    return [str(file) for file in [*files, *shared]]
 
 
 def cell_of(wildcards) -> Cell:
@@ -114,6 +115,31 @@ def optional(flag: str, value) -> str:
     return "" if value is None else f"{flag} {value}"
 
 
+def photographs(dataset: str) -> list[str]:
+    """The image folder of a dataset; none where a bundle is the start and the folder is not there."""
+    folder = dataset_part(dataset, "images")
+    return [] if "bundle" in config and not Path(folder).is_dir() else [folder]
+
+
+def benchmark_tables() -> list[str]:
+    """Images, questions and presentations of all that is measured."""
+    tables = {
+        table(relation, dataset=cell.dataset, setting=cell.setting, n=cell.n, split=split)
+        for cell, split in GRID.signals
+        for relation in ("images", "questions", "presentations")
+    }
+    return sorted(tables)
+
+
+def bundled_partitions() -> dict[str, int]:
+    """What a bundle has to hold, by path below the results folder, with the least number of rows."""
+    partitions = dict.fromkeys(benchmark_tables(), 1)
+    for cell, split in GRID.signals:
+        shown = GRID.calibrations.get((cell, split), 0) * cell.n or 1
+        partitions[table("signals", **vars(cell), split=split)] = shown
+    return {Path(path).relative_to(RESULTS).as_posix(): rows for path, rows in partitions.items()}
+
+
 def evaluations() -> list[str]:
     """Metrics and differences of the whole grid: what figures and tables are drawn from, directly or further up."""
     return [
@@ -139,8 +165,8 @@ def artifact_options(artifact: str) -> list[str]:
         "temperature": config["scoring"]["temperature"],
     }
     chosen = {**common, **config["report"]["artifacts"][artifact]}
-    if artifact == "fig7":
-        chosen["images"] = dataset_part(chosen["dataset"], "images")
+    if artifact == "fig7" and (folder := photographs(chosen["dataset"])):
+        chosen["images"] = folder[0]
     values = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in chosen.items()}
     return [f"--option={name}={value}" for name, value in values.items()]
 

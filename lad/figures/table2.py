@@ -1,0 +1,126 @@
+"""Table 2: what 1,000 presentations cost, in seconds and memory, with vanilla, PriDe and AGD.
+
+Differs from the paper: one forward pass leaves the signals that all methods answer from, so the methods share its
+seconds and its memory, and vanilla pays for reading out the attention as well. What differs between methods is the
+queries over the signals and the calibration, which comes once and is therefore a column of its own. Queries have a
+fixed cost of some ten milliseconds, which weighs more where fewer presentations were scored. Peak memory on a CPU is
+that of the whole process.
+"""
+
+from importlib.resources import files
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from lad import query
+from lad.figures.content import ArtifactError, Cell, Line, Options, Table
+from lad.figures.style import METHODS
+from lad.figures.tabulate import ABSENT
+from lad.figures.wording import NO_BREAK, listed
+
+COSTS_SQL: Final = files("lad.figures") / "table2.sql"
+GROUPS: Final = (
+    ("Per 1,000 presentations", ("latency (s)", "forward passes (s)", "queries (s)")),
+    ("Calibration, once", ("forward passes", "seconds")),
+    ("Memory", ("peak (MiB)",)),
+)
+METRICS: Final = ("latency_s", "forward_s", "queries_s", "calibration_passes", "calibration_s", "peak_memory_mib")
+
+Row = dict[str, Any]
+
+
+def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
+    """The cost at `options.ns` in `options.setting`, from what extraction, calibration and scoring recorded."""
+    costs = _read_costs(connection, options)
+    lines = tuple(
+        Line(
+            (f"{row['n']}", METHODS[row["method"]].name),
+            tuple(Cell(_text(row, metric)) for metric in METRICS),
+            row["n"],
+        )
+        for row in costs
+    )
+    return Table(("N", "Method"), GROUPS, lines, _records(costs, options), _facts(costs, options))
+
+
+def _read_costs(connection: duckdb.DuckDBPyConnection, options: Options) -> list[Row]:
+    """One row per N and method.
+
+    Raises:
+        ArtifactError: seconds that were not recorded.
+    """
+    parameters = {
+        "model": options.model,
+        "dataset": options.dataset,
+        "setting": options.setting,
+        "ns": list(options.ns),
+        "calibrated_on": options.calibrated_on,
+        "calibration_questions": options.calibration_questions,
+    }
+    rows: list[Row] = query.on(connection, COSTS_SQL, parameters).to_pylist()
+    writers = {"forward_s": "lad extract", "calibration_s": "lad calibrate", "queries_s": "lad score"}
+    for row in rows:
+        for metric, writer in writers.items():
+            if row[metric] is None:
+                raise ArtifactError(
+                    f"no seconds of {METHODS[row['method']].name} recorded for model {options.model} on dataset"
+                    f" {options.dataset} (setting {options.setting}, n = {row['n']}); `{writer}` records them with its"
+                    " tables, or leave that n out of the option ns"
+                )
+        row["latency_s"] = row["forward_s"] + row["queries_s"]
+    return rows
+
+
+def _line(row: Row) -> Line:
+    cells = tuple(Cell(_text(row, metric)) for metric in METRICS)
+    return Line((str(row["n"]), METHODS[row["method"]].name), cells, block=row["n"])
+
+
+def _text(row: Row, metric: str) -> str:
+    """Seconds to a tenth from 10 on, else to a hundredth; counts and MiB whole."""
+    value = row[metric]
+    if metric in ("calibration_passes", "calibration_s") and not row["calibration_passes"]:
+        return ABSENT
+    if metric in ("calibration_passes", "peak_memory_mib"):
+        return f"{value:.0f}"
+    return _seconds(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _records(costs: list[Row], options: Options) -> pa.Table:
+    """One row per value, in the layout of the published results."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "model": options.model,
+                "dataset": options.dataset,
+                "setting": options.setting,
+                "n_candidates": row["n"],
+                "probe": "vanilla",
+                "method": row["method"],
+                "metric": metric,
+                "value": float(row[metric]),
+                "device": row["device"],
+            }
+            for row in costs
+            for metric in METRICS
+        ]
+    )
+
+
+def _facts(costs: list[Row], options: Options) -> dict[str, str]:
+    def of_agd(metric: str) -> str:
+        return listed([f"{_seconds(r[metric])}{NO_BREAK}s (N = {r['n']})" for r in costs if r["method"] == "agd"])
+
+    return {
+        "device": listed(sorted({row["device"] for row in costs})),
+        "setting": options.setting,
+        "calibration_questions": str(options.calibration_questions),
+        "forward": of_agd("forward_s"),
+        "queries": of_agd("queries_s"),
+        "calibration": of_agd("calibration_s"),
+    }

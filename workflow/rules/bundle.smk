@@ -1,0 +1,30 @@
+# The other entry: a signals bundle in place of benchmark and extraction. No model, no images, no GPU.
+from lad.bundle import read_manifest
+
+try:
+    MANIFEST = read_manifest(Path(config["bundle"]))
+    MANIFEST.refuse_missing(bundled_partitions())
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+
+# A table is unpacked again when the bundle has another of that name; that the bundle's file is newer says nothing.
+rule unpack:
+    input:
+        bundle=ancient(config["bundle"]),
+    output:
+        str(RESULTS / "{partition}.parquet"),
+    log:
+        str(LOGS / "unpack" / "{partition}.log"),
+    wildcard_constraints:
+        partition="(images|questions|presentations|signals)/.+",
+    conda:
+        "../../environment.yml"
+    params:
+        member=lambda w: f"{w.partition}.parquet",
+        results=RESULTS,
+        sha256=lambda w: MANIFEST.by_path[f"{w.partition}.parquet"].sha256,
+    message:
+        "Unpacking {wildcards.partition}"
+    shell:
+        "lad unbundle --bundle {input.bundle} --results {params.results} --only {params.member} > {log} 2>&1"
