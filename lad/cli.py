@@ -55,6 +55,12 @@ class CaptionPolicy(StrEnum):
     first = "first"
     last = "last"
     longest = "longest"
+    all = "all"
+
+
+class DatasetFormat(StrEnum):
+    coco = "coco"
+    flickr8k = "flickr8k"
 
 
 class OutputFormat(StrEnum):
@@ -76,19 +82,45 @@ def scenes(
 
 
 @app.command()
+def download(
+    folder: Annotated[Path, typer.Option(help="The dataset's own folder; everything is put below it.")],
+    source: Annotated[
+        list[str], typer.Option(help="'URL;sha256=...;md5=...;bytes=...;unpack=FOLDER', all but the URL optional.")
+    ],
+    needed: Annotated[
+        list[Path] | None, typer.Option(help="Path that is to exist in the end; where all do, nothing is fetched.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Receipt to write: what lies where, and how it came there.")] = None,
+) -> None:
+    """Download a dataset's files, verify and unpack them; what is there already is left alone."""
+    from lad.benchmark.download import Source, write_receipt
+    from lad.benchmark.download import download as fetch
+
+    receipt = fetch(folder, [Source.parse(text) for text in source], needed or [])
+    if out:
+        write_receipt(receipt, out)
+
+
+@app.command()
 def images(
-    captions: Annotated[Path, typer.Option(help="COCO captions JSON.")],
-    image_folder: Annotated[Path, typer.Option(help="Folder that the JSON's file names are relative to.")],
+    captions: Annotated[Path, typer.Option(help="Captions: COCO's JSON, or Flickr8k.token.txt.")],
+    image_folder: Annotated[Path, typer.Option(help="Folder that the file names are relative to.")],
     out: Out,
+    format: Annotated[DatasetFormat, typer.Option(help="What the captions are written in.")] = DatasetFormat.coco,
     instances: Annotated[Path | None, typer.Option(help="COCO instances JSON, for the category filter.")] = None,
     caption_policy: Annotated[CaptionPolicy, typer.Option(help="Which of an image's captions to use.")] = (
         CaptionPolicy.first
     ),
 ) -> None:
-    """Read a COCO-format dataset into the images table."""
-    from lad.benchmark.coco import read_images
+    """Read a dataset's captions into the images table."""
+    from lad.benchmark import coco, flickr8k
 
-    table = read_images(captions, image_folder, instances, caption_policy.value)
+    if format is DatasetFormat.coco:
+        table = coco.read_images(captions, image_folder, instances, caption_policy.value)
+    elif instances:
+        raise ValueError(f"{instances}: Flickr8k has no object categories; leave --instances out")
+    else:
+        table = flickr8k.read_images(captions, image_folder, caption_policy.value)
     tables.write(table, out, tables.IMAGES, {"captions": str(captions), "caption_policy": caption_policy.value})
 
 
@@ -155,15 +187,35 @@ def mmiu_questions(
 def embed(
     images: Annotated[Path, typer.Option(help="Images table.")],
     image_folder: Annotated[Path, typer.Option(help="Folder of the image files.")],
-    checkpoint: Annotated[str, typer.Option(help="Checkpoint folder or hub id of the embedding model.")],
     out: Out,
-    backend: Annotated[str, typer.Option(help="Embedding backend.")] = "vision_tower",
+    backend: Annotated[str, typer.Option(help="Embedding backend: clip or vision_tower.")] = "vision_tower",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or hub id; for clip the paper's ViT-L/14 by default.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    finished: Annotated[
+        Path | None, typer.Option(help="Folder for finished work, where a rerun goes on; <out>.finished by default.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Embed images and captions, for hard negatives."""
+    import torch
+
     from lad.benchmark.embeddings import embed as embed_images
 
-    table = embed_images(tables.read(images, tables.IMAGES), image_folder, backend, checkpoint)
-    tables.write(table, out, tables.EMBEDDINGS, {"backend": backend, "checkpoint": checkpoint})
+    if threads:
+        torch.set_num_threads(threads)
+    table, metadata = embed_images(
+        tables.read(images, tables.IMAGES),
+        image_folder,
+        backend,
+        checkpoint,
+        revision=revision,
+        device=device,
+        finished=finished or out.with_name(f"{out.name}.finished"),
+    )
+    tables.write(table, out, tables.EMBEDDINGS, metadata)
 
 
 @app.command()
@@ -259,7 +311,7 @@ def extract(
     """Run the model once per presentation and keep the signals."""
     import torch
 
-    from lad.benchmark.coco import undecodable
+    from lad.benchmark.coco import refuse_undecodable
     from lad.extraction.backbone import load_backbone
     from lad.extraction.extract import extract as extract_signals
     from lad.extraction.prompts import get_probe
@@ -274,9 +326,7 @@ def extract(
         kept = sorted(set(orders["question_id"].to_pylist()))[:first_questions]
         orders = orders.filter(pc.field("question_id").isin(kept))
     used = pc.is_in(shown["image_id"], value_set=_shown_images(asked, orders))
-    if faults := undecodable(shown.filter(used), image_folder):
-        named = "; ".join(f"{name}: {reason}" for name, reason in faults[:10])
-        raise ValueError(f"{image_folder}: {len(faults)} images cannot be decoded: {named}")
+    refuse_undecodable(shown.filter(used), image_folder)
     backbone = load_backbone(
         checkpoint,
         revision=revision,

@@ -33,6 +33,8 @@ class Column:
     Attributes:
         length: name of the integer column that gives the length of this column's (innermost) lists, or None.
         stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
+        vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
+            single precision, and is then left as it is.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Column:
     length: str | None = None
     required: bool = True
     stored: pa.DataType | None = None
+    vectors: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,13 @@ IMAGES: Final = Contract(
         Column("caption", pa.string(), "the caption that asks for this image; empty where questions have own texts"),
         _ints("category_ids", "object categories in the image, ascending, distinct; empty where none are known"),
         Column("license", pa.string(), "licence name or URL, where the dataset declares one", nullable=True),
+        Column(
+            "attribution",
+            pa.string(),
+            "URL that leads to the photograph and its author, where the dataset has one (optional)",
+            nullable=True,
+            required=False,
+        ),
     ),
     key="image_id",
 )
@@ -85,8 +95,8 @@ EMBEDDINGS: Final = Contract(
     "one row per image: what hard negatives are chosen by",
     (
         Column("image_id", pa.int64(), "foreign key to images"),
-        Column("image_embedding", _floats, "l2-normalised embedding of the image"),
-        Column("caption_embedding", _floats, "l2-normalised embedding of the caption"),
+        Column("image_embedding", _floats, "l2-normalised embedding of the image", vectors=True),
+        Column("caption_embedding", _floats, "l2-normalised embedding of the caption", vectors=True),
     ),
     key="image_id",
 )
@@ -379,7 +389,9 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     arrays = []
     for column in present:
         try:
-            array = table[column.name].cast(column.type)
+            array = table[column.name]
+            if not (column.vectors and _are_vectors(array.type)):
+                array = array.cast(column.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise TableError(
                 f"{where}: column {column.name} has type {table[column.name].type}, expected {column.type} ({error})"
@@ -388,12 +400,17 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
             row = pc.index(pc.is_null(array), pa.scalar(True)).as_py()
             raise TableError(f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}")
         arrays.append(array)
-    schema = pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in present])
+    fields = zip(present, arrays, strict=True)
+    schema = pa.schema([pa.field(c.name, array.type, nullable=c.nullable) for c, array in fields])
     checked = pa.table(arrays, schema=schema)
     for column in present:
         _check_values(checked, column, contract, where)
     _check_key(checked, contract, where)
     return checked
+
+
+def _are_vectors(kind: pa.DataType) -> bool:
+    return pa.types.is_fixed_size_list(kind) and kind.value_type in (pa.float16(), pa.float32())
 
 
 def _load(path: Path) -> pa.Table:
@@ -411,7 +428,7 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
     array = table[column.name].combine_chunks()
     rows = np.arange(len(array))
     lengths = table[column.length].to_numpy() if column.length else None
-    while pa.types.is_list(array.type):
+    while pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
         counts = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
         innermost = not pa.types.is_list(array.type.value_type)
         if lengths is not None and innermost:

@@ -7,7 +7,7 @@ import pytest
 from signals_factory import random_signals
 
 from lad import tables
-from lad.tables import SIGNALS, TableError
+from lad.tables import EMBEDDINGS, SIGNALS, TableError
 
 
 @pytest.fixture
@@ -112,3 +112,36 @@ def test_a_writer_that_dies_leaves_no_partial_file(signals, tmp_path, monkeypatc
     with pytest.raises(OSError, match="No space left"):
         tables.write(signals, tmp_path / "signals.parquet", SIGNALS)
     assert list(tmp_path.iterdir()) == []
+
+
+def embedded(values: pa.Array) -> pa.Table:
+    return pa.table({"image_id": [4, 5], "image_embedding": values, "caption_embedding": values})
+
+
+@pytest.mark.parametrize("kept", [pa.float16(), pa.float32()])
+def test_vectors_may_be_lists_of_fixed_size_and_stay_as_they_are(kept, tmp_path):
+    numbers = pa.array(np.array([0.1, 0.2, 0.3, 0.4], np.float16)).cast(kept)
+    table = embedded(pa.FixedSizeListArray.from_arrays(numbers, 2))
+    tables.write(table, tmp_path / "e.parquet", EMBEDDINGS)
+    read = tables.read(tmp_path / "e.parquet", EMBEDDINGS)
+    assert read["image_embedding"].type == pa.list_(kept, 2)
+    assert read["image_embedding"].to_pylist() == table["image_embedding"].to_pylist()
+
+
+def test_vectors_of_fixed_size_are_checked_like_other_lists():
+    numbers = pa.array(np.array([0.1, 0.2, np.nan, 0.4], np.float16))
+    with pytest.raises(TableError, match=r"image_embedding holds nan in row 1 \(image_id 5\)"):
+        tables.conform(embedded(pa.FixedSizeListArray.from_arrays(numbers, 2)), EMBEDDINGS, "here")
+
+
+def test_vectors_in_any_other_type_become_lists_in_single_precision():
+    read = tables.conform(embedded(pa.array([[0.25, 0.5], [0.75, 1.0]], pa.list_(pa.float64(), 2))), EMBEDDINGS, "here")
+    assert read["image_embedding"].type == pa.list_(pa.float32())
+
+
+def test_an_images_table_may_lack_the_attribution():
+    row = {"image_id": 1, "file_name": "1.png", "width": 1, "height": 1, "caption": "c", "category_ids": []}
+    old = tables.from_rows([row], tables.IMAGES)
+    assert "attribution" not in tables.conform(old, tables.IMAGES, "old").column_names
+    new = old.append_column("attribution", pa.array(["where"]))
+    assert tables.conform(new, tables.IMAGES, "new")["attribution"].to_pylist() == ["where"]

@@ -1,6 +1,7 @@
 """From captioned pictures to questions and the orders they are shown in (the paper's benchmarks).
 
-    coco           annotation files and pictures  -> images
+    download       declared sources               -> annotation files and pictures
+    coco, flickr8k annotation files and pictures  -> images
     embeddings     images                         -> embeddings (adversarial setting only)
     negatives      embeddings, images             -> the hardest distractors of each target
     questions      images                         -> questions, random or adversarial

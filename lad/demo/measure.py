@@ -69,7 +69,7 @@ def accuracies(
         evaluation=questions,
         calibration=_CALIBRATION_QUESTIONS,
         seed=seed,
-        embeddings=embed(images, folder / "images", "vision_tower", backbone.checkpoint) if hard else None,
+        embeddings=embed(images, folder / "images", "vision_tower", backbone.checkpoint)[0] if hard else None,
     )
     signals = {
         split: extract(

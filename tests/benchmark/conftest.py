@@ -46,7 +46,7 @@ def scene_images(scene_folder: Path) -> pa.Table:
 
 @pytest.fixture(scope="session")
 def scene_embeddings(scene_folder: Path, scene_images: pa.Table, checkpoint: Path) -> pa.Table:
-    return embeddings.embed(scene_images, scene_folder / "images", "vision_tower", checkpoint)
+    return embeddings.embed(scene_images, scene_folder / "images", "vision_tower", checkpoint)[0]
 
 
 WriteCoco = Callable[..., tuple[Path, Path]]

@@ -1,5 +1,6 @@
 """COCO-format folders, small ones and the real annotation files, become one row per captioned image."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -20,13 +21,16 @@ def test_images_come_by_ascending_id_with_all_that_the_annotations_say(write_coc
     assert tables.conform(images, tables.IMAGES, "images").to_pylist() == [
         *(
             {"image_id": i, "file_name": f"{i}.png", "width": 20, "height": 10}
-            | {"caption": caption, "category_ids": categories, "license": "CC BY 2.0"}
+            | {"caption": caption, "category_ids": categories, "license": "CC BY 2.0", "attribution": None}
             for i, caption, categories in ((4, "four", []), (9, "nine", [1, 3]))
         )
     ]
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("first", "one"), ("last", "two"), ("longest", "three")])
+CHOSEN = [("first", "one"), ("last", "two"), ("longest", "three"), ("all", "one three seven two")]
+
+
+@pytest.mark.parametrize(("policy", "expected"), CHOSEN)
 def test_the_caption_policy_chooses_among_the_captions_of_an_image(write_coco, policy, expected):
     captions, folder = write_coco({1: ["one", "three", "seven", "two"]})
     assert read_images(captions, folder, caption_policy=policy)["caption"].to_pylist() == [expected]
@@ -53,6 +57,23 @@ def test_a_licence_without_a_name_is_given_by_its_url_and_an_undeclared_one_is_u
     ]
     captions, folder = write_coco({1: ["one"], 2: ["two"], 3: ["three"]}, images=entries)
     assert read_images(captions, folder)["license"].to_pylist() == ["only-a-url", None, None]
+
+
+def test_the_photograph_at_flickr_or_else_where_it_is_published_is_kept_as_attribution(write_coco):
+    entries = [
+        {"id": i, "file_name": f"{i}.png", "width": 20, "height": 10} | addresses
+        for i, addresses in ((1, {"flickr_url": "f", "coco_url": "c"}), (2, {"coco_url": "c"}), (3, {}))
+    ]
+    captions, folder = write_coco({1: ["one"], 2: ["two"], 3: ["three"]}, images=entries)
+    assert read_images(captions, folder)["attribution"].to_pylist() == ["f", "c", None]
+
+
+def test_every_real_photograph_has_its_licence_and_its_attribution(real_coco):
+    images = read_images(real_coco / "captions_val2014_subset.json", real_coco / "images")
+    assert set(images["license"].to_pylist()) == {"Attribution License", "Attribution-ShareAlike License"}
+    with (real_coco / "attribution.csv").open() as file:
+        flickr = {row["file_name"]: row["flickr_url"] for row in csv.DictReader(file)}
+    assert dict(zip(images["file_name"].to_pylist(), images["attribution"].to_pylist(), strict=True)) == flickr
 
 
 def test_reading_prints_nothing(write_coco, capsys):

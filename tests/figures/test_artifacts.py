@@ -259,7 +259,7 @@ def test_costs_are_those_that_were_recorded_with_the_tables(results, drawn):
         scored = RELATIONS["predictions"].path(
             results, **keys, n=n, calibrated_on="scenes-random", calibration_questions=5
         )
-        fitted = RELATIONS["position_bias"].path(results, **keys, n=n, calibration_questions=5)
+        fitted = RELATIONS["position_bias"].path(results, **keys, n=n, split="calibration", calibration_questions=5)
         for method in ("vanilla", "pride", "agd"):
             assert costs[n, method, "forward_s"] == pytest.approx(10 * n)
             queries = tables.read_metadata(scored)["seconds"][method] / (16 * 5) * 1000

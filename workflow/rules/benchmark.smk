@@ -46,12 +46,29 @@ rule render_tasks:
         "lad scene-tasks --out {params.folder} --questions {params.questions} --seed {params.seed} > {log} 2>&1"
 
 
+rule download_dataset:
+    output:
+        str(RESULTS / "datasets" / "{dataset}" / "downloaded.json"),
+    log:
+        log("download_dataset", "dataset"),
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        folder=lambda w: config["datasets"][w.dataset]["folder"],
+        sources=lambda w: source_options(w.dataset),
+    message:
+        "Downloading what {params.folder} lacks of {wildcards.dataset}; {log} shows how far it is"
+    shell:
+        "lad download --folder {params.folder} {params.sources:q} --out {output} > {log} 2>&1"
+
+
 rule read_images:
     input:
-        captions=lambda w: dataset_part(w.dataset, "captions"),
-        instances=lambda w: dataset_part(w.dataset, "instances") or [],
-        images=lambda w: dataset_part(w.dataset, "images"),
-        code=["lad/benchmark/coco.py"],
+        data=lambda w: dataset_files(
+            w.dataset, "captions", "instances", "images", made=table("images", dataset=w.dataset)
+        ),
+        code=["lad/benchmark/coco.py", "lad/benchmark/flickr8k.py"],
     output:
         table("images"),
     log:
@@ -61,13 +78,16 @@ rule read_images:
     conda:
         "../../environment.yml"
     params:
-        instances=lambda w, input: f"--instances {input.instances}" if input.instances else "",
+        captions=lambda w: dataset_part(w.dataset, "captions"),
+        instances=lambda w: optional("--instances", dataset_part(w.dataset, "instances")),
+        images=lambda w: dataset_part(w.dataset, "images"),
+        format=lambda w: config["datasets"][w.dataset].get("format", "coco"),
         caption_policy=lambda w: config["datasets"][w.dataset].get("caption_policy", "first"),
     message:
         "Reading the images of {wildcards.dataset}"
     shell:
-        "lad images --captions {input.captions} --image-folder {input.images} {params.instances}"
-        " --caption-policy {params.caption_policy} --out {output} > {log} 2>&1"
+        "lad images --captions {params.captions} --image-folder {params.images} {params.instances}"
+        " --format {params.format} --caption-policy {params.caption_policy} --out {output} > {log} 2>&1"
 
 
 rule read_mmiu:
@@ -96,8 +116,8 @@ rule read_mmiu:
 rule embed_images:
     input:
         images=table("images"),
-        folder=lambda w: dataset_part(w.dataset, "images"),
-        checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"]["checkpoint"]),
+        data=lambda w: dataset_files(w.dataset, "images", made=table("embeddings", dataset=w.dataset)),
+        checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"].get("checkpoint")),
         code=["lad/benchmark/embeddings.py", "lad/pictures.py"],
     output:
         table("embeddings"),
@@ -105,14 +125,18 @@ rule embed_images:
         log("embed_images", "dataset"),
     conda:
         "../../environment.yml"
+    threads: config["extraction"]["threads"]
+    resources:
+        gpu=lambda w: 0 if "--device cpu" in embedding_options(w.dataset) else 1,
     params:
-        backend=lambda w: config["datasets"][w.dataset]["embeddings"]["backend"],
-        checkpoint=lambda w: config["datasets"][w.dataset]["embeddings"]["checkpoint"],
+        folder=lambda w: dataset_part(w.dataset, "images"),
+        options=lambda w: embedding_options(w.dataset),
+        finished=FINISHED,
     message:
-        "Embedding the images of {wildcards.dataset} with {params.backend}"
+        "Embedding the images of {wildcards.dataset}"
     shell:
-        "lad embed --images {input.images} --image-folder {input.folder} --backend {params.backend}"
-        " --checkpoint {params.checkpoint} --out {output} > {log} 2>&1"
+        "lad embed --images {input.images} --image-folder {params.folder} {params.options} --threads {threads}"
+        " --finished {params.finished} --out {output} > {log} 2>&1"
 
 
 rule build_questions:

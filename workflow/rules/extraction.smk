@@ -4,7 +4,7 @@
 rule extract_signals:
     input:
         images=shown("images"),
-        folder=shown_folder,
+        data=shown_data,
         questions=shown("questions"),
         presentations=shown("presentations"),
         checkpoint=lambda w: local_checkpoint(config["models"][w.model]["checkpoint"]),
@@ -18,6 +18,7 @@ rule extract_signals:
     resources:
         gpu=0 if config["extraction"]["device"] == "cpu" else 1,
     params:
+        folder=shown_folder,
         checkpoint=lambda w: config["models"][w.model]["checkpoint"],
         options=lambda w: model_options(w.model),
         questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
@@ -29,6 +30,6 @@ rule extract_signals:
         "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
     shell:
         "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
-        " --image-folder {input.folder} --questions {input.questions} --presentations {input.presentations}"
+        " --image-folder {params.folder} --questions {input.questions} --presentations {input.presentations}"
         " {params.options} {params.questions} {params.heads} {params.answer_text} --threads {threads} --finished {params.finished}"
         " --out {output} > {log} 2>&1"

@@ -5,7 +5,11 @@ rule draw_figure:
     input:
         evaluations=evaluations(),
         benchmark=benchmark_tables(),
-        images=lambda w: photographs(config["report"]["dataset"]) if w.figure == "fig7" else [],
+        images=lambda w: (
+            dataset_files(config["report"]["dataset"], "images", made=str(ARTIFACTS / "fig7.json"))
+            if w.figure == "fig7" and photographs(config["report"]["dataset"])
+            else []
+        ),
         code=code("figures"),
     output:
         multiext(str(ARTIFACTS / "{figure}"), ".pdf", ".svg", ".png", ".json"),

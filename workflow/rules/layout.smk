@@ -93,21 +93,62 @@ def content_free(dataset: str = "{dataset}", n: str = "{n}") -> str:
 
 
 def shown_folder(wildcards) -> str:
+    """The folder of the pictures that a split of signals shows."""
     if wildcards.split == "content_free":
         return f"{content_free(wildcards.dataset, wildcards.n)}/images"
     return dataset_part(wildcards.dataset, "images")
 
 
-def local_checkpoint(checkpoint: str) -> list[str]:
+def shown_data(wildcards) -> list[str]:
+    """What extraction waits for to read these pictures."""
+    if wildcards.split == "content_free":
+        return [shown_folder(wildcards)]
+    return dataset_files(wildcards.dataset, "images", made=table("signals", **dict(wildcards.items())))
+
+
+def dataset_files(dataset: str, *parts: str, made: str) -> list[str]:
+    """What the job that makes the file `made` waits for to read these parts of a dataset.
+
+    The parts, or the receipt of their download: a rule that declared downloaded files as its output would have
+    Snakemake delete them whenever it fails or runs again. The receipt is ancient, so that fetching the files or finding
+    them re-runs nothing. What is made already asks for no receipt: finished signals need no photographs.
+    """
+    if "download" not in config["datasets"][dataset]:
+        return [path for part in parts if (path := dataset_part(dataset, part))]
+    receipt = RESULTS / "datasets" / dataset / "downloaded.json"
+    return [] if Path(made).exists() and not receipt.exists() else [ancient(str(receipt))]
+
+
+def source_options(dataset: str) -> list[str]:
+    """The `--source` and `--needed` arguments of `lad download`."""
+    entry = config["datasets"][dataset]
+    options = []
+    for source in entry["download"]:
+        facts = [f"{key}={value}" for key, value in source.items() if key != "url" and value is not False]
+        options.append(f"--source={';'.join([source['url'], *facts])}")
+    needed = [entry[part] for part in ("captions", "instances", "images") if part in entry]
+    return [*options, *(f"--needed={path}" for path in needed)]
+
+
+def embedding_options(dataset: str) -> str:
+    """How `lad embed` loads and runs its model, on the device of extraction unless it has one of its own."""
+    settings = {"device": config["extraction"]["device"], **config["datasets"][dataset]["embeddings"]}
+    flags = ("backend", "checkpoint", "revision", "device")
+    return " ".join(optional(f"--{flag}", settings.get(flag)) for flag in flags)
+
+
+def local_checkpoint(checkpoint: str | None) -> list[str]:
     """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
-    return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))]
+    return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
 
 
 def model_options(model: str) -> str:
     """How `lad extract` loads and runs a model: its own settings over those of all."""
     settings = {**config["extraction"], **config["models"][model]}
     flags = ("revision", "dtype", "device", "image_size", "token_budget")
-    options = [shlex.quote(f"--processor-option={name}={value}") for name, value in settings.get("processor", {}).items()]
+    options = [
+        shlex.quote(f"--processor-option={name}={value}") for name, value in settings.get("processor", {}).items()
+    ]
     return " ".join([*(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags), *options])
 
 
@@ -115,10 +156,10 @@ def optional(flag: str, value) -> str:
     return "" if value is None else f"{flag} {value}"
 
 
-def photographs(dataset: str) -> list[str]:
-    """The image folder of a dataset; none where a bundle is the start and the folder is not there."""
+def photographs(dataset: str) -> str | None:
+    """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
     folder = dataset_part(dataset, "images")
-    return [] if "bundle" in config and not Path(folder).is_dir() else [folder]
+    return None if "bundle" in config and not Path(folder).is_dir() else folder
 
 
 def benchmark_tables() -> list[str]:
@@ -127,6 +168,7 @@ def benchmark_tables() -> list[str]:
         table(relation, dataset=cell.dataset, setting=cell.setting, n=cell.n, split=split)
         for cell, split in GRID.signals
         for relation in ("images", "questions", "presentations")
+        if split != "content_free"
     }
     return sorted(tables)
 
@@ -166,7 +208,7 @@ def artifact_options(artifact: str) -> list[str]:
     }
     chosen = {**common, **config["report"]["artifacts"][artifact]}
     if artifact == "fig7" and (folder := photographs(chosen["dataset"])):
-        chosen["images"] = folder[0]
+        chosen["images"] = folder
     values = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in chosen.items()}
     return [f"--option={name}={value}" for name, value in values.items()]
 
