@@ -144,8 +144,8 @@ def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
 
 
 def _ours(backbone: Backbone, out: Path, **work: Any) -> None:
-    signals, metadata = extraction.extract(backbone, PROBE, finished=out.with_suffix(".finished"), **work)
-    tables.write(signals, out, tables.SIGNALS, metadata)
+    extracted = extraction.extract(backbone, PROBE, finished=out.with_suffix(".finished"), **work)
+    tables.write(extracted.signals, out, tables.SIGNALS, extracted.metadata)
 
 
 def _one_at_a_time(backbone: Backbone, out: Path, **work: Any) -> None:
@@ -210,7 +210,7 @@ def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_opt
         image_attention=sums[..., : batch.n],
         delimiter_attention=sums[..., batch.n : 2 * batch.n],
         head_attention=None,
-        generated_text=[None] * len(logits),
+        texts=None,
     )
 
 
@@ -268,7 +268,7 @@ def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, floa
             questions=questions,
             presentations=presentations.slice(0, setup.slow),
             token_budget=budget,
-        )[0]
+        ).signals
         for budget in (None, 1)
     )
     columns = ("candidate_logprobs", "identifier_logits", "image_attention")

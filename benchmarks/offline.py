@@ -61,11 +61,11 @@ class Cell:
 
     @property
     def methods(self) -> list[str]:
-        """Every method that the splits admit, in both formulations where it has them."""
+        """Every method that signals suffice for and the splits admit, in both formulations where it has them."""
         return [
             name + formulation
             for name, method in METHODS.items()
-            if method.split in self.evaluated_splits
+            if method.split in self.evaluated_splits and not method.needs_generations
             for formulation in (("", ";formulation=released") if "formulation" in method.options else ("",))
         ]
 

@@ -66,6 +66,7 @@ RELATIONS: Final = {
         Relation(tables.QUESTIONS, "questions", _BENCHMARK),
         Relation(tables.PRESENTATIONS, "presentations", (*_BENCHMARK, "split")),
         Relation(tables.SIGNALS, "signals", (*_CELL, "split")),
+        Relation(tables.GENERATIONS, "signals", (*_CELL, "split")),
         Relation(tables.POSITION_BIAS, "calibration", _CALIBRATION),
         Relation(tables.ATTENTION_PRIOR, "calibration", _CALIBRATION),
         Relation(tables.POSITION_PRIOR, "calibration", _CALIBRATION),

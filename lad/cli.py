@@ -307,8 +307,12 @@ def extract(
     answer_text: Annotated[bool, typer.Option(help="Also decode the model's own greedy answer.")] = False,
     head_attention: Annotated[bool, typer.Option(help="Also keep the attention of every head.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    generations: Annotated[
+        Path | None, typer.Option(help="File for the texts of a generating probe: cot, self_consistency.")
+    ] = None,
+    seed: Seed = 0,
 ) -> None:
-    """Run the model once per presentation and keep the signals."""
+    """Run the model once per presentation and keep the signals, and the texts of a generating probe."""
     import torch
 
     from lad.benchmark.coco import refuse_undecodable
@@ -319,6 +323,12 @@ def extract(
     if threads:
         torch.set_num_threads(threads)
     how = get_probe(probe)
+    if how.generation and not generations:
+        raise ValueError(f"probe {probe} generates texts: say where to write them, --generations FILE")
+    if generations and not how.generation:
+        raise ValueError(
+            f"probe {probe} generates no texts: leave --generations out, or ask by cot or self_consistency"
+        )
     shown = tables.read(images, tables.IMAGES)
     asked = tables.read(questions, tables.QUESTIONS)
     orders = tables.read(presentations, tables.PRESENTATIONS)
@@ -335,7 +345,7 @@ def extract(
         image_size=image_size,
         processor_options={name: _scalar(value) for name, value in _named(processor_option or []).items()},
     )
-    signals, metadata = extract_signals(
+    extracted = extract_signals(
         backbone,
         how,
         images=shown,
@@ -346,8 +356,11 @@ def extract(
         token_budget=token_budget,
         answer_text=answer_text,
         head_attention=head_attention,
+        seed=seed,
     )
-    tables.write(signals, out, tables.SIGNALS, metadata)
+    if generations:
+        tables.write(extracted.generations, generations, tables.GENERATIONS, extracted.metadata)
+    tables.write(extracted.signals, out, tables.SIGNALS, extracted.metadata)
 
 
 @app.command()
@@ -389,6 +402,9 @@ def score(
     ),
     top_k: Annotated[int, typer.Option(min=1, help="Layers aggregated (K, eq. 9).")] = 2,
     temperature: Annotated[float, typer.Option(help="Sharpness of the attention prior (tau, eq. 12).")] = 5.0,
+    generations: Annotated[
+        list[str] | None, typer.Option(help="Texts of a generating probe, as --signals; for cot and self_consistency.")
+    ] = None,
 ) -> None:
     """Answer every presentation by one or several methods."""
     from lad import query
@@ -403,6 +419,7 @@ def score(
     fitted = read_calibration(calibration) if calibration else None
     defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
     identifiers = tables.read_metadata(files[0]).get("identifiers")
+    texts = tables.read(_files(generations), tables.GENERATIONS) if generations else None
     predictions, seconds = [], {}
     for specification in method:
         # A table of one split is taken as it is; of several, each method gets the split it is meant for.
@@ -419,6 +436,7 @@ def score(
             defaults,
             identifiers=identifiers,
             content_free=content_free,
+            generations=texts,
         )
         answers, taken = query.timed(ask)
         predictions.append(answers)

@@ -89,6 +89,15 @@ class Grid:
         """Whether any method of the scoring uses what was fitted on calibration questions."""
         return any(method.needs_calibration for method, _ in self.parsed(scoring))
 
+    def needs_generations(self, scoring: Scoring) -> bool:
+        """Whether any method of the scoring reads texts that the probe had the model write."""
+        return any(method.needs_generations for method, _ in self.parsed(scoring))
+
+    @cached_property
+    def generating_probes(self) -> list[str]:
+        """The probes whose extraction yields texts beside the signals."""
+        return sorted(probe for probe in {cell.probe for cell in self.cells} if get_probe(probe).generation)
+
     @cached_property
     def calibrations(self) -> dict[tuple[Cell, str], int]:
         """What is calibrated on, by (cell, split), with the number of questions needed of it."""
@@ -188,8 +197,12 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     for key in ("models", "datasets"):
         for name in run[key]:
             _require(name, config[key], key.removesuffix("s"))
+    reading = [name for name in _specifications(run, config) if parse_method(name)[0].needs_generations]
     for probe in run["probes"]:
-        get_probe(probe)
+        if get_probe(probe).generation is None and reading:
+            raise ValueError(
+                f"{reading[0]} needs generated texts and probe {probe} has none; ask by the probes of its name"
+            )
     default_questions = [config["calibration"]["questions"]]
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):

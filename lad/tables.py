@@ -174,7 +174,12 @@ SIGNALS: Final = Contract(
         ),
         _ints("image_tokens", "tokens per image", length="n_candidates"),
         Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
-        Column("generated_text", pa.string(), "greedy answer text, where the probe asked for it", nullable=True),
+        Column(
+            "generated_text",
+            pa.string(),
+            "greedy answer text, where it was asked for; of a generating probe the text of sample 0",
+            nullable=True,
+        ),
         Column(
             "head_attention",
             pa.list_(pa.list_(pa.list_(pa.float32()))),
@@ -185,6 +190,18 @@ SIGNALS: Final = Contract(
         ),
     ),
     key="presentation_id",
+)
+
+GENERATIONS: Final = Contract(
+    "generations",
+    "one row per text that the model wrote for a presentation (generating probes only)",
+    (
+        Column("presentation_id", pa.string(), "foreign key to signals"),
+        Column("sample", pa.int32(), "which of the presentation's texts, from 0"),
+        Column("text", pa.string(), "what stands behind the prompt, without special tokens"),
+        Column("tokens", pa.int32(), "number of generated tokens, the end token not counted"),
+        Column("finished", pa.bool_(), "whether the model ended the text, rather than the limit on its length"),
+    ),
 )
 
 POSITION_BIAS: Final = Contract(
@@ -253,9 +270,16 @@ PREDICTIONS: Final = Contract(
         Column(
             "scores",
             pa.list_(pa.float64()),
-            "the score of each position, the answer is its argmax; null for parsed text",
+            "the score of each position, the answer has the largest; null for parsed text",
             nullable=True,
             length="n_candidates",
+        ),
+        Column(
+            "parsed",
+            pa.float64(),
+            "share of the presentation's generated texts from which a position could be read; null where the answer is"
+            " not from texts",
+            nullable=True,
         ),
     ),
 )
@@ -270,8 +294,8 @@ METRICS: Final = Contract(
         Column(
             "metric",
             pa.string(),
-            "accuracy, rstd, consistency, success_rate, recall (by target_position), selection_rate (by position),"
-            " confusion (by both)",
+            "accuracy, rstd, consistency, success_rate (share of the texts, or of the presentations, from which an"
+            " answer could be read), recall (by target_position), selection_rate (by position), confusion (by both)",
         ),
         Column("target_position", pa.int32(), "for recall and confusion", nullable=True),
         Column("position", pa.int32(), "for selection_rate and confusion", nullable=True),
@@ -305,7 +329,7 @@ DIFFERENCES: Final = Contract(
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
-        *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS),
+        *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
         *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
     )
 }

@@ -216,6 +216,36 @@ def test_a_picture_that_no_question_shows_may_be_damaged(lad, coco, asked):
     assert "no-model is no folder" in one_line(error)
 
 
+@pytest.mark.parametrize(
+    ("probe", "more", "message"),
+    [
+        ("cot", (), "probe cot generates texts: say where to write them, --generations FILE"),
+        ("vanilla", ("--generations", "g.parquet"), "probe vanilla generates no texts: leave --generations out"),
+    ],
+)
+def test_a_file_for_texts_is_needed_by_generating_probes_and_refused_for_others(lad, coco, asked, probe, more, message):
+    code, error = lad("extract", "--checkpoint", DEMO, "--probe", probe, *more, *asked)
+    assert code == 1
+    assert message in one_line(error)
+    assert not (coco / "s.parquet").exists()
+
+
+def test_texts_are_written_beside_the_signals_and_scored(lad, coco, asked):
+    texts, predictions = coco / "g.parquet", coco / "predictions.parquet"
+    probe = ("--probe", "self_consistency-samples3-tokens8", "--generations", texts)
+    assert lad("extract", "--checkpoint", DEMO, *probe, *asked)[0] == 0
+    written = tables.read(texts, tables.GENERATIONS)
+    signals = tables.read(coco / "s.parquet", tables.SIGNALS)
+    assert len(written) == 3 * len(signals)
+    assert tables.read_metadata(texts)["generation"]["samples"] == 3
+    answer = ("score", "--signals", coco / "s.parquet", "--method", "self_consistency", "--out", predictions)
+    code, error = lad(*answer)
+    assert code == 1
+    assert "self_consistency needs generated texts and none were given; extract with the probe" in one_line(error)
+    assert lad(*answer, "--generations", texts)[0] == 0
+    assert len(tables.read(predictions, tables.PREDICTIONS)) == len(signals)
+
+
 def test_signals_that_cannot_be_written_end_in_one_line_too(coco, asked):
     """No file may grow beyond 2 kB here: the kernel refuses the write, as it does on a full disk."""
     command = [sys.executable, "-c", "from lad.cli import main; main()", "extract", "--checkpoint", str(DEMO), *asked]

@@ -95,6 +95,12 @@ def test_the_settings_of_a_dataset_in_mmius_format_are_its_tasks():
     assert {scoring.calibration_cell for scoring in grid.methods} == set(grid.cells)
 
 
+def test_methods_that_read_texts_need_a_probe_that_has_them_written():
+    grid = build_grid(config({"probes": ["cot-tokens8"], "methods": ["cot"]}, {"methods": ["vanilla"]}))
+    assert grid.generating_probes == ["cot-tokens8"]
+    assert [grid.needs_generations(scoring) for scoring in grid.methods] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
@@ -102,6 +108,7 @@ def test_the_settings_of_a_dataset_in_mmius_format_are_its_tasks():
         ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes, tasks"),
         ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
         ({"methods": ["adg"]}, "run 1: unknown method 'adg'; known: vanilla"),
+        ({"methods": ["vanilla", "cot"]}, "run 1: cot needs generated texts and probe vanilla has none"),
         ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
         (
             {"settings": ["scene_pairs"]},

@@ -36,7 +36,7 @@ def rules_run(outcome: subprocess.CompletedProcess) -> set[str]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> tuple[dict, Path]:
-    """The demo, cut down to two settings of two and four candidates and ten questions."""
+    """The demo, cut down to two settings of two and four candidates and ten questions; one probe has texts written."""
     folder = tmp_path_factory.mktemp("workflow")
     run = {"models": ["demo"], "datasets": ["scenes"], "probes": ["vanilla"], "settings": ["random", "adversarial"]}
     config = {
@@ -46,7 +46,10 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "render": {"images": 60, "seed": 1}}},
         "benchmark": {**CONFIG["benchmark"], "questions": 10, "orders": 2},
         "evaluation": {"resamples": 50},
-        "runs": [{**run, "n": [2, 4]}],
+        "runs": [
+            {**run, "n": [2, 4]},
+            {**run, "n": [4], "probes": ["self_consistency"], "methods": ["self_consistency", "cot"]},
+        ],
         "report": {
             "model": "demo",
             "dataset": "scenes",
@@ -103,6 +106,12 @@ def test_every_relation_of_the_results_has_rows(small):
     connection = catalog.connect(Path(small[0]["results"]))
     for name in catalog.RELATIONS:
         assert connection.sql(f"from {name} limit 1").fetchall(), name
+
+
+def test_self_consistency_has_its_row_in_table_1(small):
+    table = (Path(small[0]["results"]) / "artifacts" / "table1.md").read_text()
+    assert "Self-consistency" in table
+    assert "Chain of thought" not in table, "that row is for texts of the probe cot"
 
 
 @pytest.fixture(scope="module")

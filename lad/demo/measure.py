@@ -79,7 +79,7 @@ def accuracies(
             image_folder=folder / "images",
             questions=asked,
             presentations=build_presentations(asked, split, rounds=_ORDERS, seed=seed),
-        )[0]
+        ).signals
         for split in ("calibration", "evaluation")
     }
     fitted = calibrate(signals["calibration"])

@@ -6,7 +6,8 @@
 --   confusion     share of the presentations with the target at i that were answered j; recall on the diagonal
 --   selection_rate  share of all presentations that were answered j
 --   consistency   share of the questions shown more than once whose answers were all the same candidate
---   success_rate  share of all presentations whose answer could be parsed
+--   success_rate  share of the generated texts from which an answer could be read, where the answer is from texts;
+--                 else of the presentations that have an answer
 -- A presentation without an answer counts as shown and not answered: rows of the confusion matrix may add up to
 -- less than 100.
 with
@@ -17,7 +18,7 @@ cells as (
         n_candidates,
         count(distinct question_id)::integer as questions,
         count(*)::integer as presentations,
-        100.0 * count(position) / count(*) as success_rate
+        100.0 * avg(coalesce(parsed, (position is not null)::integer)) as success_rate
     from predictions
     group by method, variant, n_candidates
 ),

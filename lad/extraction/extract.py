@@ -1,8 +1,8 @@
 """Extraction: one forward pass per presentation, reduced to the signals contract.
 
 Of every pass we keep the identifiers' logits (raw, and after the model's own logits processors), the candidates' joint
-log-probabilities, and per layer the attention of the last prompt token to each image. Nothing after this stage needs
-the model.
+log-probabilities, and per layer the attention of the last prompt token to each image; of generating probes also the
+texts that the model writes behind the prompt (`lad.extraction.texts`). Nothing after this stage needs the model.
 
 Where we differ from the released code: one pass per presentation serves every method (there: one per method and one
 more per two-digit prefix), images are encoded once, attention is read beside SDPA instead of eagerly, and what is
@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
@@ -36,7 +37,8 @@ from lad.extraction.finished import FINGERPRINT, FinishedWork
 from lad.extraction.forward import Signals, answer_trie, read_batch
 from lad.extraction.inputs import InputError, Prompt, collate
 from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
-from lad.extraction.prompts import Probe, Softening
+from lad.extraction.prompts import Generation, Probe, Softening
+from lad.extraction.texts import NotANumberError, Streams, noise_stream
 
 Result = TypeVar("Result")
 Work = TypeVar("Work")
@@ -47,6 +49,21 @@ _UNWRITTEN: Final = 2
 
 class ExtractionError(ValueError):
     """A presentation that could not be extracted; the message names it, and finished work stays."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction yields.
+
+    Attributes:
+        signals: SIGNALS table, in the order of the presentations.
+        generations: GENERATIONS table in the same order, of a generating probe; else None.
+        metadata: facts about the run for the files' metadata.
+    """
+
+    signals: pa.Table
+    generations: pa.Table | None
+    metadata: dict[str, Any]
 
 
 def extract(
@@ -62,8 +79,9 @@ def extract(
     token_budget: int | None = None,
     answer_text: bool = False,
     head_attention: bool = False,
-) -> tuple[pa.Table, dict[str, Any]]:
-    """The signals of all presentations, in their order, and facts about the run for the file's metadata.
+    seed: int = 0,
+) -> Extraction:
+    """The signals of all presentations and, of a generating probe, its texts.
 
     Args:
         images: IMAGES table; files lie below `image_folder`.
@@ -71,8 +89,10 @@ def extract(
         finished: folder for finished work: what is found there is not computed again, what is computed is kept there.
         features: image features to share with other calls; by default those of this call alone.
         token_budget: tokens per batch; by default what the device's free memory admits.
-        answer_text: also decode the model's own greedy answer (a few cached steps more).
+        answer_text: also decode the model's own greedy answer (a few cached steps more); a generating probe has its
+            texts anyway.
         head_attention: also keep the attention of every head.
+        seed: of drawn texts; every question, order and sample draws from its own stream below it.
 
     Raises:
         InputError: an image is missing or cannot be decoded.
@@ -82,8 +102,10 @@ def extract(
     """
     asked = join(images, image_folder, questions, presentations)
     trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
-    answer_tokens = max(map(len, trie.identifiers)) + 2 if answer_text else 0
-    reading = _Reading(backbone, trie, answer_tokens, head_attention, probe.softening)
+    generation = probe.generation
+    if generation is None and answer_text:
+        generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
+    reading = _Reading(backbone, trie, generation, seed, head_attention, probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].files))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked)
@@ -91,8 +113,9 @@ def extract(
     work = FinishedWork(finished, recipe) if finished else None
     rows = work.find(fingerprints) if work else []
     done = {key for part in rows for key in part[FINGERPRINT].to_pylist()}
-    budget = token_budget or memory.token_budget(backbone)
-    planned = list(plan([len(prompt.token_ids) for prompt in prompts], budget))
+    lengths = [len(prompt.token_ids) for prompt in prompts]
+    budget = token_budget or memory.token_budget(backbone, generation, min(lengths))
+    planned = list(plan(lengths, budget))
     batches = [left for members in planned if (left := [i for i in members if fingerprints[i] not in done])]
 
     with ExitStack() as stack:
@@ -108,7 +131,7 @@ def extract(
     made = _in_order(pa.concat_tables(part.cast(rows[-1].schema) for part in rows), fingerprints)
     if work:
         work.merge(made)
-    return _signals_table(made, presentations), {
+    metadata = {
         **recipe,
         "device": ", ".join(sorted(set(made["device"].to_pylist()))),
         "seconds": round(sum(made["seconds"].to_pylist()), 3),
@@ -117,6 +140,11 @@ def extract(
         "presentations": len(asked),
         "images": len({file for one in asked for file in one.files}),
     }
+    if not probe.generation:
+        return Extraction(_signals_table(made, presentations), None, metadata)
+    generations = _generations_table(made, asked)
+    metadata["generated_tokens"] = pc.sum(generations["tokens"]).as_py()
+    return Extraction(_signals_table(made, presentations), generations, metadata)
 
 
 def _shown(asked: Sequence[Asked], batches: Iterable[Sequence[int]]) -> list[Path]:
@@ -129,9 +157,20 @@ class _Reading:
 
     backbone: Backbone
     trie: IdentifierTrie
-    answer_tokens: int
+    generation: Generation | None
+    seed: int
     head_attention: bool
     softening: Softening | None
+
+    def streams(self, members: Sequence[Asked]) -> Streams | None:
+        """(presentations, samples) noise of the texts, where they are drawn."""
+        if self.generation is None or not self.generation.drawn:
+            return None
+        samples = range(self.generation.samples)
+        return np.array(
+            [[noise_stream(self.seed, one.question_id, one.order, sample) for sample in samples] for one in members],
+            dtype=np.uint64,
+        )
 
 
 def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
@@ -142,7 +181,8 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "extractor_version": EXTRACTOR_VERSION,
         "identifiers": list(probe.identifiers(n)),
         "identifier_tokens": [list(tokens) for tokens in reading.trie.identifiers],
-        "answer_tokens": reading.answer_tokens,
+        "generation": asdict(reading.generation) if reading.generation else None,
+        "seed": reading.seed if reading.generation and reading.generation.drawn else None,
         "head_attention": reading.head_attention,
         "softening": asdict(reading.softening) if reading.softening else None,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "pyarrow")},
@@ -162,14 +202,21 @@ def _compute(
         shown = features.get(file for i in members for file in asked[i].files)
         images = [[shown[file] for file in asked[i].files] for i in members]
         batch = collate([prompts[i] for i in members], images)
-        return read_batch(
-            reading.backbone,
-            batch,
-            reading.trie,
-            answer_tokens=reading.answer_tokens,
-            head_attention=reading.head_attention,
-            softening=reading.softening,
-        )
+        try:
+            return read_batch(
+                reading.backbone,
+                batch,
+                reading.trie,
+                generation=reading.generation,
+                streams=reading.streams([asked[i] for i in members]),
+                head_attention=reading.head_attention,
+                softening=reading.softening,
+            )
+        except NotANumberError as error:
+            raise ExtractionError(
+                f"presentation {asked[members[error.row]].presentation_id}: {error}; a model that overflows in float16"
+                " may not in bfloat16"
+            ) from None
 
     most_tokens = sys.maxsize
     for members in batches:
@@ -187,8 +234,14 @@ def _compute(
             except memory.OutOfMemoryError as error:
                 raise ExtractionError(
                     f"presentation {asked[error.item].presentation_id}: there is not enough memory for one"
-                    f" presentation of {length} tokens ({error})"
+                    f" presentation of {length} tokens{_and_its_texts(reading.generation)} ({error})"
                 ) from None
+
+
+def _and_its_texts(generation: Generation | None) -> str:
+    if generation is None:
+        return ""
+    return f" and {generation.samples} text{'s' * (generation.samples > 1)} of up to {generation.new_tokens}"
 
 
 def overlapped(results: Iterable[Result], work: Callable[[Result], Work], waiting: int = _UNWRITTEN) -> Iterator[Work]:
@@ -260,6 +313,8 @@ class _Keeper:
                 )
             columns[name] = tables.nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
         prompts = [self.prompts[i] for i in members]
+        if signals.texts is not None:
+            columns["texts"] = pa.array([[asdict(text) for text in samples] for samples in signals.texts], TEXTS)
         return columns | {
             "image_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
             "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
@@ -273,6 +328,9 @@ NUMBERS: Final = (
 )
 """The signals that are numbers."""
 
+TEXTS: Final = pa.list_(pa.struct([("text", pa.string()), ("tokens", pa.int32()), ("finished", pa.bool_())]))
+"""The texts of a presentation, sample by sample: kept in its row, so that finished work holds both or neither."""
+
 
 def _in_order(rows: pa.Table, fingerprints: Sequence[str]) -> pa.Table:
     place = {key: row for row, key in enumerate(rows[FINGERPRINT].to_pylist())}
@@ -284,6 +342,16 @@ def _signals_table(made: pa.Table, presentations: pa.Table) -> pa.Table:
     for name in presentations.column_names:
         made = made.append_column(name, presentations[name])
     return tables.conform(made, tables.SIGNALS, "signals")
+
+
+def _generations_table(made: pa.Table, asked: Sequence[Asked]) -> pa.Table:
+    """One row per text."""
+    rows = (
+        {"presentation_id": one.presentation_id, "sample": sample, **text}
+        for one, texts in zip(asked, made["texts"].to_pylist(), strict=True)
+        for sample, text in enumerate(texts)
+    )
+    return tables.conform(tables.from_rows(rows, tables.GENERATIONS), tables.GENERATIONS, "generations")
 
 
 def _device_name(device: torch.device) -> str:

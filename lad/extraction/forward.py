@@ -7,7 +7,7 @@ model once more for every such prefix.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,8 @@ from lad.extraction import readout
 from lad.extraction.backbone import Backbone
 from lad.extraction.candidates import IdentifierTrie, Prefix
 from lad.extraction.inputs import Batch
-from lad.extraction.prompts import Softening
+from lad.extraction.prompts import Generation, Softening
+from lad.extraction.texts import LogitsProcessor, Streams, Text, write_texts
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Signals:
         identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
         image_attention, delimiter_attention: (batch, layers, N) float32.
         head_attention: (batch, layers, heads, N) float32, images only; None where it was not asked for.
-        generated_text: the greedy answers, None where they were not asked for.
+        texts: for each presentation what the model wrote, as many samples as asked for; None where none were.
     """
 
     identifier_logits: Tensor
@@ -39,7 +40,12 @@ class Signals:
     image_attention: Tensor
     delimiter_attention: Tensor
     head_attention: Tensor | None
-    generated_text: list[str | None]
+    texts: list[list[Text]] | None
+
+    @property
+    def generated_text(self) -> list[str | None]:
+        """The first text of each presentation."""
+        return [samples[0].text for samples in self.texts] if self.texts else [None] * len(self.identifier_logits)
 
 
 def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
@@ -56,16 +62,21 @@ def read_batch(
     batch: Batch,
     trie: IdentifierTrie,
     *,
-    answer_tokens: int = 0,
+    generation: Generation | None = None,
+    streams: Streams | None = None,
     head_attention: bool = False,
     softening: Softening | None = None,
 ) -> Signals:
-    """One prefill, one cached step for the open prefixes of the identifiers, and the greedy answer if asked for.
+    """One prefill, one cached step for the open prefixes of the identifiers, and texts behind the prompt if asked for.
 
     Args:
-        answer_tokens: how many tokens of the greedy answer to decode; 0 for none.
+        generation: how texts are written; None for none.
+        streams: (batch, samples) noise of drawn texts, as of `lad.extraction.texts.noise_stream`.
         head_attention: keep the attention of every head as well.
         softening: read the prompt with SoFA's mask.
+
+    Raises:
+        NotANumberError: the model overflows while it writes.
     """
     token_ids = batch.token_ids.to(backbone.device)
     segments = batch.segments.to(backbone.device)
@@ -73,11 +84,22 @@ def read_batch(
         readout.softened(segments, batch.n, softening),
         readout.reading(segments, 2 * batch.n, heads=head_attention) as reading,
     ):
-        logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or answer_tokens > 0)
+        logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or generation is not None)
     attention = reading.attention()
     after = {(): logits} | _after_prefixes(backbone, cache, trie, prompt=token_ids)
     process = _logits_processor(backbone, prompt=token_ids)
     processed = process(token_ids, logits.float())
+    texts = None
+    if generation is not None:
+        texts = write_texts(
+            backbone,
+            cache,
+            prompt=token_ids,
+            scores=processed,
+            process=process,
+            generation=generation,
+            streams=streams,
+        )
     return Signals(
         identifier_logits=logits[:, trie.first_tokens].float(),
         processed_logits=processed[:, trie.first_tokens],
@@ -85,9 +107,7 @@ def read_batch(
         image_attention=attention[:, :, : batch.n],
         delimiter_attention=attention[:, :, batch.n :],
         head_attention=reading.head_attention()[..., : batch.n] if head_attention else None,
-        generated_text=_greedy_text(
-            backbone, cache, prompt=token_ids, scores=processed, process=process, answer_tokens=answer_tokens
-        ),
+        texts=texts,
     )
 
 
@@ -193,40 +213,11 @@ def _unchanged(cache: Any) -> Any:
     return view
 
 
-def _logits_processor(backbone: Backbone, *, prompt: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """What the model's own generation config does to logits before greedy choice (repetition penalty ...)."""
+def _logits_processor(backbone: Backbone, *, prompt: Tensor) -> LogitsProcessor:
+    """What the model's own generation config does to logits before any choice (repetition penalty ...)."""
     config = copy.deepcopy(backbone.model.generation_config)
     config.do_sample = False
-    processors: Callable[[Tensor, Tensor], Tensor] = backbone.model._get_logits_processor(
+    processors: LogitsProcessor = backbone.model._get_logits_processor(
         generation_config=config, input_ids_seq_length=prompt.shape[1], device=str(backbone.device), model_kwargs={}
     )
     return processors
-
-
-def _greedy_text(
-    backbone: Backbone,
-    cache: Any,
-    *,
-    prompt: Tensor,
-    scores: Tensor,
-    process: Callable[[Tensor, Tensor], Tensor],
-    answer_tokens: int,
-) -> list[str | None]:
-    """The text that `generate` without sampling would give, at most `answer_tokens` tokens of it. Uses up the cache."""
-    rows = len(prompt)
-    if not answer_tokens:
-        return [None] * rows
-    eos = torch.tensor(backbone.eos_token_ids, device=backbone.device)
-    answer = prompt.new_empty(rows, 0)
-    finished = torch.zeros(rows, dtype=torch.bool, device=backbone.device)
-    for step in range(answer_tokens):
-        if step:
-            output = backbone.model(input_ids=answer[:, -1:], past_key_values=cache, use_cache=True, logits_to_keep=1)
-            scores = process(torch.cat([prompt, answer], 1), output.logits[:, -1])
-        token = scores.argmax(-1).masked_fill(finished, int(eos[0]))
-        answer = torch.cat([answer, token[:, None]], 1)
-        finished |= torch.isin(token, eos)
-        if finished.all():
-            break
-    texts: list[str | None] = list(backbone.processor.tokenizer.batch_decode(answer, skip_special_tokens=True))
-    return texts

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import torch
 
 from lad.extraction.backbone import Backbone
+from lad.extraction.prompts import Generation
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,20 +32,34 @@ def peak_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def token_budget(backbone: Backbone) -> int:
-    """How many tokens a batch may have: as many as make the device fast and fit into half of its free memory."""
+def token_budget(backbone: Backbone, generation: Generation | None = None, prompt_tokens: int = 1) -> int:
+    """How many prompt tokens a batch may have: as many as make the device fast and fit into half of its free memory.
+
+    Args:
+        generation: texts that are written behind every prompt; each has a copy of the prompt's cache in the end.
+        prompt_tokens: length of the shortest prompt, behind which texts weigh most.
+    """
     most = TOKENS_AT_ONCE.get(backbone.device.type, TOKENS_AT_ONCE["cpu"])
-    return max(1, min(most, int(_SHARE_OF_FREE * free_bytes(backbone.device)) // _bytes_per_token(backbone)))
+    each = _bytes_per_token(backbone)
+    if generation is not None:
+        written = generation.samples * (prompt_tokens + generation.new_tokens)
+        each += -(-written * _cached_bytes_per_token(backbone) // prompt_tokens)
+    return max(1, min(most, int(_SHARE_OF_FREE * free_bytes(backbone.device)) // each))
 
 
 def _bytes_per_token(backbone: Backbone) -> int:
     """What one more token costs: the widest layer's activations, and keys and values of all layers."""
     text = backbone.model.config.get_text_config()
+    activations = 8 * text.hidden_size + 3 * getattr(text, "intermediate_size", 4 * text.hidden_size)
+    return int(backbone.model.dtype.itemsize * activations) + _cached_bytes_per_token(backbone)
+
+
+def _cached_bytes_per_token(backbone: Backbone) -> int:
+    """Keys and values of all layers."""
+    text = backbone.model.config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     head_width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    cached = 2 * heads * head_width * text.num_hidden_layers
-    activations = 8 * text.hidden_size + 3 * getattr(text, "intermediate_size", 4 * text.hidden_size)
-    return int(backbone.model.dtype.itemsize * (activations + cached))
+    return int(backbone.model.dtype.itemsize * 2 * heads * head_width * text.num_hidden_layers)
 
 
 class OutOfMemoryError(MemoryError):

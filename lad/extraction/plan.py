@@ -21,9 +21,15 @@ from lad.extraction.prompts import Probe
 
 @dataclass(frozen=True)
 class Asked:
-    """A presentation with what it shows: the caption, and the image file at each position."""
+    """A presentation with what it shows: the caption, and the image file at each position.
+
+    Attributes:
+        order: the candidate at each position, 1-based.
+    """
 
     presentation_id: str
+    question_id: str
+    order: tuple[int, ...]
     caption: str
     files: tuple[Path, ...]
 
@@ -46,7 +52,15 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
         shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
         if missing := [image_id for image_id in shown if image_id not in files]:
             raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
-        asked.append(Asked(row["presentation_id"], question["caption"], tuple(image_folder / files[i] for i in shown)))
+        asked.append(
+            Asked(
+                presentation_id=row["presentation_id"],
+                question_id=row["question_id"],
+                order=tuple(row["order"]),
+                caption=question["caption"],
+                files=tuple(image_folder / files[image_id] for image_id in shown),
+            )
+        )
     if not asked:
         raise ValueError("no presentations to extract")
     if len(sizes := {len(one.files) for one in asked}) > 1:
@@ -63,6 +77,8 @@ def cannot_be_shown(asked: Sequence[Asked], fault: InputError) -> InputError:
 def fingerprint_presentations(asked: Sequence[Asked], probe: Probe, recipe: Mapping[str, Any]) -> list[str]:
     """One fingerprint per presentation: of the recipe, the text, and the content of its images in order.
 
+    Of a probe that draws texts at random also of the question and the order, which say what is drawn.
+
     Raises:
         InputError: an image is missing or cannot be read.
     """
@@ -74,7 +90,14 @@ def fingerprint_presentations(asked: Sequence[Asked], probe: Probe, recipe: Mapp
         raise cannot_be_shown(asked, fault) from None
     common = fingerprint(recipe)
     texts = {caption: probe.text(len(asked[0].files), caption) for caption in {one.caption for one in asked}}
-    return [fingerprint(common, texts[one.caption], [content[file] for file in one.files]) for one in asked]
+    drawn = probe.generation is not None and probe.generation.drawn
+    return [
+        fingerprint(
+            *(common, texts[one.caption], [content[file] for file in one.files]),
+            *((one.question_id, one.order) if drawn else ()),
+        )
+        for one in asked
+    ]
 
 
 def _digest(file: Path) -> str:

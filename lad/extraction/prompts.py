@@ -3,7 +3,8 @@
 The texts are those of the paper's Table 9, but for `question`: the paper does not print how it asks MMIU's questions,
 which are no captions, so that prompt is ours. All images come first, then the text, then the generation prompt of the
 model's own chat template. The released code asks with digits; for the other identifier styles (figure 8) only the
-identifiers and the noun that names them change.
+identifiers and the noun that names them change. Two prompts ask for reasoning: of their probes the model writes whole
+texts (`lad.extraction.texts`).
 """
 
 import re
@@ -43,6 +44,13 @@ _PROMPTS: Final = {
     " the images. Respond with the {noun} only and nothing else.\nCaption: {caption}\nAnswer: ",
     "question": "Given {n} images indexed from {first} to {last}, answer the question by choosing one image."
     " Respond with the {noun} only and nothing else.\nQuestion: {caption}\nAnswer: ",
+    "cot": _TASK
+    + "\nPlease think step by step. First, write your reasoning inside <think> and </think> tags. Then, after the"
+    " closing </think> tag, output only the final answer index (a single integer from {first} to {last})."
+    "\nCaption: {caption}\nAnswer: <think>",
+    "self_consistency": _TASK
+    + "\nPlease think step by step to analyze the content of the images. After your reasoning, provide the final answer"
+    ' in the exact format: "The answer is <index>".\nCaption: {caption}\nAnswer: ',
 }
 
 
@@ -64,15 +72,52 @@ class Softening:
     every: int = 2
     scope: Literal["between", "all"] = "between"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma <= 1 or self.every < 1:
+            raise ValueError("sigma lies between 0 and 1, every is at least 1")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How the model writes a presentation's texts, from which the answer is then read.
+
+    Attributes:
+        new_tokens: tokens that a text has at most.
+        samples: texts of each presentation.
+        temperature: divides the logits before a token is drawn; None takes the likeliest token instead (greedy).
+        top_k: only so many of the likeliest tokens can be drawn; None for all.
+    """
+
+    new_tokens: int
+    samples: int = 1
+    temperature: float | None = None
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = (self.samples, self.new_tokens, 1 if self.top_k is None else self.top_k)
+        if min(counts) < 1 or (self.temperature is not None and not self.temperature > 0):
+            raise ValueError("samples, tokens and topk are at least 1, temperature is above 0")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether chance has a part in the texts."""
+        return self.temperature is not None
+
 
 @dataclass(frozen=True)
 class Probe:
-    """How a presentation is asked: a prompt, an identifier style, and a softened mask where one is wanted."""
+    """How a presentation is asked: a prompt and an identifier style, a softened mask or texts where they are wanted.
+
+    Attributes:
+        softening: read the prompt with SoFA's mask.
+        generation: let the model write texts behind the prompt, and keep them.
+    """
 
     name: str
     prompt: str = "vanilla"
     style: str = "digits"
     softening: Softening | None = None
+    generation: Generation | None = None
 
     def identifiers(self, n: int) -> tuple[str, ...]:
         """The identifiers of positions 1..n.
@@ -101,28 +146,52 @@ PROBES: Final[dict[str, Probe]] = {
         *(Probe(style, style=style) for style in IDENTIFIERS if style != "digits"),
         Probe("sofa", softening=Softening()),
         Probe("sofa_released", softening=Softening(scope="all")),
+        Probe("cot", prompt="cot", generation=Generation(new_tokens=1024)),
+        Probe(
+            "self_consistency",
+            prompt="self_consistency",
+            generation=Generation(new_tokens=512, samples=10, temperature=0.7, top_k=40),
+        ),
     )
 }
 
-_SOFTENED: Final = re.compile(r"(?P<base>sofa|sofa_released)(-sigma(?P<sigma>[0-9.]+))?(-every(?P<every>[0-9]+))?")
+_SOFTENING: Final = {"sigma": ("sigma", float), "every": ("every", int)}
+_SAMPLING: Final = {
+    "samples": ("samples", int),
+    "tokens": ("new_tokens", int),
+    "temperature": ("temperature", float),
+    "topk": ("top_k", int),
+}
+_SETTINGS: Final[dict[str, tuple[str, dict[str, tuple[str, type]]]]] = {
+    "sofa": ("softening", _SOFTENING),
+    "sofa_released": ("softening", _SOFTENING),
+    "cot": ("generation", {"tokens": _SAMPLING["tokens"]}),
+    "self_consistency": ("generation", _SAMPLING),
+}
+"""Which part of a probe its name may set, and the settings in their order: field and type, by the word in the name."""
+
+_NUMBER: Final = {int: r"\d+", float: r"\d+(?:\.\d+)?"}
 
 
 def get_probe(name: str) -> Probe:
-    """The probe of that name; those of SoFA take settings, `sofa-sigma0.3-every1`.
+    """The probe of that name. Some take settings there: `sofa-sigma0.3-every1`, `self_consistency-samples3-tokens64`.
 
     Raises:
-        ValueError: if there is none; the message lists those there are.
+        ValueError: if there is none, or a setting is impossible; the message lists what there is.
     """
     if name in PROBES:
         return PROBES[name]
-    settings = _SOFTENED.fullmatch(name)
-    if settings is None:
+    base, _, settings = name.partition("-")
+    part, words = _SETTINGS.get(base, ("", {}))
+    grammar = "".join(rf"(?:-{word}(?P<{word}>{_NUMBER[kind]}))?" for word, (_, kind) in words.items())
+    given = re.fullmatch(grammar, f"-{settings}")
+    if not words or given is None:
         raise ValueError(
-            f"unknown probe '{name}'; known: {', '.join(PROBES)}, and sofa-sigma0.3-every1 for its settings"
+            f"unknown probe '{name}'; known: {', '.join(PROBES)}, and for settings sofa-sigma0.3-every1, cot-tokens64,"
+            " self_consistency-samples3-tokens64-temperature0.5-topk20, each in part or in whole"
         )
-    softening = PROBES[settings["base"]].softening
-    assert softening is not None
-    sigma, every = float(settings["sigma"] or softening.sigma), int(settings["every"] or softening.every)
-    if not 0 <= sigma <= 1 or every < 1:
-        raise ValueError(f"probe '{name}': sigma lies between 0 and 1, every is at least 1")
-    return Probe(name, softening=replace(softening, sigma=sigma, every=every))
+    try:
+        changes = {words[word][0]: words[word][1](value) for word, value in given.groupdict().items() if value}
+        return replace(PROBES[base], name=name, **{part: replace(getattr(PROBES[base], part), **changes)})
+    except ValueError as error:
+        raise ValueError(f"probe '{name}': {error}") from None

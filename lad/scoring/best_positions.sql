@@ -10,5 +10,6 @@ listed as (
 select
     presentation_id,
     list_position(scores, list_max(scores)) as position,
-    scores
+    scores,
+    null::double as parsed
 from listed

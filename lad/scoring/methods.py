@@ -8,6 +8,10 @@ layers allowed in eq. 9 are all of the model's unless the option `layers` or the
 Not the paper's are batch_calibration and majority_vote, which see more than one presentation at a time but no label,
 chosen_heads, which sees the calibration questions' labels, and contextual_calibration and attention_less_content_free,
 which cost one forward pass without content: blank images, caption "N/A".
+
+Two read texts that the model generated: cot and self_consistency. Unlike the released code, a self_consistency of which
+no text names a position is no answer rather than position 1, and what is read as an index is stricter (options failed
+and parse).
 """
 
 import re
@@ -54,6 +58,10 @@ class Options:
             orders of it that the signals hold.
         correction: how batch_calibration takes out the mean probability, by difference or by ratio.
         heads: how many attention heads chosen_heads listens to.
+        parse: what counts as an index in generated text: integers that stand for themselves, behind the reasoning if
+            there is one; or any digits, by the released code's rules.
+        failed: what self_consistency answers where no text names a position: nothing, or position 1 as the released
+            code does.
     """
 
     formulation: str = "printed"
@@ -64,17 +72,20 @@ class Options:
     orders: Literal["cyclic", "random"] = "cyclic"
     correction: Literal["difference", "ratio"] = "difference"
     heads: int = 3
+    parse: Literal["integers", "released"] = "integers"
+    failed: Literal["none", "first"] = "none"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method answers from; `calibration` and `content_free` are there for every method that needs them."""
+    """What a method answers from; what it needs besides the signals is there for every method that needs it."""
 
     signals: pa.Table
     calibration: Calibration | None
     options: Options
     identifiers: Sequence[str] | None
     content_free: pa.Table | None = None
+    generations: pa.Table | None = None
 
     @property
     def fitted(self) -> Calibration:
@@ -85,6 +96,11 @@ class Inputs:
     def blank(self) -> pa.Table:
         assert self.content_free is not None, "score() has refused methods that lack their content-free signals"
         return self.content_free
+
+    @property
+    def texts(self) -> pa.Table:
+        assert self.generations is not None, "score() has refused methods that lack their generations"
+        return self.generations
 
 
 Split = Literal["evaluation", "symmetrized", "permuted"]
@@ -111,6 +127,7 @@ class Method:
     needs_content_free: bool = False
     needs_heads: bool = False
     options: tuple[str, ...] = ()
+    needs_generations: bool = False
 
     def split_for(self, options: Options) -> Split:
         """The split of the signals that the method with these options is meant for."""
@@ -125,6 +142,7 @@ def score(
     *,
     identifiers: Sequence[str] | None = None,
     content_free: pa.Table | None = None,
+    generations: pa.Table | None = None,
 ) -> pa.Table:
     """What the method answers on every presentation (permutation_average: on every question).
 
@@ -135,6 +153,7 @@ def score(
         defaults: values of the options that the specification does not name.
         identifiers: identifier of each position, 1..N; only vanilla_parsed reads them.
         content_free: signals of the split content_free, for the same N and model; None for methods that need none.
+        generations: GENERATIONS table with the texts of all presentations; only cot and self_consistency read it.
 
     Returns:
         A predictions table.
@@ -142,7 +161,7 @@ def score(
     Raises:
         ScoringError: unknown method or option, missing calibration or content-free signals, or such for another N or
             another model, layers that are not there, orders that do not suffice, signals that lack what the method
-            reads.
+            reads, missing texts.
         SignalsError: presentations of several N or of several models.
     """
     method, options, variant = parse_method(method_spec, defaults)
@@ -150,7 +169,9 @@ def score(
         _refuse_other_calibration(method, signals, calibration)
     if method.needs_content_free:
         _refuse_other_content_free(method, signals, content_free)
-    answers = method.answers(Inputs(signals, calibration, options, identifiers, content_free))
+    if method.needs_generations:
+        generations = _texts_of(method, signals, generations)
+    answers = method.answers(Inputs(signals, calibration, options, identifiers, content_free, generations))
     predictions = query.run(
         _SQL / "predictions.sql",
         {"answers": answers, "signals": signals},
@@ -190,6 +211,34 @@ def _refuse_other_content_free(method: Method, signals: pa.Table, content_free: 
             f"the content-free signals are of N = {there[0]} and {there[1]} layers, the signals to be scored of"
             f" N = {here[0]} and {here[1]} layers; ask the same model about as many blank images"
         )
+
+
+def _texts_of(method: Method, signals: pa.Table, generations: pa.Table | None) -> pa.Table:
+    """The texts of these signals' presentations.
+
+    Raises:
+        ScoringError: no texts, texts of other presentations, a text that is there twice.
+    """
+    if generations is None:
+        raise ScoringError(
+            f"{method.name} needs generated texts and none were given; extract with the probe {method.name} and hand"
+            " its generations.parquet to --generations"
+        )
+    without = pc.invert(pc.is_in(signals["presentation_id"], value_set=generations["presentation_id"].combine_chunks()))
+    if pc.any(without).as_py():
+        missing = signals["presentation_id"].filter(without)
+        raise ScoringError(
+            f"{method.name}: the generations hold no text of presentation {missing[0].as_py()} and of"
+            f" {len(missing) - 1} others; give those of the same cell and split as the signals"
+        )
+    counts = generations.group_by(["presentation_id", "sample"]).aggregate([([], "count_all")])
+    repeated = counts.filter(pc.field("count_all") > 1)
+    if len(repeated):
+        raise ScoringError(
+            f"{method.name}: the generations hold sample {repeated['sample'][0].as_py()} of presentation"
+            f" {repeated['presentation_id'][0].as_py()} more than once; give those of one probe"
+        )
+    return generations
 
 
 # --- the methods -----------------------------------------------------------------------------------------------
@@ -351,6 +400,28 @@ def _majority_vote(inputs: Inputs) -> pa.Table:
     return _best_positions(scores)
 
 
+def _cot(inputs: Inputs) -> pa.Table:
+    """The index behind the reasoning in each presentation's first text (Wei et al., arXiv 2201.11903).
+
+    The last index behind the last </think>; where no number stands there, or there is no such tag, the last index in
+    the whole text. A text that names none is no answer.
+    """
+    return query.run(_SQL / "text_answers.sql", {"text_positions": _text_positions(inputs, "reasoned_positions.sql")})
+
+
+def _self_consistency(inputs: Inputs) -> pa.Table:
+    """The position that most sampled texts name (Wang et al., Self-consistency, arXiv 2203.11171).
+
+    A text names k where it says "The answer is k", else its last index. Of equal votes the position that an earlier
+    sample names wins, as in the released code. Scores are shares of the votes.
+    """
+    return query.run(
+        _SQL / "text_majority.sql",
+        {"text_positions": _text_positions(inputs, "stated_positions.sql"), "signals": inputs.signals},
+        {"failed": inputs.options.failed},
+    )
+
+
 # --- what they share -------------------------------------------------------------------------------------------
 
 
@@ -382,6 +453,13 @@ def _observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
 def _mean_prior(scores: pa.Table, method: str) -> pa.Table:
     """The log of the mean probability of each position over some presentations, as a position_prior."""
     return query.run(_SQL / "mean_prior.sql", {"observed_scores": scores}, {"method": method})
+
+
+def _text_positions(inputs: Inputs, rule: str) -> pa.Table:
+    """The position that each generated text names by that rule."""
+    parse = {"parse": inputs.options.parse}
+    readable = query.run(_SQL / "readable_texts.sql", {"generations": inputs.texts, "signals": inputs.signals}, parse)
+    return query.run(_SQL / rule, {"readable_texts": readable}, parse)
 
 
 def _less_static_prior(scores: pa.Table, prior: pa.Table, method: str) -> pa.Table:
@@ -557,6 +635,20 @@ METHODS: Final = {
             _majority_vote,
             "the candidate that vanilla names in most orders of the question",
         ),
+        Method(
+            "cot",
+            _cot,
+            "the index behind the reasoning in the generated text",
+            options=("parse",),
+            needs_generations=True,
+        ),
+        Method(
+            "self_consistency",
+            _self_consistency,
+            "the position that most of the sampled texts name",
+            options=("parse", "failed"),
+            needs_generations=True,
+        ),
     )
 }
 
@@ -565,7 +657,7 @@ def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Op
     """Read `method;option=value;...`, such as `agd;k=4;prior=no;layers=all;tau=3;formulation=released`.
 
     Options are k (K >= 1), tau (> 0), prior (yes or no), layers (all, or A-B), orders (cyclic or random), correction
-    (difference or ratio), heads (>= 1) and formulation.
+    (difference or ratio), heads (>= 1), parse (integers or released), failed (none or first) and formulation.
 
     Returns:
         The method, its options (those not named as in `defaults`), and the variant: what follows the name, ''
@@ -640,5 +732,7 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
     "correction": ("correction", {word: word for word in ("difference", "ratio")}.__getitem__, "difference, ratio"),
     "heads": ("heads", _read_count, "a whole number from 1"),
     "formulation": ("formulation", lambda value: get_formulation(value).name, "printed, released"),
+    "parse": ("parse", {"integers": "integers", "released": "released"}.__getitem__, "integers, released"),
+    "failed": ("failed", {"none": "none", "first": "first"}.__getitem__, "none, first"),
 }
 """Each option's field in Options, how its value is read, and what it may be."""

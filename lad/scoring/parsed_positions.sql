@@ -31,5 +31,6 @@ found as (
 select
     presentation_id,
     coalesce(exact[-1], regardless_of_case[-1]) as position,
-    null::double[] as scores
+    null::double[] as scores,
+    (position is not null)::integer::double as parsed
 from found

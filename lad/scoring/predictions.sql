@@ -13,7 +13,8 @@ select
     signals.target_position,
     signals."order"[answers.position] as candidate,
     coalesce(answers.position = signals.target_position, false) as correct,
-    answers.scores
+    answers.scores,
+    answers.parsed
 from answers
 inner join signals using (presentation_id)
 order by signals.question_id, signals.round, signals.presentation_id

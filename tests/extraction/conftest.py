@@ -16,7 +16,7 @@ from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
 from lad.extraction.backbone import Backbone, load_backbone
-from lad.extraction.extract import extract
+from lad.extraction.extract import Extraction, extract
 from lad.extraction.prompts import get_probe
 
 DEVICE = os.environ.get("LAD_TEST_DEVICE", "cpu")
@@ -66,19 +66,23 @@ def asked(images):
 
 
 @pytest.fixture(scope="session")
-def extracted(backbone, images, scenes, asked):
+def extraction_of(backbone, images, scenes, asked):
+    """All that is extracted of N candidates: `extraction_of(4, "cot", token_budget=1).generations`."""
+
+    def run(n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> Extraction:
+        questions, presentations = asked(n, evaluation)
+        work = {"questions": questions, "presentations": presentations, **options}
+        return extract(backbone, get_probe(probe), images=images, image_folder=scenes / "images", **work)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def extracted(extraction_of):
     """Signals and metadata of N candidates: `extracted(4, "roman", token_budget=1)`."""
 
     def run(n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> tuple[pa.Table, dict]:
-        questions, presentations = asked(n, evaluation)
-        return extract(
-            backbone,
-            get_probe(probe),
-            images=images,
-            image_folder=scenes / "images",
-            questions=questions,
-            presentations=presentations,
-            **options,
-        )
+        found = extraction_of(n, probe, evaluation, **options)
+        return found.signals, found.metadata
 
     return run

@@ -6,8 +6,9 @@ batch; the oracle processes and runs each order as a whole, one at a time, and o
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import plain
 import pytest
 import torch
@@ -21,7 +22,8 @@ from lad.extraction.backbone import Backbone, BackboneError, load_backbone
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.forward import read_batch
 from lad.extraction.inputs import PromptBuilder, collate, encode, join_features, placeholder, prepare
-from lad.extraction.prompts import PROBES
+from lad.extraction.prompts import PROBES, Generation
+from lad.extraction.texts import noise_stream
 
 PROBE = PROBES["vanilla"]
 CAPTION = "a red circle"
@@ -167,7 +169,7 @@ def close(found, expected, tolerance: float) -> None:
 
 def test_processed_logits_and_text_are_those_of_generate(case):
     """Behind the step for the prefixes: it leaves the cache as the prefill made it."""
-    signals = read_batch(case.backbone, case.batch(), case.trie, answer_tokens=4)
+    signals = read_batch(case.backbone, case.batch(), case.trie, generation=Generation(new_tokens=4))
     for row, order in enumerate(ORDERS):
         whole = plain.model_inputs(case.backbone, PROBE, case.presentation(order))
         generated = case.eager.generate(
@@ -178,6 +180,22 @@ def test_processed_logits_and_text_are_those_of_generate(case):
         assert (signals.processed_logits[row] - signals.identifier_logits[row]).abs().max() > 1e-3
         text = case.backbone.processor.tokenizer.decode(told, skip_special_tokens=True)
         assert signals.generated_text[row] == text
+
+
+def test_texts_that_part_and_end_are_those_of_each_text_alone(case, monkeypatch):
+    """Rows of the cache are copied where samples part and dropped where texts end; alone, neither happens."""
+    monkeypatch.setitem(vars(case.backbone), "eos_token_ids", list(range(0, architectures.VOCABULARY, 7)))
+    drawn = Generation(new_tokens=10, samples=3, temperature=1.0)
+    streams = np.array([[noise_stream(0, "q", order, sample) for sample in range(3)] for order in ORDERS], np.uint64)
+    batch = case.batch()
+    together = read_batch(case.backbone, batch, case.trie, generation=drawn, streams=streams).texts
+    assert len({text.text for texts in together for text in texts}) > 3
+    assert len({text.tokens for texts in together for text in texts}) > 1
+    alone = replace(drawn, samples=1)
+    for row, sample in ((0, 0), (0, 2), (1, 1)):
+        own = streams[row : row + 1, sample : sample + 1]
+        ((text,),) = read_batch(case.backbone, batch.row(row), case.trie, generation=alone, streams=own).texts
+        assert text == together[row][sample]
 
 
 @pytest.mark.parametrize(

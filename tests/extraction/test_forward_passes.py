@@ -7,7 +7,7 @@ import torch
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.forward import answer_trie, read_batch
 from lad.extraction.inputs import PromptBuilder, collate, encode, prepare
-from lad.extraction.prompts import PROBES
+from lad.extraction.prompts import PROBES, Generation
 
 CAPTION = "a red circle"
 
@@ -68,9 +68,13 @@ def test_one_digit_takes_one_pass_and_all_longer_identifiers_together_one_short_
 
 def test_a_batch_gives_what_each_presentation_gives_alone(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
-    together = read_batch(backbone, batch_of("vanilla", 12), trie, answer_tokens=4, head_attention=True)
+    together = read_batch(
+        backbone, batch_of("vanilla", 12), trie, generation=Generation(new_tokens=4), head_attention=True
+    )
     for row in range(2):
-        alone = read_batch(backbone, batch_of("vanilla", 12, (row,)), trie, answer_tokens=4, head_attention=True)
+        alone = read_batch(
+            backbone, batch_of("vanilla", 12, (row,)), trie, generation=Generation(new_tokens=4), head_attention=True
+        )
         for name in (
             "identifier_logits",
             "processed_logits",
@@ -96,7 +100,9 @@ def test_the_answer_does_not_change_with_what_is_read_before_it(backbone, batch_
     digits = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
     letters = answer_trie(backbone, PROBES["uppercase"].identifiers(12))
     assert letters.fed_prefixes == []
-    after_step, straight = (read_batch(backbone, batch, trie, answer_tokens=6) for trie in (digits, letters))
+    after_step, straight = (
+        read_batch(backbone, batch, trie, generation=Generation(new_tokens=6)) for trie in (digits, letters)
+    )
     assert after_step.generated_text == straight.generated_text
 
 

@@ -19,7 +19,8 @@ from lad.tables import nested_lists
 
 SIZES = (2, 4, 9, 10, 12)
 CALIBRATED = [name for name, method in METHODS.items() if method.needs_calibration]
-BY_SCORE = [*(name for name in METHODS if name != "vanilla_parsed"), "permutation_average;orders=random"]
+FROM_TEXT = ("vanilla_parsed", "cot", "self_consistency")
+BY_SCORE = [*(name for name in METHODS if name not in FROM_TEXT), "permutation_average;orders=random"]
 
 
 def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:

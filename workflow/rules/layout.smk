@@ -179,6 +179,8 @@ def bundled_partitions() -> dict[str, int]:
     for cell, split in GRID.signals:
         shown = GRID.calibrations.get((cell, split), 0) * cell.n or 1
         partitions[table("signals", **vars(cell), split=split)] = shown
+        if cell.probe in GRID.generating_probes:
+            partitions[table("generations", **vars(cell), split=split)] = shown
     return {Path(path).relative_to(RESULTS).as_posix(): rows for path, rows in partitions.items()}
 
 
@@ -234,6 +236,11 @@ def datasets(mmiu: bool) -> str:
     """Pattern of the datasets that have MMIU's format, or of those that do not; of no name where there are none."""
     names = [re.escape(name) for name, entry in config["datasets"].items() if is_mmiu(entry) == mmiu]
     return "|".join(names) or "(?!)"
+
+
+def one_of(names) -> str:
+    """A wildcard's constraint to these names; none match nothing."""
+    return "|".join(sorted(names)) or "(?!)"
 
 
 def per_run(key: str) -> str:

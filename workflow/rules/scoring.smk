@@ -7,6 +7,11 @@ rule score:
             table("signals", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])
         ],
         calibration=lambda w: (calibration_of(scoring_of(w)) if GRID.needs_calibration(scoring_of(w)) else []),
+        generations=lambda w: (
+            [table("generations", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])]
+            if GRID.needs_generations(scoring_of(w))
+            else []
+        ),
         code=code("scoring", "calibration"),
     output:
         table("predictions"),
@@ -21,12 +26,13 @@ rule score:
         signals=lambda w, input: [f"--signals={path}" for path in input.signals],
         methods=lambda w: [f"--method={method}" for method in GRID.methods[scoring_of(w)]],
         calibration=lambda w, input: (f"--calibration {Path(input.calibration).parent}" if input.calibration else ""),
+        generations=lambda w, input: [f"--generations={path}" for path in input.generations],
         formulation=config["scoring"]["formulation"],
         top_k=config["scoring"]["top_k"],
         temperature=config["scoring"]["temperature"],
     message:
         "Scoring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:
-        "lad score {params.signals} {params.methods:q} {params.calibration}"
+        "lad score {params.signals} {params.methods:q} {params.calibration} {params.generations}"
         " --formulation {params.formulation} --top-k {params.top_k} --temperature {params.temperature}"
         " --out {output} > {log} 2>&1"
