@@ -20,6 +20,8 @@ class Options:
     Attributes:
         model: key of the model in the results folder.
         dataset: key of the dataset.
+        models: the models one below the other in tables 1 and 6; `model` alone if none is named.
+        datasets: the test questions' datasets in table 3; `dataset` alone if none is named.
         label: what the numbers were measured on, written on every artifact ("demo: synthetic scenes, ...").
         setting: random or adversarial (or a task), for artifacts of one setting.
         n: number of candidates, for artifacts of one N.
@@ -48,6 +50,8 @@ class Options:
     images: Path | None = None
     published_model: str | None = None
     published_dataset: str = "coco"
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> "Options":
@@ -127,7 +131,7 @@ class Table:
         )
 
 
-_LISTS: Final = {"settings": str, "ns": int, "probes": str}
+_LISTS: Final = {"settings": str, "ns": int, "probes": str, "models": str, "datasets": str}
 _NUMBERS: Final = {"n": int, "calibration_questions": int, "top_k": int, "temperature": float}
 
 

@@ -119,7 +119,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, options: Options) -> Iterato
         if place not in known:
             known[place] = Measures(connection, replace(options, model=place[0], dataset=place[1]))
         measures = known[place]
-        for formulation, keys in _conditions(published, options):
+        for formulation, keys in conditions(published, options):
             condition = measures.condition(**keys)
             if condition not in measures or (measured := measures.get(condition, published.metric)).value is None:
                 continue
@@ -149,8 +149,8 @@ def _counterpart(published: Value, options: Options) -> tuple[str, str] | None:
     return None
 
 
-def _conditions(published: Value, options: Options) -> Iterator[tuple[str, dict[str, str | int]]]:
-    """What was measured in place of the published value, by formulation."""
+def conditions(published: Value, options: Options) -> Iterator[tuple[str, dict[str, str | int]]]:
+    """What is measured in place of a published value: by formulation, the keys of `Condition` but those of defaults."""
     method, probe = BY_PROBE.get(published.method, (published.method, "vanilla"))
     method = "attention_readout" if method == "raw_attention" else method
     keys: dict[str, str | int] = {"setting": published.setting, "n": int(published.n_candidates), "probe": probe}

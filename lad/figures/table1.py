@@ -4,6 +4,7 @@ Differs from the paper: rows appear for the methods that were measured; the gree
 released code, stand beside their namesakes where they were.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import duckdb
@@ -11,7 +12,7 @@ import duckdb
 from lad.figures.content import Options, Table
 from lad.figures.measures import Measures
 from lad.figures.style import METHODS
-from lad.figures.tabulate import Column, Row, lead_of, tabulate
+from lad.figures.tabulate import Column, Row, lead_of, stack, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
 
 METRICS: Final = ("accuracy", "rstd", "consistency")
@@ -34,14 +35,21 @@ ROWS: Final = (
 
 
 def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
-    """The main results with `options.n` candidates."""
-    measures = Measures(connection, options)
+    """The main results with `options.n` candidates, of one model or several; the sentence is about `options.model`."""
+    facts = _facts(Measures(connection, options), options)
+    if not options.models:
+        return _results(connection, options, facts)
+    parts = {model: _results(connection, replace(options, model=model), facts) for model in options.models}
+    return stack("Model", parts)
+
+
+def _results(connection: duckdb.DuckDBPyConnection, options: Options, facts: dict[str, str]) -> Table:
     columns = []
     for setting in options.settings:
         keys: dict[str, str | int] = {"setting": setting, "n": options.n}
         columns += [Column(setting.capitalize(), metric, keys) for metric in METRICS]
         columns.append(lead_of("agd", setting.capitalize(), keys, "AGD’s lead (points)"))
-    return tabulate(measures, ("Method",), ROWS, columns, _facts(measures, options))
+    return tabulate(Measures(connection, options), ("Method",), ROWS, columns, facts)
 
 
 def _facts(measures: Measures, options: Options) -> dict[str, str]:

@@ -79,6 +79,17 @@ def tabulate(
     return Table(stub, _groups(columns), tuple(lines), _records(measures, rows, columns), facts)
 
 
+def stack(heading: str, parts: Mapping[str, Table]) -> Table:
+    """Tables of the same columns one below the other, each with its name in a first label column of that heading."""
+    first = next(iter(parts.values()))
+    lines: list[Line] = []
+    for name, part in parts.items():
+        offset = lines[-1].block + 1 if lines else 0
+        lines += [Line((name, *line.labels), line.cells, line.block + offset) for line in part.lines]
+    records = pa.concat_tables([part.records for part in parts.values()])
+    return Table((heading, *first.stub), first.groups, tuple(lines), records, first.facts)
+
+
 def lead_of(method: str, group: str, keys: Mapping[str, str | int], heading: str) -> Column:
     """The column that says by how many points a method, asked plainly, is ahead of each row."""
     return Column(group, "accuracy", keys, heading, reference={"method": method})

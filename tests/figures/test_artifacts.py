@@ -181,7 +181,18 @@ def test_the_main_results_have_rows_for_the_methods_that_were_scored(drawn):
 
 def test_the_table_of_transfers_has_every_pair_of_settings(drawn):
     pairs = {tuple(row[:2]) for row in markdown_rows(drawn / "table3.md")}
-    assert pairs == {(a, b) for a in ("random", "adversarial") for b in ("random", "adversarial")}
+    assert pairs == {(f"scenes-{a}", b) for a in ("random", "adversarial") for b in ("random", "adversarial")}
+
+
+def test_several_models_stand_one_below_the_other_in_table_1(results, options, tmp_path):
+    """The unplanted model was asked with random candidates only."""
+    chosen = options("table1") | {"models": "demo,demo-unplanted", "settings": "random"}
+    draw("table1", results, chosen, tmp_path)
+    rows = markdown_rows(tmp_path / "table1.md")
+    assert {row[0] for row in rows} == {"demo", "demo-unplanted"}
+    blocks = [line["block"] for line in json.loads((tmp_path / "table1.json").read_text())["lines"]]
+    assert blocks == sorted(blocks)
+    assert len(set(blocks)) == 2
 
 
 def test_the_ablation_has_a_row_for_each_variant_that_was_scored(drawn):

@@ -92,8 +92,7 @@ rule read_images:
 
 rule read_mmiu:
     input:
-        annotations=lambda w: dataset_part(w.dataset, "annotations"),
-        images=lambda w: dataset_part(w.dataset, "images"),
+        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("images", dataset=w.dataset)),
         code=["lad/benchmark/mmiu.py"],
     output:
         images=table("images"),
@@ -105,11 +104,13 @@ rule read_mmiu:
     conda:
         "../../environment.yml"
     params:
+        annotations=lambda w: dataset_part(w.dataset, "annotations"),
+        images=lambda w: dataset_part(w.dataset, "images"),
         tasks=lambda w: [f"--task={task}" for task in GRID.settings(w.dataset)],
     message:
         "Reading the questions and images of {wildcards.dataset}"
     shell:
-        "lad mmiu-images --annotations {input.annotations} --image-folder {input.images} {params.tasks:q}"
+        "lad mmiu-images --annotations {params.annotations} --image-folder {params.images} {params.tasks:q}"
         " --out {output.images} --refused {output.refused} > {log} 2>&1"
 
 
@@ -173,8 +174,7 @@ rule build_questions:
 
 rule choose_questions:
     input:
-        annotations=lambda w: dataset_part(w.dataset, "annotations"),
-        folder=lambda w: dataset_part(w.dataset, "images"),
+        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("questions", **dict(w.items()))),
         images=table("images"),
         code=[f"lad/benchmark/{module}.py" for module in ("mmiu", "draws")],
     output:
@@ -186,13 +186,15 @@ rule choose_questions:
     conda:
         "../../environment.yml"
     params:
+        annotations=lambda w: dataset_part(w.dataset, "annotations"),
+        folder=lambda w: dataset_part(w.dataset, "images"),
         evaluation=config["benchmark"]["questions"],
         calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
         seed=config["seed"],
     message:
         "Choosing the questions of {wildcards.setting} with {wildcards.n} candidates"
     shell:
-        "lad mmiu-questions --annotations {input.annotations} --image-folder {input.folder} --images {input.images}"
+        "lad mmiu-questions --annotations {params.annotations} --image-folder {params.folder} --images {input.images}"
         " --dataset {wildcards.dataset} --task {wildcards.setting:q} --n {wildcards.n}"
         " --evaluation {params.evaluation} --calibration {params.calibration} --seed {params.seed}"
         " --out {output} > {log} 2>&1"

@@ -126,7 +126,7 @@ def source_options(dataset: str) -> list[str]:
     for source in entry["download"]:
         facts = [f"{key}={value}" for key, value in source.items() if key != "url" and value is not False]
         options.append(f"--source={';'.join([source['url'], *facts])}")
-    needed = [entry[part] for part in ("captions", "instances", "images") if part in entry]
+    needed = [entry[part] for part in ("captions", "instances", "annotations", "images") if part in entry]
     return [*options, *(f"--needed={path}" for path in needed)]
 
 
