@@ -357,7 +357,8 @@ def _generations_table(made: pa.Table, asked: Sequence[Asked]) -> pa.Table:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} thread{'s' * (threads > 1)}"
 
 
 def _progress(total: int, done: int) -> "tqdm[Any]":

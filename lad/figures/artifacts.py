@@ -298,7 +298,7 @@ ARTIFACTS: Final = {
             kind="table",
             title="Beside the published numbers",
             caption="Every value of the paper's tables with a measured counterpart; differences are measured less"
-            " published. Inside means within what 95 % of differences between two such measurements stay within.",
+            " published. {tolerance}",
             see="Here {verdict}.",
             draw=published.draw,
         ),

@@ -232,14 +232,16 @@ def _facts(compared: list[Compared], options: Options) -> dict[str, str]:
     )
     if options.published_model is not None:
         return {
+            "tolerance": "No value is expected to agree.",
             "verdict": f"the comparison is of shape, not of value, since {options.model} on {options.dataset} stands in"
-            f" for {options.published_model} on {options.published_dataset}: {shape}"
+            f" for {options.published_model} on {options.published_dataset}: {shape}",
         }
     judged = [pair for pair in compared if pair.inside is not None]
     inside = sum(bool(pair.inside) for pair in judged)
     return {
+        "tolerance": "Inside means within what 95 % of differences between two such measurements stay within.",
         "verdict": f"{len(published)} of the {len(read_published())} published values were measured; {inside} of"
-        f" {len(judged)} comparisons lie inside the tolerance; {shape}"
+        f" {len(judged)} comparisons lie inside the tolerance; {shape}",
     }
 
 

@@ -69,7 +69,7 @@ def _facts(parts: Mapping[str, Measures], options: Options) -> dict[str, str]:
                 abroad = measures(**keys, method="agd")
                 home = measures(**{**keys, "calibrated_on": own}, method="agd")
                 changes.append(f"{percent(known(abroad))} {kind} instead of {percent(known(home))}")
-                pairs.append(Pair.measured(measures, f"{kind}, calibrated on {source},", "agd", "pride", **keys))
+                pairs.append(Pair.measured(measures, f"{kind} after calibration on {source}", "agd", "pride", **keys))
     if not pairs:
         raise ArtifactError(
             "agd was scored after one calibration only; `lad score` with the calibration of other questions, then"
