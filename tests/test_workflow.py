@@ -123,7 +123,7 @@ def from_bundle(small, tmp_path_factory) -> tuple[dict, Path]:
     elsewhere = {
         "results": str(folder / "results"),
         "bundle": str(folder / "signals.tar"),
-        "runs": [{**config["runs"][0], "n": [4]}],
+        "runs": [{**run, "n": [4]} for run in config["runs"]],
         "models": {"demo": {"checkpoint": "no/such/model"}},
         "datasets": {"scenes": {"captions": "no/such/captions.json", "images": "no/such/images"}},
     }

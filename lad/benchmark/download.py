@@ -118,7 +118,8 @@ def download(folder: Path, sources: Sequence[Source], needed: Sequence[Path] = (
     Args:
         folder: the dataset's own folder.
         sources: the declared files, in the order to fetch them.
-        needed: paths that are to exist in the end. Where all of them do at once, nothing is fetched at all.
+        needed: paths that are to exist in the end. Where all of them do at once, nothing is fetched at all; a folder that
+            several sources are unpacked into counts once they all are there.
 
     Returns:
         A receipt for people and for Snakemake: the folder, and per source its place and how it came there.
@@ -128,7 +129,9 @@ def download(folder: Path, sources: Sequence[Source], needed: Sequence[Path] = (
             that is damaged or would write elsewhere, too little disk, or something needed that no source holds. What
             was downloaded is kept, and a rerun goes on from there.
     """
-    supplied = bool(needed) and all(path.exists() for path in needed)
+    places = [source.place(folder) for source in sources]
+    parts = [place for path in needed for place in places if path in place.parents]
+    supplied = bool(needed) and all(path.exists() for path in (*needed, *parts))
     files = []
     for source in sources:
         place = source.place(folder)
