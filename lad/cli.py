@@ -63,6 +63,11 @@ class DatasetFormat(StrEnum):
     flickr8k = "flickr8k"
 
 
+class Shardable(StrEnum):
+    signals = "signals"
+    generations = "generations"
+
+
 class OutputFormat(StrEnum):
     table = "table"
     csv = "csv"
@@ -193,7 +198,7 @@ def embed(
         str | None, typer.Option(help="Checkpoint folder or hub id; for clip the paper's ViT-L/14 by default.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda (a GPU that is free), cuda:1 ...")] = "cpu",
     finished: Annotated[
         Path | None, typer.Option(help="Folder for finished work, where a rerun goes on; <out>.finished by default.")
     ] = None,
@@ -203,18 +208,20 @@ def embed(
     import torch
 
     from lad.benchmark.embeddings import embed as embed_images
+    from lad.extraction import devices
 
     if threads:
         torch.set_num_threads(threads)
-    table, metadata = embed_images(
-        tables.read(images, tables.IMAGES),
-        image_folder,
-        backend,
-        checkpoint,
-        revision=revision,
-        device=device,
-        finished=finished or out.with_name(f"{out.name}.finished"),
-    )
+    with devices.taken(device) as own_device:
+        table, metadata = embed_images(
+            tables.read(images, tables.IMAGES),
+            image_folder,
+            backend,
+            checkpoint,
+            revision=revision,
+            device=own_device,
+            finished=finished or out.with_name(f"{out.name}.finished"),
+        )
     tables.write(table, out, tables.EMBEDDINGS, metadata)
 
 
@@ -292,7 +299,7 @@ def extract(
     probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
     revision: Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda (a GPU that is free), cuda:1 ...")] = "cpu",
     image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
     processor_option: Annotated[
         list[str] | None, typer.Option(help="Setting of the image processor, max_patches=1; may be given repeatedly.")
@@ -304,6 +311,10 @@ def extract(
         Path | None, typer.Option(help="Folder for finished work, where a rerun goes on; <out>.finished by default.")
     ] = None,
     first_questions: Annotated[int | None, typer.Option(min=1, help="Only the first K questions of the table.")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only this part of the questions, 3/7 say; `lad merge` joins the parts."),
+    ] = None,
     answer_text: Annotated[bool, typer.Option(help="Also decode the model's own greedy answer.")] = False,
     head_attention: Annotated[bool, typer.Option(help="Also keep the attention of every head.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
@@ -316,6 +327,7 @@ def extract(
     import torch
 
     from lad.benchmark.coco import refuse_undecodable
+    from lad.extraction import devices, shards
     from lad.extraction.backbone import load_backbone
     from lad.extraction.extract import extract as extract_signals
     from lad.extraction.prompts import get_probe
@@ -335,32 +347,53 @@ def extract(
     if first_questions is not None:
         kept = sorted(set(orders["question_id"].to_pylist()))[:first_questions]
         orders = orders.filter(pc.field("question_id").isin(kept))
+    part = shards.Shard.parse(shard) if shard is not None else None
+    if part:
+        orders = part.of(orders)
     used = pc.is_in(shown["image_id"], value_set=_shown_images(asked, orders))
     refuse_undecodable(shown.filter(used), image_folder)
-    backbone = load_backbone(
-        checkpoint,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        image_size=image_size,
-        processor_options={name: _scalar(value) for name, value in _named(processor_option or []).items()},
-    )
-    extracted = extract_signals(
-        backbone,
-        how,
-        images=shown,
-        image_folder=image_folder,
-        questions=asked,
-        presentations=orders,
-        finished=finished or out.with_name(f"{out.name}.finished"),
-        token_budget=token_budget,
-        answer_text=answer_text,
-        head_attention=head_attention,
-        seed=seed,
-    )
+    with devices.taken(device) as own_device:
+        backbone = load_backbone(
+            checkpoint,
+            revision=revision,
+            dtype=dtype,
+            device=own_device,
+            image_size=image_size,
+            processor_options={name: _scalar(value) for name, value in _named(processor_option or []).items()},
+        )
+        extracted = extract_signals(
+            backbone,
+            how,
+            images=shown,
+            image_folder=image_folder,
+            questions=asked,
+            presentations=orders,
+            finished=finished or out.with_name(f"{out.name}.finished"),
+            token_budget=token_budget,
+            answer_text=answer_text,
+            head_attention=head_attention,
+            seed=seed,
+        )
+    metadata = {**extracted.metadata, **({shards.FACT: str(part)} if part else {})}
     if generations:
-        tables.write(extracted.generations, generations, tables.GENERATIONS, extracted.metadata)
-    tables.write(extracted.signals, out, tables.SIGNALS, extracted.metadata)
+        tables.write(extracted.generations, generations, tables.GENERATIONS, metadata)
+    tables.write(extracted.signals, out, tables.SIGNALS, metadata)
+
+
+@app.command()
+def merge(
+    folder: Annotated[Path, typer.Option(help="Folder of the shards: 1-of-7/signals.parquet, 2-of-7/ ...")],
+    shards: Annotated[int, typer.Option(min=1, help="How many shards there are of it.")],
+    out: Out,
+    relation: Annotated[Shardable, typer.Option(help="Which of their tables.")] = Shardable.signals,
+) -> None:
+    """Join the shards that `lad extract --shard` wrote to one table."""
+    from lad.extraction.shards import merge as merge_shards
+    from lad.extraction.shards import shard_files
+
+    contract = tables.CONTRACTS[relation.value]
+    table, metadata = merge_shards(shard_files(folder, relation.value, shards), contract)
+    tables.write(table, out, contract, metadata)
 
 
 @app.command()

@@ -4,6 +4,7 @@ A configuration lists runs; each run is a small cross product, and runs that mee
 the workflow does follows from here, so the whole plan is known before the first job.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,6 +192,33 @@ def build_grid(config: Mapping[str, Any]) -> Grid:
             raise ValueError(f"configuration, run {number}: {error}") from None
     defaults = Options(**{name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")})
     return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
+
+
+def shard_count(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -> int:
+    """Into how many shards of about `extraction.shard_size` presentations the split is cut, between questions.
+
+    One where there is no such size. One as well of an MMIU-format dataset: how many questions a task has is known once
+    its annotation file is read, and there are a few hundred.
+    """
+    size: int | None = config["extraction"].get("shard_size")
+    if size is None or is_mmiu(config["datasets"][cell.dataset]):
+        return 1
+    questions, orders = presentations(grid, cell, split, config)
+    return min(questions, -(-questions * orders // size))
+
+
+def presentations(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many questions of a split are asked, and in how many orders each; of an MMIU-format dataset at most."""
+    benchmark, all_orders = config["benchmark"], math.factorial(cell.n)
+    asked, orders = {
+        "calibration": (grid.calibration_questions[cell.benchmark], cell.n),
+        "evaluation": (benchmark["questions"], min(benchmark["orders"], all_orders)),
+        "symmetrized": (benchmark["questions"], cell.n),
+        "permuted": (benchmark["questions"], min(benchmark["permutations"], all_orders)),
+        "content_free": (1, 1),
+    }[split]
+    first = grid.first_questions(cell, split)
+    return asked if first is None else min(first, asked), orders
 
 
 def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Scoring]:

@@ -14,6 +14,7 @@ from PIL import Image
 from signals_factory import random_signals
 
 from lad import cli, tables
+from lad.benchmark.presentations import build_presentations
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo-model"
 
@@ -244,6 +245,56 @@ def test_texts_are_written_beside_the_signals_and_scored(lad, coco, asked):
     assert "self_consistency needs generated texts and none were given; extract with the probe" in one_line(error)
     assert lad(*answer, "--generations", texts)[0] == 0
     assert len(tables.read(predictions, tables.PREDICTIONS)) == len(signals)
+
+
+@pytest.fixture
+def three_questions(coco, asked) -> tuple:
+    """As `asked`, of three questions in two orders each; `--out` is left to say."""
+    (question,) = [
+        row for row in tables.read(coco / "q.parquet", tables.QUESTIONS).to_pylist() if row["role"] == "evaluation"
+    ]
+    several = [{**question, "question_id": f"d-{rank}", "rank": rank, "caption": f"{rank}"} for rank in range(3)]
+    tables.write(tables.from_rows(several, tables.QUESTIONS), coco / "q.parquet", tables.QUESTIONS)
+    orders = build_presentations(tables.read(coco / "q.parquet", tables.QUESTIONS), "evaluation", rounds=2, seed=0)
+    tables.write(orders, coco / "p.parquet", tables.PRESENTATIONS)
+    return ("--checkpoint", DEMO, *asked[:-2])
+
+
+def test_shards_of_texts_and_signals_are_merged_to_what_one_run_gives(lad, coco, three_questions):
+    probe = ("--probe", "self_consistency-samples2-tokens4", "--finished", coco / "finished")
+    whole = ("--out", coco / "s.parquet", "--generations", coco / "g.parquet")
+    assert lad("extract", *three_questions, *probe, *whole)[0] == 0
+    for number in (1, 2):
+        folder = coco / "shards" / f"{number}-of-2"
+        out = ("--out", folder / "signals.parquet", "--generations", folder / "generations.parquet")
+        assert lad("extract", *three_questions, *probe, *out, "--shard", f"{number}/2")[0] == 0
+    for relation, name in (("signals", "s"), ("generations", "g")):
+        joined = ("--folder", coco / "shards", "--shards", 2, "--relation", relation, "--out", coco / "joined.parquet")
+        assert lad("merge", *joined)[0] == 0
+        contract = tables.CONTRACTS[relation]
+        assert tables.read(coco / "joined.parquet", contract).equals(tables.read(coco / f"{name}.parquet", contract))
+        facts = tables.read_metadata(coco / f"{name}.parquet")
+        merged = tables.read_metadata(coco / "joined.parquet")
+        assert merged.pop("shards") == 2
+        assert merged == {fact: value for fact, value in facts.items() if fact != "images"} | {
+            "seconds": merged["seconds"]
+        }
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [("2", "shard '2' is not NUMBER/COUNT, such as 3/7"), ("1/4", "shard 1/4: only 3 questions are there to be cut")],
+)
+def test_a_shard_that_does_not_exist_is_refused(lad, coco, three_questions, shard, message):
+    code, error = lad("extract", *three_questions, "--shard", shard, "--out", coco / "s.parquet")
+    assert code == 1
+    assert message in one_line(error)
+
+
+def test_a_missing_shard_is_named(lad, coco):
+    code, error = lad("merge", "--folder", coco, "--shards", 2, "--out", coco / "s.parquet")
+    assert code == 1
+    assert "1-of-2/signals.parquet: no such file" in one_line(error)
 
 
 def test_signals_that_cannot_be_written_end_in_one_line_too(coco, asked):

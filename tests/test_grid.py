@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lad.grid import Benchmark, Cell, Scoring, build_grid
+from lad.grid import Benchmark, Cell, Scoring, build_grid, presentations, shard_count
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
 CELL = Cell("demo", "scenes", "random", 4, "vanilla")
@@ -99,6 +99,49 @@ def test_methods_that_read_texts_need_a_probe_that_has_them_written():
     grid = build_grid(config({"probes": ["cot-tokens8"], "methods": ["cot"]}, {"methods": ["vanilla"]}))
     assert grid.generating_probes == ["cot-tokens8"]
     assert [grid.needs_generations(scoring) for scoring in grid.methods] == [True, False]
+
+
+EVERY_SPLIT = {
+    "n": [2, 4],
+    "methods": ["agd", "permutation_average", "permutation_average;orders=random", "contextual_calibration"],
+}
+
+
+def test_how_many_presentations_a_split_has_is_known_beforehand():
+    """5 calibration and 160 evaluation questions; of two candidates there are but two orders."""
+    configured = config(EVERY_SPLIT)
+    grid = build_grid(configured)
+    counted = {(cell.n, split): presentations(grid, cell, split, configured) for cell, split in grid.signals}
+    assert counted == {
+        **{(2, "calibration"): (5, 2), (2, "evaluation"): (160, 2), (2, "symmetrized"): (160, 2)},
+        **{(2, "permuted"): (160, 2), (2, "content_free"): (1, 1)},
+        **{(4, "calibration"): (5, 4), (4, "evaluation"): (160, 5), (4, "symmetrized"): (160, 4)},
+        **{(4, "permuted"): (160, 16), (4, "content_free"): (1, 1)},
+    }
+
+
+def test_a_split_of_which_calibration_needs_the_beginning_has_only_that_many():
+    configured = config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]})
+    assert presentations(build_grid(configured), CELL, "symmetrized", configured) == (5, 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "shards"),
+    [(None, 1), (10_000, 1), (800, 1), (799, 2), (100, 8), (5, 160), (1, 160)],
+)
+def test_a_split_is_cut_into_shards_of_about_the_size_but_not_into_less_than_questions(size, shards):
+    """160 questions in 5 orders: 800 presentations."""
+    configured = config({"methods": ["vanilla"]})
+    if size:
+        configured["extraction"]["shard_size"] = size
+    assert shard_count(build_grid(configured), CELL, "evaluation", configured) == shards
+
+
+def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard():
+    configured = config({"datasets": ["tasks"], "settings": ["scene_pairs"], "n": [2], "methods": ["vanilla"]})
+    configured["extraction"]["shard_size"] = 1
+    ((cell, split),) = build_grid(configured).signals
+    assert shard_count(build_grid(configured), cell, split, configured) == 1
 
 
 @pytest.mark.parametrize(

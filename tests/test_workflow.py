@@ -4,25 +4,38 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from lad import tables
 from lad.bundle import read_manifest, write_bundle
+from lad.catalog import RELATIONS
+from lad.grid import Cell
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
-def snakemake(config: dict, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+def command(config: dict, folder: Path, *arguments: str) -> list[str]:
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config))
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = ["snakemake", "--configfile", str(file), "--cores", "2", "--nolock", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return ["snakemake", "--configfile", str(file), "--cores", "2", "--nolock", *arguments]
+
+
+def snakemake(config: dict, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    asked = command(config, folder, *arguments)
+    return subprocess.run(asked, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def rules_run(outcome: subprocess.CompletedProcess) -> set[str]:
@@ -49,6 +62,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         "runs": [
             {**run, "n": [2, 4]},
             {**run, "n": [4], "probes": ["self_consistency"], "methods": ["self_consistency", "cot"]},
+            {**run, "n": [4], "methods": ["chosen_heads", "contextual_calibration"]},
         ],
         "report": {
             "model": "demo",
@@ -179,6 +193,102 @@ def test_a_bundle_with_fewer_calibration_questions_than_asked_for_is_refused_whe
     outcome = snakemake({**config, "calibration": {"questions": 6}}, folder, "--dry-run")
     assert outcome.returncode != 0
     assert "split=calibration/signals.parquet (20 of 24 rows)" in outcome.stdout + outcome.stderr
+
+
+@pytest.fixture(scope="module")
+def one_cell(tmp_path_factory) -> tuple[dict, Path]:
+    """A single table of signals, extracted whole: 120 questions in 4 orders."""
+    folder = tmp_path_factory.mktemp("one_cell")
+    run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": [4], "probes": ["vanilla"]}
+    config = {
+        **CONFIG,
+        "results": str(folder / "results"),
+        "datasets": {"scenes": {"render": {"images": 200, "seed": 1}}},
+        "benchmark": {**CONFIG["benchmark"], "questions": 120, "orders": 4},
+        "runs": [{**run, "methods": ["vanilla"]}],
+    }
+    outcome = snakemake(config, folder, signals_of(config))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return config, folder
+
+
+def signals_of(config: dict) -> str:
+    cell = Cell("demo", "scenes", "random", 4, "vanilla")
+    return str(RELATIONS["signals"].path(Path(config["results"]), **vars(cell), split="evaluation"))
+
+
+def sharded(config: dict, size: int) -> dict:
+    return {**config, "extraction": {**config["extraction"], "shard_size": size}}
+
+
+def process_of(command: str, results: Path) -> int:
+    """The process, not the shell around it, that runs a `lad` command on files of the results folder."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if " ".join(["lad", *arguments[2:3]]) == command and any(str(results) in argument for argument in arguments):
+            return int(folder.name)
+    raise AssertionError(f"no process runs {command}")
+
+
+def finished_rows(results: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in (results / "finished").glob("*/[!.]*.parquet"))
+
+
+def computed(results: Path) -> int:
+    """Presentations that the last jobs have read, going by what their logs say was there when they began."""
+    progress = re.compile(r"extract: (\d+) of (\d+) presentations")
+    begun = [progress.search(log.read_text()).groups() for log in (results / "logs" / "extract_signals").iterdir()]
+    return sum(int(total) - int(there) for there, total in begun)
+
+
+def test_another_shard_size_computes_nothing_again_and_leaves_one_table(one_cell):
+    config, folder = one_cell
+    results, target = Path(config["results"]), Path(signals_of(config))
+    assert computed(results) == 480
+    whole = tables.read(target, tables.SIGNALS)
+    shutil.rmtree(results / "logs" / "extract_signals")
+    outcome = snakemake(sharded(config, 170), folder, str(target))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert rules_run(outcome) == {"extract_signals", "merge_shards"}
+    assert len(list((results / "logs" / "extract_signals").iterdir())) == 3
+    assert computed(results) == 0
+    assert tables.read(target, tables.SIGNALS).equals(whole)
+    assert tables.read_metadata(target)["presentations"] == 480
+    assert not (results / "shards").exists()
+    assert rules_run(snakemake(sharded(config, 170), folder, str(target))) == set()
+    kept_as_cut = ("--rerun-triggers", "mtime", "params", "code", "software-env")
+    assert rules_run(snakemake(sharded(config, 100), folder, str(target), *kept_as_cut)) == set()
+
+
+def test_a_killed_shard_goes_on_where_it_stopped(one_cell):
+    config, folder = one_cell
+    whole = tables.read(Path(signals_of(config)), tables.SIGNALS)
+    other = {**sharded(config, 240), "results": str(folder / "killed")}
+    other["extraction"]["token_budget"] = 600
+    results, target = Path(other["results"]), Path(signals_of(other))
+    shutil.copytree(config["results"], results, ignore=shutil.ignore_patterns("finished", "signals", "logs"))
+    with subprocess.Popen(
+        command(other, folder, str(target), "--cores", "1"),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as begun:
+        while not finished_rows(results):
+            assert begun.poll() is None
+            time.sleep(0.01)
+        os.kill(process_of("lad extract", results), signal.SIGKILL)
+    assert begun.returncode != 0
+    assert not target.exists()
+    kept = finished_rows(results)
+    outcome = snakemake(other, folder, str(target), "--rerun-incomplete")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert 0 < kept < 240
+    assert computed(results) == 480 - kept
+    assert tables.read(target, tables.SIGNALS).equals(whole)
 
 
 def test_the_demo_configuration_is_planned_in_seconds(tmp_path):

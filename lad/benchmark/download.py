@@ -118,8 +118,8 @@ def download(folder: Path, sources: Sequence[Source], needed: Sequence[Path] = (
     Args:
         folder: the dataset's own folder.
         sources: the declared files, in the order to fetch them.
-        needed: paths that are to exist in the end. Where all of them do at once, nothing is fetched at all; a folder that
-            several sources are unpacked into counts once they all are there.
+        needed: paths that are to exist in the end. Where all of them do at once, nothing is fetched at all; a folder
+            that several sources are unpacked into counts once they all are there.
 
     Returns:
         A receipt for people and for Snakemake: the folder, and per source its place and how it came there.

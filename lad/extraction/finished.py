@@ -42,6 +42,8 @@ class FinishedWork:
 
     def __init__(self, folder: Path, recipe: Mapping[str, Any]) -> None:
         self.folder = folder / fingerprint(recipe)
+        self._holding: list[Path] = []
+        """Files with rows that were found or added."""
         self.folder.mkdir(parents=True, exist_ok=True)
         described = self.folder / "recipe.json"
         if not described.exists():
@@ -50,23 +52,28 @@ class FinishedWork:
     def find(self, fingerprints: Iterable[str]) -> list[pa.Table]:
         """All rows with these fingerprints, each once."""
         wanted = set(fingerprints)
+        ours = pa.array(wanted, pa.string())
         found = []
-        for path in self._files():
-            try:
-                file = pq.ParquetFile(path)
-                inside = file.read(columns=[FINGERPRINT])[FINGERPRINT]
-                here = pc.is_in(inside, value_set=pa.array(wanted, pa.string()))
-                if not pc.any(here).as_py():
+        looked_into: set[Path] = set()
+        # What other processes merge while we look is in files that were not there before.
+        while unseen := [path for path in self._files() if path not in looked_into]:
+            looked_into.update(unseen)
+            for path in unseen:
+                try:
+                    file = pq.ParquetFile(path)
+                    inside = file.read(columns=[FINGERPRINT])[FINGERPRINT]
+                    if not pc.any(pc.is_in(inside, value_set=ours)).as_py():
+                        continue
+                    rows = file.read().filter(pc.is_in(inside, value_set=pa.array(wanted, pa.string())))
+                except FileNotFoundError:
                     continue
-                rows = file.read().filter(here)
-            except FileNotFoundError:
-                # Another process has merged this file into one that was not there when we looked.
-                return self.find(fingerprints)
-            except pa.ArrowInvalid as error:
-                logger.warning("%s cannot be read and is left out (%s)", path, error)
-                continue
-            found.append(rows)
-            wanted.difference_update(rows[FINGERPRINT].to_pylist())
+                except pa.ArrowInvalid as error:
+                    logger.warning("%s cannot be read and is left out (%s)", path, error)
+                    continue
+                self._holding.append(path)
+                if len(rows):
+                    found.append(rows)
+                    wanted.difference_update(rows[FINGERPRINT].to_pylist())
         return found
 
     def add(self, rows: pa.Table) -> None:
@@ -76,14 +83,21 @@ class FinishedWork:
             OSError: they could not be written, for want of space say; then no trace of them is left.
         """
         tables.write_whole(rows, self._path(rows))
+        self._holding.append(self._path(rows))
 
     def merge(self, rows: pa.Table) -> None:
-        """Keep `rows` in one file and delete those that hold nothing else."""
+        """Keep `rows`, all of them found or added, in one file and delete those that hold nothing else.
+
+        Where one file holds them all it is left alone, even if it holds more: presentations that are cut into smaller
+        shards than before are not kept twice.
+        """
+        if len(self._holding) == 1:
+            return
         merged = self._path(rows)
         if not merged.exists():
             tables.write_whole(rows, merged)
         together = pa.array(set(rows[FINGERPRINT].to_pylist()), pa.string())
-        for path in self._files():
+        for path in self._holding:
             if path == merged:
                 continue
             try:

@@ -1,5 +1,7 @@
 """Finished work is found again by what it is, whole or not at all."""
 
+from itertools import chain, repeat
+
 import pyarrow as pa
 import pytest
 
@@ -41,11 +43,22 @@ def test_merged_rows_lie_in_one_file_and_rows_of_others_stay(work):
     assert found(work, *"abcd") == list("abcd")
 
 
+def test_rows_that_lie_in_one_file_with_others_are_not_kept_twice(work, tmp_path):
+    """As presentations do that are cut into smaller shards than before."""
+    work.add(rows("a", "b", "c", "d"))
+    for part in (rows("a", "b"), rows("c", "d")):
+        again = FinishedWork(tmp_path, {"model": "m"})
+        assert found(again, *part[FINGERPRINT].to_pylist()) == part[FINGERPRINT].to_pylist()
+        again.merge(part)
+    assert len(work._files()) == 1
+
+
 def test_a_file_that_vanishes_while_we_look_was_merged_by_another_process(work, monkeypatch):
     work.add(rows("a"))
+    work.add(rows("b"))
     stale = work._files()
     work.merge(rows("a", "b"))
-    answers = iter([stale, work._files()])
+    answers = chain([stale], repeat(work._files()))
     monkeypatch.setattr(work, "_files", lambda: next(answers))
     assert found(work, "a", "b") == ["a", "b"]
 

@@ -1,5 +1,6 @@
 # Extraction: the only stage that runs the model. It does not list its code: `extractor_version` re-runs it.
 # Probes that have the model write texts have a rule of their own, with the texts as a second output.
+# With `extraction.shard_size`, a job extracts a shard of a cell and split, and a last rule merges them.
 
 
 rule extract_signals:
@@ -10,9 +11,9 @@ rule extract_signals:
         presentations=shown("presentations"),
         checkpoint=lambda w: local_checkpoint(config["models"][w.model]["checkpoint"]),
     output:
-        signals=table("signals"),
+        signals=extracted("signals"),
     log:
-        log("extract_signals", "model", "dataset", "setting", "n", "probe", "split"),
+        extraction_log("extract_signals"),
     wildcard_constraints:
         probe=one_of({cell.probe for cell in GRID.cells} - set(GRID.generating_probes)),
     conda:
@@ -25,6 +26,7 @@ rule extract_signals:
         checkpoint=lambda w: config["models"][w.model]["checkpoint"],
         options=lambda w: model_options(w.model),
         questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
+        shard=lambda w: f"--shard {w.shard}/{w.shards}" if SHARDED else "",
         heads=lambda w: "--head-attention" if cell_of(w) in GRID.by_head else "",
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
@@ -32,19 +34,20 @@ rule extract_signals:
         texts="",
     message:
         "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
+        " {params.shard}"
     shell:
         "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
         " --image-folder {params.folder} --questions {input.questions} --presentations {input.presentations}"
-        " {params.options} {params.questions} {params.heads} {params.answer_text} {params.texts} --threads {threads}"
-        " --finished {params.finished} --out {output.signals} > {log} 2>&1"
+        " {params.options} {params.questions} {params.shard} {params.heads} {params.answer_text} {params.texts}"
+        " --threads {threads} --finished {params.finished} --out {output.signals} > {log} 2>&1"
 
 
 use rule extract_signals as extract_generations with:
     output:
-        signals=table("signals"),
-        generations=table("generations"),
+        signals=extracted("signals"),
+        generations=extracted("generations"),
     log:
-        log("extract_generations", "model", "dataset", "setting", "n", "probe", "split"),
+        extraction_log("extract_generations"),
     wildcard_constraints:
         probe=one_of(GRID.generating_probes),
     params:
@@ -52,4 +55,28 @@ use rule extract_signals as extract_generations with:
         texts=lambda w, output: f"--generations {output.generations} --seed {config['seed']}",
     message:
         "Letting {wildcards.model} write: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe},"
-        " {wildcards.split}"
+        " {wildcards.split} {params.shard}"
+
+
+if SHARDED:
+
+    rule merge_shards:
+        input:
+            shards_of,
+        output:
+            str(Path(table("signals")).with_name("{relation}.parquet")),
+        log:
+            log("merge_shards", *RELATIONS["signals"].keys, "relation"),
+        wildcard_constraints:
+            relation="signals|generations",
+        conda:
+            "../../environment.yml"
+        params:
+            folder=lambda w: shards_folder(**vars(cell_of(w)), split=w.split),
+            shards=lambda w, input: len(input),
+        message:
+            "Merging {params.shards} shards of {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates,"
+            " {wildcards.probe}, {wildcards.split}"
+        shell:
+            "lad merge --folder {params.folder} --shards {params.shards} --relation {wildcards.relation}"
+            " --out {output} > {log} 2>&1"

@@ -8,7 +8,8 @@ from snakemake.exceptions import WorkflowError
 
 from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
-from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu
+from lad.extraction.shards import shard_files
+from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
 
 try:
     check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
@@ -19,6 +20,7 @@ except ValueError as error:
 RESULTS = Path(config["results"])
 LOGS = RESULTS / "logs"
 FINISHED = RESULTS / "finished"
+SHARDED = "shard_size" in config["extraction"]
 ARTIFACTS = RESULTS / "artifacts"
 REPORT = str(RESULTS / "report.html")
 RENDERED = {
@@ -39,6 +41,29 @@ def table(relation: str, **keys) -> str:
 def log(name: str, *keys: str) -> str:
     """Path of a log, one wildcard per key."""
     return str(LOGS / name / ("_".join(f"{{{key}}}" for key in keys) + ".log"))
+
+
+def shards_folder(**keys) -> Path:
+    """Where the shards of a cell and split lie until they are merged; keys that are not given stay wildcards."""
+    return RESULTS / "shards" / Path(table("signals", **keys)).parent.relative_to(RESULTS / "signals")
+
+
+def extracted(relation: str):
+    """What an extraction job writes: the table, or a shard of it."""
+    if not SHARDED:
+        return table(relation)
+    return temp(str(shards_folder() / "{shard}-of-{shards}" / f"{relation}.parquet"))
+
+
+def extraction_log(name: str) -> str:
+    return log(name, *RELATIONS["signals"].keys, *(("shard", "shards") if SHARDED else ()))
+
+
+def shards_of(wildcards) -> list[str]:
+    """The shards of a table, in their order."""
+    folder = shards_folder(**vars(cell_of(wildcards)), split=wildcards.split)
+    count = shard_count(GRID, cell_of(wildcards), wildcards.split, config)
+    return [str(file) for file in shard_files(folder, wildcards.relation, count)]
 
 
 def code(*stages: str) -> list[str]:
@@ -256,5 +281,7 @@ wildcard_constraints:
     split="calibration|evaluation|symmetrized|permuted|content_free",
     calibrated_on="|".join(sorted({re.escape(scoring.calibrated_on) for scoring in GRID.methods})),
     calibration_questions=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
     figure=r"fig\w+",
     table=r"table\w+|published",
