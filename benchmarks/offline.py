@@ -65,7 +65,8 @@ class Cell:
         return [
             name + formulation
             for name, method in METHODS.items()
-            if method.split in self.evaluated_splits and not method.needs_generations
+            if method.split in self.evaluated_splits
+            and not (method.needs_generations or method.needs_heads or method.needs_content_free)
             for formulation in (("", ";formulation=released") if "formulation" in method.options else ("",))
         ]
 
@@ -86,7 +87,7 @@ class Cell:
 
     @property
     def calibration(self) -> Path:
-        return self.path("position_bias").parent
+        return self.path("position_bias", split="calibration").parent
 
 
 # --- synthetic signals -----------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ def write_signals(cell: Cell, questions: int, seed: int) -> None:
         tables.write(table, cell.path("signals", split=split), tables.SIGNALS, facts)
 
 
-def synthetic_signals(cell: Cell, split: str, questions: int, seed: int) -> pa.Table:
+def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers: int = LAYERS) -> pa.Table:
     """Signals of a model that prefers some positions, in its logits and otherwise in its attention.
 
     The bias of the logits depends on where the target is; attention is log-normal about each layer's own preference
@@ -120,7 +121,7 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int) -> pa.T
 
     clarity = np.float32(1.0 if cell.setting == "random" else 0.5)
     logits = _logits(model, rng, is_target, clarity)
-    image_attention, delimiter_attention = _attention(model, rng, is_target, clarity)
+    image_attention, delimiter_attention = _attention(model, rng, is_target, clarity, layers)
     role = "c" if split == "calibration" else "e"
     question_ids = _numbered(f"{DATASET}-{cell.setting}-n{cell.n:02d}-{role}", question, 5)
     return pa.table(
@@ -167,14 +168,18 @@ def _logits(
 
 
 def _attention(
-    model: np.random.Generator, rng: np.random.Generator, is_target: npt.NDArray[np.bool_], clarity: np.float32
+    model: np.random.Generator,
+    rng: np.random.Generator,
+    is_target: npt.NDArray[np.bool_],
+    clarity: np.float32,
+    layers: int,
 ) -> tuple[Floats, Floats]:
     """Attention on images and on their delimiters, presentations x layers x positions."""
     n = is_target.shape[1]
-    depth = np.exp(model.standard_normal((LAYERS, 1), np.float32) - 4)
-    preference = depth * np.exp(np.float32(0.8) * model.standard_normal((LAYERS, n), np.float32))
-    insight = clarity * model.random((LAYERS, 1), np.float32)
-    noise = rng.standard_normal((2, len(is_target), LAYERS, n), np.float32)
+    depth = np.exp(model.standard_normal((layers, 1), np.float32) - 4)
+    preference = depth * np.exp(np.float32(0.8) * model.standard_normal((layers, n), np.float32))
+    insight = clarity * model.random((layers, 1), np.float32)
+    noise = rng.standard_normal((2, len(is_target), layers, n), np.float32)
     image = preference * np.exp(insight * is_target[:, None] + np.float32(0.5) * noise[0])
     delimiters = np.float32(0.3) * preference * np.exp(np.float32(0.5) * noise[1])
     return image, delimiters

@@ -138,9 +138,10 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
     if not results.is_dir():
         raise FileNotFoundError(f"{results}: no such results folder; `make` fills results/demo")
     connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")  # for what is looked up here
     for relation in RELATIONS.values():
         if any(results.glob(relation.pattern)):
-            view = _files_view(results / relation.pattern, relation)
+            view = _files_view(connection, results / relation.pattern, relation)
         else:
             view = _empty_view(connection, relation)
         connection.execute(f"create view {relation.name} as {view}")
@@ -148,6 +149,7 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
         connection.execute(f"create view {name}_metadata as {_metadata_view(results, RELATIONS[name])}")
     for name in RECORDED:
         connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
+    connection.execute("reset enable_progress_bar")
     return connection
 
 
@@ -162,22 +164,39 @@ def describe() -> str:
     return "\n".join(lines)
 
 
-def _files_view(paths: Path, relation: Relation) -> str:
-    types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
-    names = ", ".join(relation.keys)
+def _files_view(connection: duckdb.DuckDBPyConnection, paths: Path, relation: Relation) -> str:
+    """All files that the pattern matches, with the optional columns that no file has.
+
+    `union_by_name` makes every query open every file, even those that its keys rule out: files that all have the
+    same columns go without.
+    """
     quoted = str(paths).replace("'", "''")
+    optional = [column.name for column in relation.contract.columns if not column.required]
+    files, found = _files_with(connection, quoted, optional) if optional else (0, {})
+    union = any(0 < found[name] < files for name in optional)
+    names = ", ".join(relation.keys)
+    types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
+    absent = [
+        f'null::{kind} as "{name}"'
+        for name, kind in _columns(connection, relation).items()
+        if name in optional and not found[name]
+    ]
     return (
-        f"select {names}, * exclude ({names}) from"
-        f" read_parquet('{quoted}', hive_partitioning = true, union_by_name = true, hive_types = {{{types}}})"
+        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet('{quoted}',"
+        f" hive_partitioning = true, hive_types = {{{types}}}, union_by_name = {str(union).lower()})"
     )
+
+
+def _files_with(connection: duckdb.DuckDBPyConnection, pattern: str, columns: list[str]) -> tuple[int, dict[str, int]]:
+    """How many files there are, and how many have each of these columns."""
+    counts = ", ".join(f"count(*) filter (name = '{column}')" for column in columns)
+    asked = f"select count(distinct file_name), {counts} from parquet_schema('{pattern}')"
+    files, *found = connection.sql(asked).fetchall()[0]
+    return files, dict(zip(columns, found, strict=True))
 
 
 def _metadata_view(results: Path, relation: Relation) -> str:
     """The keys of every file of the relation and, as JSON, the facts that `tables.write` stored with it."""
-    keys = ", ".join(
-        f"regexp_extract(file_name, '/{key}=([^/]+)/', 1)::{_KEY_TYPES.get(key, 'varchar')} as {key}"
-        for key in relation.keys
-    )
     if any(results.glob(relation.pattern)):
         quoted = str(results / relation.pattern).replace("'", "''")
         stored = (
@@ -186,14 +205,21 @@ def _metadata_view(results: Path, relation: Relation) -> str:
         )
     else:
         stored = "select null::varchar as file_name, null::json as facts where false"
+    keys = ", ".join(
+        f"regexp_extract(file_name, '/{key}=([^/]+)/', 1)::{_KEY_TYPES.get(key, 'varchar')} as {key}"
+        for key in relation.keys
+    )
     return f"select {keys}, facts from ({stored})"
 
 
 def _empty_view(connection: duckdb.DuckDBPyConnection, relation: Relation) -> str:
-    empty = connection.from_arrow(relation.contract.schema.empty_table())
-    types = {key: _KEY_TYPES.get(key, "varchar") for key in relation.keys}
-    types |= {
-        name: str(kind) for name, kind in zip(empty.columns, empty.types, strict=True) if name not in relation.keys
-    }
+    types = {key: _KEY_TYPES.get(key, "varchar") for key in relation.keys} | _columns(connection, relation)
     columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in types.items())
     return f"select {columns} where false"
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: Relation) -> dict[str, str]:
+    """The contract's columns but for the keys, the optional ones as well, with their types in DuckDB."""
+    columns = [column for column in relation.contract.columns if column.name not in relation.keys]
+    empty = connection.from_arrow(pa.table({column.name: pa.array([], column.type) for column in columns}))
+    return dict(zip(empty.columns, map(str, empty.types), strict=True))

@@ -529,6 +529,32 @@ def report(
 
 
 @app.command()
+def plan(
+    config: Annotated[Path, typer.Option(help="Configuration file, as for the pipeline.")] = Path("config/config.yaml"),
+    results: Annotated[
+        Path | None, typer.Option(help="Results folder of earlier runs, to take rates from; else published ones.")
+    ] = None,
+    format: Annotated[OutputFormat, typer.Option(help="How to print it; csv has the rows alone.")] = OutputFormat.table,
+) -> None:
+    """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
+    from lad import plan as plans
+    from lad.grid import read_configuration
+
+    planned = plans.make_plan(
+        read_configuration(config),
+        plans.published_rate(),
+        plans.recorded_rates(catalog.connect(results), str(results)) if results else None,
+    )
+    match format:
+        case OutputFormat.table:
+            typer.echo(plans.as_text(planned))
+        case OutputFormat.csv:
+            typer.echo(_as_csv(pa.Table.from_pylist([asdict(row) for row in planned.rows])), nl=False)
+        case OutputFormat.json:
+            typer.echo(json.dumps(asdict(planned), indent=1))
+
+
+@app.command()
 def bundle(
     results: Annotated[Path | None, typer.Option(help="Results folder to pack.")] = None,
     out: Annotated[Path | None, typer.Option(help="Bundle to write; it appears whole or not at all.")] = None,

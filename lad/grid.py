@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
@@ -82,9 +83,17 @@ class Grid:
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
+    @cached_property
+    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method, Options]]]:
+        """The methods that specifications name: thousands of scorings have the same few."""
+        return {
+            specifications: [parse_method(specification, self.defaults)[:2] for specification in specifications]
+            for specifications in set(self.methods.values())
+        }
+
     def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
         """The scoring's methods with their options."""
-        return [parse_method(specification, self.defaults)[:2] for specification in self.methods[scoring]]
+        return self._parsed[self.methods[scoring]]
 
     def needs_calibration(self, scoring: Scoring) -> bool:
         """Whether any method of the scoring uses what was fitted on calibration questions."""
@@ -176,6 +185,26 @@ def check_configuration(config: Mapping[str, Any], schema: Mapping[str, Any]) ->
         raise ValueError(f"configuration, {key}: {error.message}{known}")
 
 
+SCHEMA: Final = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def read_configuration(file: Path, schema: Path = SCHEMA) -> dict[str, Any]:
+    """A configuration file that keeps the schema.
+
+    Raises:
+        ValueError: it is no YAML, or breaks the schema.
+        FileNotFoundError: either is not there.
+    """
+    import yaml
+
+    try:
+        config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        check_configuration(config, yaml.safe_load(schema.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+    return config
+
+
 def build_grid(config: Mapping[str, Any]) -> Grid:
     """The grid of a validated configuration.
 
@@ -186,8 +215,9 @@ def build_grid(config: Mapping[str, Any]) -> Grid:
     methods: dict[Scoring, dict[str, None]] = {}
     for number, run in enumerate(config["runs"], start=1):
         try:
+            specifications = dict.fromkeys(_specifications(run, config))
             for scoring in _scorings(run, config):
-                methods.setdefault(scoring, {}).update(dict.fromkeys(_specifications(run, config)))
+                methods.setdefault(scoring, {}).update(specifications)
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
     defaults = Options(**{name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")})
@@ -210,11 +240,15 @@ def shard_count(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -
 def presentations(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -> tuple[int, int]:
     """How many questions of a split are asked, and in how many orders each; of an MMIU-format dataset at most."""
     benchmark, all_orders = config["benchmark"], math.factorial(cell.n)
+    fitting = grid.calibration_questions[cell.benchmark]
+    answered = benchmark["questions"]
+    if rendered := config["datasets"][cell.dataset].get("render_tasks"):
+        answered = max(0, min(answered, rendered["questions"] - fitting))
     asked, orders = {
-        "calibration": (grid.calibration_questions[cell.benchmark], cell.n),
-        "evaluation": (benchmark["questions"], min(benchmark["orders"], all_orders)),
-        "symmetrized": (benchmark["questions"], cell.n),
-        "permuted": (benchmark["questions"], min(benchmark["permutations"], all_orders)),
+        "calibration": (fitting, cell.n),
+        "evaluation": (answered, min(benchmark["orders"], all_orders)),
+        "symmetrized": (answered, cell.n),
+        "permuted": (answered, min(benchmark["permutations"], all_orders)),
         "content_free": (1, 1),
     }[split]
     first = grid.first_questions(cell, split)

@@ -1,5 +1,7 @@
 """A results folder as relations with their keys as columns."""
 
+import duckdb
+import pyarrow as pa
 import pytest
 from signals_factory import random_signals
 
@@ -34,6 +36,40 @@ def test_a_half_written_file_is_not_read(tmp_path):
     file.parent.mkdir(parents=True)
     (file.parent / f".{file.name}.x.partial").write_text("half")
     assert catalog.connect(tmp_path).sql("from images").fetchall() == []
+
+
+@pytest.mark.parametrize("kept", [(), ("a",), ("a", "b")])
+def test_the_attention_of_heads_is_a_column_whether_no_file_has_it_or_some_or_all(tmp_path, kept):
+    for model in ("a", "b"):
+        signals = random_signals(0, 4, questions=1)
+        if model in kept:
+            heads = pa.array([[[[0.25] * 4] * 2] * 3] * len(signals))
+            signals = signals.append_column("head_attention", heads)
+        keys = {"model": model, "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
+        tables.write(signals, catalog.RELATIONS["signals"].path(tmp_path, **keys), tables.SIGNALS)
+    connection = catalog.connect(tmp_path)
+    view = connection.table("signals")
+    optional = [column.name for column in tables.SIGNALS.columns]
+    assert set(optional) <= set(view.columns)
+    assert str(dict(zip(view.columns, view.types, strict=True))["head_attention"]) == "FLOAT[][][]"
+    heads = "select distinct model, head_attention[3][2][4] from signals order by model"
+    assert connection.sql(heads).fetchall() == [(model, 0.25 if model in kept else None) for model in ("a", "b")]
+
+
+def test_a_question_about_one_cell_leaves_the_files_of_others_unopened(tmp_path):
+    """Among ten thousand files that is the difference between a moment and seconds; here the other is no Parquet."""
+    row = {"method": "vanilla", "variant": "", "n_candidates": 4, "metric": "accuracy", "value": 50.0}
+    metrics = tables.from_rows([{**row, "questions": 1, "presentations": 1}], tables.METRICS)
+    cell = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla"}
+    keys = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
+    tables.write(metrics, catalog.RELATIONS["metrics"].path(tmp_path, **keys), tables.METRICS)
+    damaged = catalog.RELATIONS["metrics"].path(tmp_path, **{**keys, "model": "z"})
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no Parquet")
+    connection = catalog.connect(tmp_path)
+    assert connection.sql("select value from metrics where model = 'm'").fetchall() == [(50.0,)]
+    with pytest.raises(duckdb.Error, match="model=z"):
+        connection.sql("select value from metrics").fetchall()
 
 
 def test_a_missing_folder_is_named(tmp_path):

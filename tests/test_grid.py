@@ -166,3 +166,11 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do(run, message):
     with pytest.raises(ValueError, match=message):
         build_grid(config(run))
+
+
+def test_scorings_with_the_same_methods_share_what_was_parsed_of_them():
+    """Thousands of scorings have the same few methods: parsing them each time shows in a large dry run."""
+    grid = build_grid(config({"n": [2, 3, 4]}, {"n": [5], "methods": ["agd;k=1"]}))
+    two, three, four, five = (grid.parsed(scoring) for scoring in grid.methods)
+    assert two is three is four
+    assert [(method.name, options.top_k) for method, options in five] == [("agd", 1)]

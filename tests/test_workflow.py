@@ -98,7 +98,7 @@ def test_changing_tau_runs_scoring_and_what_follows_and_no_extraction(small):
 
 def test_another_number_of_candidates_extracts_only_that(small):
     config, folder = small
-    changed = {**config, "runs": [{**config["runs"][0], "n": [2, 3, 4]}]}
+    changed = {**config, "runs": [{**config["runs"][0], "n": [2, 3, 4]}, *config["runs"][1:]]}
     outcome = snakemake(changed, folder, "--dry-run")
     asked = [line for line in outcome.stdout.splitlines() if "Asking demo" in line]
     assert len(asked) == 4
@@ -120,6 +120,32 @@ def test_every_relation_of_the_results_has_rows(small):
     connection = catalog.connect(Path(small[0]["results"]))
     for name in catalog.RELATIONS:
         assert connection.sql(f"from {name} limit 1").fetchall(), name
+
+
+def test_the_run_took_what_was_planned(small):
+    """Forward passes and texts exactly, images at most; bytes within a tenth, and hours by the run's own rates."""
+    from lad import catalog
+    from lad.plan import make_plan, published_rate, recorded_rates
+
+    config, _folder = small
+    results = Path(config["results"])
+    connection = catalog.connect(results)
+    plan = make_plan(config, published_rate(), recorded_rates(connection, "here"))
+    ran = "select count(*), sum(presentations), sum(seconds) / 3600 from runs where split = "
+    for row in plan.rows[:-1]:
+        files, presentations, _hours = connection.sql(f"{ran} '{row.split}'").fetchall()[0]
+        assert (row.jobs, row.passes) == (files, presentations)
+    total = plan.rows[-1]
+    assert total.hours == pytest.approx(
+        connection.sql("select sum(seconds) / 3600 from runs").fetchall()[0][0], rel=0.1
+    )
+    texts, tokens = connection.sql("select count(*), sum(tokens) from generations").fetchall()[0]
+    assert total.texts == texts
+    assert total.text_tokens >= tokens
+    encoded = connection.sql("select sum((facts ->> 'images')::integer) from signals_metadata").fetchall()[0][0]
+    assert encoded <= total.images
+    size = sum(path.stat().st_size for path in results.glob("signals/**/signals.parquet"))
+    assert total.signal_bytes == pytest.approx(size, rel=0.1)
 
 
 def test_self_consistency_has_its_row_in_table_1(small):

@@ -1,6 +1,7 @@
 # What is made, and where it lies: the grid of the configuration and the path of every table.
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -92,6 +93,7 @@ def benchmark_of(wildcards) -> Benchmark:
     return Benchmark(wildcards.dataset, wildcards.setting, int(wildcards.n))
 
 
+@cache
 def dataset_part(dataset: str, part: str) -> str | None:
     """Path of a dataset's annotation file or images: among the results if rendered, else as configured."""
     entry = config["datasets"][dataset]
@@ -162,6 +164,7 @@ def embedding_options(dataset: str) -> str:
     return " ".join(optional(f"--{flag}", settings.get(flag)) for flag in flags)
 
 
+@cache
 def local_checkpoint(checkpoint: str | None) -> list[str]:
     """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
     return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
