@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/.installed
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test check lock clean
+.PHONY: demo test test-slurm check lock clean
 
 demo: $(INSTALLED)
 	snakemake --cores all --show-failed-logs --rerun-incomplete
@@ -14,6 +14,11 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	pytest
+
+# The pipeline on a private Slurm with two pretend GPUs, undisturbed and disturbed: ten minutes; docs/cluster.md.
+test-slurm: $(INSTALLED)
+	@python tests/slurm/cluster.py --check
+	pytest -m slurm tests/slurm
 
 # Formatting, lint and types; the same hooks run before each commit after `pre-commit install`.
 check: $(INSTALLED)
