@@ -10,6 +10,8 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,19 +63,45 @@ def test_killed_at_any_moment_the_final_table_is_that_of_an_uninterrupted_run(ru
     started = time.perf_counter()
     whole, _ = run(tmp_path / "whole")
     seconds = time.perf_counter() - started
-    kept = []
     for attempt in range(request.config.getoption("kills")):
+        moment = random.Random(attempt).uniform(0, seconds)
+        kill(run, tmp_path / f"killed-{attempt}", partial(time.sleep, moment))
+        resume(run, tmp_path / f"killed-{attempt}", whole)
+
+
+def test_killed_between_two_batches_the_final_table_is_that_of_an_uninterrupted_run(run, tmp_path):
+    """The moment is not left to chance: some batches are kept, the last is not, and nothing is merged."""
+    whole, _ = run(tmp_path / "whole")
+    for attempt in range(20):
         finished = tmp_path / f"killed-{attempt}"
-        child = fork.Process(target=extract_with_own_locks, args=(run, finished))
-        child.start()
-        time.sleep(random.Random(attempt).uniform(0, seconds))
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        kept.append(len(files(finished)))
-        final, _ = run(finished)
-        assert final.equals(whole)
-        assert len(files(finished)) == 1
-    assert max(kept) > 1, "no kill came while work was being done: the test shows nothing"
+        kill(run, finished, partial(wait_for_files, finished, 2))
+        kept = len(files(finished))
+        resume(run, finished, whole)
+        if kept > 1:
+            return
+    pytest.fail("no kill came while work was being done: the test shows nothing")
+
+
+def kill(run, finished: Path, wait: Callable[[], None]) -> None:
+    """Begin an extraction, wait, kill it."""
+    child = fork.Process(target=extract_with_own_locks, args=(run, finished))
+    child.start()
+    wait()
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+
+
+def wait_for_files(finished: Path, count: int) -> None:
+    """Or until a moment has passed by which an extraction that was not caught has merged its files."""
+    deadline = time.monotonic() + 10
+    while len(files(finished)) < count and time.monotonic() < deadline:
+        time.sleep(0.0005)
+
+
+def resume(run, finished: Path, whole) -> None:
+    final, _ = run(finished)
+    assert final.equals(whole)
+    assert len(files(finished)) == 1
 
 
 def extract_with_own_locks(run, finished: Path) -> None:
