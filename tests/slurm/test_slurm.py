@@ -59,7 +59,7 @@ UNDER_WAY = 3
 
 @pytest.fixture(scope="module")
 def local(grid) -> tuple[Pipeline, float]:
-    pipeline, started = grid("local", [2, 4], questions=60), time.monotonic()
+    pipeline, started = grid("local", [3, 4], questions=150), time.monotonic()
     pipeline.run_locally()
     return pipeline, time.monotonic() - started
 
@@ -67,7 +67,7 @@ def local(grid) -> tuple[Pipeline, float]:
 @pytest.fixture(scope="module")
 def on_slurm(grid, cluster) -> tuple[Pipeline, float, dict[str, str]]:
     """With the seconds that it took, and the GPU that Slurm gave each job."""
-    pipeline, started, given = grid("on_slurm", [2, 4], questions=60, cluster=cluster), time.monotonic(), {}
+    pipeline, started, given = grid("on_slurm", [3, 4], questions=150, cluster=cluster), time.monotonic(), {}
     run = pipeline.start()
     while run.process.poll() is None:
         given.update(gpus_given(cluster))
