@@ -26,15 +26,8 @@ if TYPE_CHECKING:
 
 SPLITS: Final = ("calibration", "evaluation", "symmetrized", "permuted", "content_free")
 
-INDEXED_GROWTH: Final = 1.38
-"""Bytes in the file for a byte of floats in single precision: 1.28 to 1.43 in the demo's signals. More than 1, because
-a dictionary indexes the first values of each column, of which zstd takes back less than it costs."""
-
-INDEXED_VALUES: Final = 262_144
-"""Values of a column that get into its dictionary, of 1 MiB; almost all floats differ."""
-
-PLAIN_GROWTH: Final = 0.92
-"""The same for the values behind them."""
+FLOAT_GROWTH: Final = 0.83
+"""Bytes in the file for a byte of floats in single precision."""
 
 HALF_GROWTH: Final = 0.92
 """The same for the attention of single heads, which is kept in half precision: 0.86 to 1.5."""
@@ -146,12 +139,8 @@ def float_bytes(contract: tables.Contract, rows: int, sizes: Mapping[str, int]) 
             kind, depth = kind.value_type, depth + 1
         if not pa.types.is_floating(kind) or not (column.required or "head" in sizes):
             continue
-        values = rows * math.prod(sizes[name] for name in _LISTS[depth])
-        if kind.bit_width == 16:
-            total += 2 * HALF_GROWTH * values
-        else:
-            indexed = min(values, INDEXED_VALUES)
-            total += kind.bit_width // 8 * (INDEXED_GROWTH * indexed + PLAIN_GROWTH * (values - indexed))
+        growth = HALF_GROWTH if kind.bit_width == 16 else FLOAT_GROWTH
+        total += growth * (kind.bit_width // 8) * rows * math.prod(sizes[name] for name in _LISTS[depth])
     return total
 
 
@@ -339,8 +328,8 @@ def make_plan(
 
 _GENERAL_NOTES: Final = (
     "images: at most; a job encodes each image that it shows once",
-    f"signals: per byte of floats {INDEXED_GROWTH} in the file up to {INDEXED_VALUES} values of a column,"
-    f" {PLAIN_GROWTH} beyond and in half precision; {ROW_BYTES} per row, {FILE_BYTES} per file; without texts",
+    f"signals: per byte of floats {FLOAT_GROWTH} in the file, {HALF_GROWTH} in half precision; {ROW_BYTES} per row,"
+    f" {FILE_BYTES} per file; without texts",
     "finished: the copy that <results>/finished keeps for reruns; it may be deleted when nothing runs",
 )
 

@@ -154,7 +154,6 @@ def test_generated_texts_are_counted_with_the_tokens_that_they_may_have():
 
 @pytest.mark.parametrize(("n", "questions", "layers"), [(2, 200, 6), (4, 200, 36), (8, 400, 36), (12, 1000, 12)])
 def test_planned_bytes_are_those_of_a_file_within_a_tenth(tmp_path, n, questions, layers):
-    """Below and above the number of values that a column's dictionary takes."""
     cell = offline.Cell(Path(), offline.MODELS[0], "random", n)
     table = offline.synthetic_signals(cell, "evaluation", questions, 0, layers)
     tables.write(table, tmp_path / "signals.parquet", tables.SIGNALS, {})

@@ -1,5 +1,6 @@
 """A table that breaks its contract is refused, and the message says where."""
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,21 @@ def test_what_is_written_is_read_back_with_its_metadata(signals, tmp_path):
     assert tables.read(file, SIGNALS).equals(signals)
     assert tables.read_metadata(file) == {"extractor_version": 7}
     assert [path.name for path in file.parent.iterdir()] == ["signals.parquet"]
+
+
+def test_floats_are_written_without_a_dictionary_and_duckdb_reads_them(tmp_path):
+    """Half floats too, which it would not read with their bytes split."""
+    heads = tables.conform(random_signals(0, 3, questions=2, heads=2), SIGNALS, "factory")
+    tables.write(heads, tmp_path / "signals.parquet", SIGNALS)
+    columns = pq.ParquetFile(tmp_path / "signals.parquet").metadata.row_group(0).to_dict()["columns"]
+    encodings = {column["path_in_schema"].split(".")[0]: set(column["encodings"]) for column in columns}
+    assert "BYTE_STREAM_SPLIT" in encodings["image_attention"]
+    assert "RLE_DICTIONARY" in encodings["presentation_id"]
+    floats = ("candidate_logprobs", "image_attention", "head_attention")
+    assert not any("RLE_DICTIONARY" in encodings[name] for name in floats)
+    query = f"select candidate_logprobs, image_attention, head_attention from '{tmp_path}/signals.parquet'"
+    found = duckdb.sql(query).to_arrow_table().to_pydict()
+    assert found == tables.read(tmp_path / "signals.parquet", SIGNALS).select(floats).to_pydict()
 
 
 def test_several_files_are_read_as_one_table(signals, tmp_path):
