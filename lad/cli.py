@@ -446,11 +446,11 @@ def score(
     from lad.scoring.methods import score as score_method
 
     files = _files(signals)
-    table = tables.read(files, tables.SIGNALS)
-    by_split = {split: table.filter(pc.field("split") == split) for split in table["split"].unique().to_pylist()}
+    defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
+    by_head = any(parse_method(specification, defaults)[0].needs_heads for specification in method)
+    by_split = tables.read_by("split", files, tables.SIGNALS, without=() if by_head else ("head_attention",))
     content_free = by_split.pop("content_free", None)
     fitted = read_calibration(calibration) if calibration else None
-    defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
     identifiers = tables.read_metadata(files[0]).get("identifiers")
     texts = tables.read(_files(generations), tables.GENERATIONS) if generations else None
     predictions, seconds = [], {}

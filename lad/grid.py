@@ -149,13 +149,17 @@ class Grid:
         return None if split in self.splits.get(cell, ()) else self.calibrations.get((cell, split))
 
     @cached_property
-    def by_head(self) -> set[Cell]:
-        """The cells whose attention is kept for every head."""
-        cells = set()
+    def by_head(self) -> set[tuple[Cell, str]]:
+        """The (cell, split) whose attention is kept for every head: that takes many times the room of all else."""
+        kept = set()
         for scoring in self.methods:
-            if any(method.needs_heads for method, _ in self.parsed(scoring)):
-                cells |= {scoring.cell, scoring.calibration_cell}
-        return cells
+            for method, options in self.parsed(scoring):
+                if method.needs_heads:
+                    kept |= {
+                        (scoring.cell, method.split_for(options)),
+                        (scoring.calibration_cell, scoring.calibration_split),
+                    }
+        return kept
 
     def settings(self, dataset: str) -> list[str]:
         """The settings of a dataset of which anything is extracted."""

@@ -344,7 +344,7 @@ def _job(config: Mapping[str, Any], grid: Grid, cell: Cell, split: str, backbone
     passes = math.prod(presentations(grid, cell, split, config))
     generation = get_probe(cell.probe).generation
     texts = passes * generation.samples if generation else 0
-    size = signal_bytes(passes, cell.n, backbone, by_head=cell in grid.by_head)
+    size = signal_bytes(passes, cell.n, backbone, by_head=(cell, split) in grid.by_head)
     return Row(
         model=cell.model,
         split=split,

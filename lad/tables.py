@@ -394,14 +394,37 @@ def read(paths: Path | Sequence[Path], contract: Contract) -> pa.Table:
         TableError: if a file is missing, is not Parquet, or breaks the contract.
     """
     paths = [paths] if isinstance(paths, Path) else list(paths)
-    parts = [conform(_load(path), contract, str(path)) for path in paths]
-    if not parts:
+    if not paths:
         raise TableError(f"no file given for {contract.name}")
+    return _joined([conform(_load(path), contract, str(path)) for path in paths], contract, paths)
+
+
+def read_by(
+    column: str, paths: Sequence[Path], contract: Contract, *, without: Sequence[str] = ()
+) -> dict[str, pa.Table]:
+    """As `read`, a table for each value of the column; files of different values may differ in optional columns.
+
+    Args:
+        without: optional columns that are not read; the attention of every head takes most of the memory.
+
+    Raises:
+        TableError: as `read` does.
+    """
+    parts: dict[str, list[pa.Table]] = {}
+    for path in paths:
+        table = conform(_load(path, without), contract, str(path))
+        for value in table[column].unique().to_pylist():
+            parts.setdefault(value, []).append(table.filter(pc.field(column) == value))
+    return {value: _joined(tables, contract, paths) for value, tables in parts.items()}
+
+
+def _joined(parts: Sequence[pa.Table], contract: Contract, paths: Sequence[Path]) -> pa.Table:
+    names = ", ".join(map(str, paths))
     if any(part.column_names != parts[0].column_names for part in parts):
-        raise TableError(f"{', '.join(map(str, paths))}: the files differ in their optional columns")
+        raise TableError(f"{names}: the files differ in their optional columns")
     table = pa.concat_tables(parts)
     if len(parts) > 1:
-        _check_key(table, contract, ", ".join(map(str, paths)))
+        _check_key(table, contract, names)
     return table
 
 
@@ -455,12 +478,13 @@ def _are_vectors(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind) and kind.value_type in (pa.float16(), pa.float32())
 
 
-def _load(path: Path) -> pa.Table:
+def _load(path: Path, without: Sequence[str] = ()) -> pa.Table:
     if not path.exists():
         raise TableError(f"{path}: no such file")
     try:
         # A file, not a dataset: hive keys in the path must not turn into columns here.
-        return pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        return file.read([name for name in file.schema_arrow.names if name not in without])
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error})") from None
 

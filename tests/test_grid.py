@@ -75,7 +75,8 @@ def test_options_decide_which_orders_are_averaged_over():
 def test_a_method_that_listens_to_heads_keeps_them_where_it_is_calibrated_and_where_it_answers():
     run = {"methods": ["chosen_heads"], "calibrated_on": ["scenes-adversarial"]}
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
-    assert build_grid(config(run, {"n": [8], "methods": ["agd"]})).by_head == {CELL, there}
+    others = {"methods": ["agd", "permutation_average;orders=random"]}
+    assert build_grid(config(run, others)).by_head == {(CELL, "evaluation"), (there, "calibration")}
 
 
 def test_a_question_without_content_is_asked_where_a_method_needs_it():

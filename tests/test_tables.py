@@ -52,6 +52,29 @@ def test_several_files_are_read_as_one_table(signals, tmp_path):
         tables.read([tmp_path / "a.parquet", tmp_path / "a.parquet"], SIGNALS)
 
 
+def test_of_each_split_there_is_a_table_and_heads_may_be_in_one_alone(signals, tmp_path):
+    with_heads = tables.conform(random_signals(0, 3, questions=2, heads=2, split="evaluation"), SIGNALS, "factory")
+    half = len(signals) // 2
+    parts = {"a": signals.slice(0, half), "b": with_heads, "c": signals.slice(half)}
+    for name, part in parts.items():
+        tables.write(part, tmp_path / name, SIGNALS)
+    files = [tmp_path / name for name in parts]
+    found = tables.read_by("split", files, SIGNALS)
+    assert found["calibration"].equals(signals)
+    assert found["evaluation"].equals(tables.read(tmp_path / "b", SIGNALS))
+    pruned = tables.read_by("split", files, SIGNALS, without=["head_attention"])
+    assert pruned["evaluation"].equals(found["evaluation"].drop_columns("head_attention"))
+    with pytest.raises(TableError, match="occurs more than once"):
+        tables.read_by("split", [*files, tmp_path / "a"], SIGNALS)
+
+
+def test_files_of_one_split_that_differ_in_their_columns_are_refused(signals, tmp_path):
+    tables.write(signals, tmp_path / "a", SIGNALS)
+    tables.write(random_signals(1, 3, questions=2, heads=2), tmp_path / "b", SIGNALS)
+    with pytest.raises(TableError, match="differ in their optional columns"):
+        tables.read_by("split", [tmp_path / "a", tmp_path / "b"], SIGNALS)
+
+
 def test_a_missing_column_is_named(signals):
     with pytest.raises(
         TableError, match=r"here: column candidate_logprobs missing; a signals table has presentation_id"

@@ -27,7 +27,7 @@ rule extract_signals:
         options=lambda w: model_options(w.model),
         questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
         shard=lambda w: f"--shard {w.shard}/{w.shards}" if SHARDED else "",
-        heads=lambda w: "--head-attention" if cell_of(w) in GRID.by_head else "",
+        heads=lambda w: "--head-attention" if (cell_of(w), w.split) in GRID.by_head else "",
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
         finished=FINISHED,
