@@ -5,6 +5,7 @@ hard, so their accuracies vary together: the interval of the difference is narro
 Methods need not answer the same presentations: permutation averaging answers each question once.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import permutations
@@ -27,7 +28,7 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
 
     Returns:
         A differences table, values in points, every pair in both directions; without rows where no two methods
-        answer the same questions.
+        answer the same questions, and without intervals where these are fewer than FEWEST_QUESTIONS.
 
     Raises:
         EvaluationError: no predictions, a presentation answered twice by one method and variant, or no resamples.
@@ -64,8 +65,13 @@ def _pairs(cells: dict[Cell, QuestionSums], resamples: int, seed: int) -> Iterat
             "n_candidates": n_candidates,
             "metric": "accuracy",
             "value": values[i][j],
-            "low": lows[i][j],
-            "high": highs[i][j],
+            "low": _known(lows[i][j]),
+            "high": _known(highs[i][j]),
             "questions": len(shown[i]),
             "presentations": int(shown[i].sum()),
         }
+
+
+def _known(bound: float) -> float | None:
+    """NaN is null in tables."""
+    return None if math.isnan(bound) else bound

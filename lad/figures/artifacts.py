@@ -298,7 +298,7 @@ ARTIFACTS: Final = {
             kind="table",
             title="Beside the published numbers",
             caption="Every value of the paper's tables with a measured counterpart; differences are measured less"
-            " published. {tolerance}",
+            " published. {tolerance} RStd counts chance as bias: of fewer questions than the paper's it is larger.",
             see="Here {verdict}.",
             draw=published.draw,
         ),

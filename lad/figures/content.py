@@ -31,6 +31,7 @@ class Options:
         calibration_questions: the configured calibration budget, |D_cal|.
         top_k: the configured number K of layers in L*, eq. 9.
         temperature: the configured tau, eq. 12.
+        resamples, seed: of the bootstrap, as the metrics' were.
         images: the dataset's image folder; figure 7 draws grey boxes without it.
         published_model, published_dataset: whose place model and dataset take beside the published results; by default
             they are the paper's own.
@@ -47,6 +48,8 @@ class Options:
     calibration_questions: int = 5
     top_k: int = 2
     temperature: float = 5.0
+    resamples: int = 2000
+    seed: int = 0
     images: Path | None = None
     published_model: str | None = None
     published_dataset: str = "coco"
@@ -132,7 +135,10 @@ class Table:
 
 
 _LISTS: Final = {"settings": str, "ns": int, "probes": str, "models": str, "datasets": str}
-_NUMBERS: Final = {"n": int, "calibration_questions": int, "top_k": int, "temperature": float}
+_NUMBERS: Final = {
+    **dict.fromkeys(("n", "calibration_questions", "top_k", "resamples", "seed"), int),
+    "temperature": float,
+}
 
 
 def _convert(name: str, value: Any) -> Any:

@@ -84,7 +84,7 @@ def _facts(measures: Measures, options: Options, rows: list[Row]) -> dict[str, s
         lead = measures.difference(condition, printed) if row.block == 1 and condition in measures else None
         if lead is not None:
             leads[row.labels[1]] = lead
-    clear = {meaning: lead for meaning, lead in leads.items() if lead.low > 0 or lead.high < 0}
+    clear = {meaning: lead for meaning, lead in leads.items() if lead.side}
     ranked = sorted(clear.items(), key=lambda item: -abs(item[1].value))
     told = listed([f"{meaning} ({points(lead.value)})" for meaning, lead in ranked[:3]]) if ranked else "none"
     return {

@@ -52,8 +52,15 @@ class Difference:
     """Points by which one method is ahead of another on the same questions; `low` and `high` as in a measure."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+    @property
+    def side(self) -> int:
+        """1 or -1 where the interval lies above or below 0 as it is printed, else, or without an interval, 0."""
+        if self.low is None or self.high is None:
+            return 0
+        return (round(self.low, 1) > 0) - (round(self.high, 1) < 0)
 
 
 class Measures:
@@ -131,7 +138,8 @@ class Measures:
         ]
         if not all(len(of_one) for of_one in answers):
             return None
-        compared = differences(pa.concat_tables(answers)).to_pylist()
+        resamples, seed = self.options.resamples, self.options.seed
+        compared = differences(pa.concat_tables(answers), resamples=resamples, seed=seed).to_pylist()
         lead = next((row for row in compared if row["method"] == "ours"), None)
         return lead and Difference(lead["value"], lead["low"], lead["high"])
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lad.figures.content import ArtifactError, Cell, Line, Table
 from lad.figures.measures import Condition, Difference, Measure, Measures
-from lad.figures.wording import signed
+from lad.figures.wording import interval, signed
 
 ABSENT: Final = "–"
 _SMALLER_IS_BETTER: Final = {"rstd"}
@@ -106,7 +106,8 @@ def _lead(measures: Measures, row: Row, column: Column) -> Difference | None:
 def _lead_text(lead: Difference | None) -> str:
     if lead is None:
         return ABSENT
-    return f"{'+' * (round(lead.value, 1) > 0)}{signed(lead.value)} ({signed(lead.low)} to {signed(lead.high)})"
+    value = f"{'+' * (round(lead.value, 1) > 0)}{signed(lead.value)}"
+    return value if lead.low is None else f"{value} ({interval(lead)})"
 
 
 def _records(measures: Measures, rows: Sequence[Row], columns: Sequence[Column]) -> pa.Table:

@@ -28,7 +28,7 @@ class Pair:
 
     Attributes:
         difference: the paired difference in points, ours minus theirs; None where the methods did not answer the same
-            presentations.
+            questions.
     """
 
     where: str
@@ -63,7 +63,7 @@ class Pair:
         if self.lead <= 0:
             return "behind"
         if self.difference:
-            return "ahead" if round(self.difference.low, 1) > 0 else "open"
+            return "ahead" if self.difference.side > 0 else "open"
         if self.ours.low is None or self.theirs.high is None or self.ours.low <= self.theirs.high:
             return "open"
         return "ahead"
@@ -72,7 +72,7 @@ class Pair:
         """The lead with its interval: +0.4 points, −0.3 to 1.2."""
         if self.difference is None:
             return f"{points(self.lead)}, unpaired"
-        return f"{points(self.lead)}, {signed(self.difference.low)} to {signed(self.difference.high)}"
+        return f"{points(self.lead)}, {interval(self.difference)}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -88,6 +88,13 @@ def points(value: float) -> str:
 def signed(value: float) -> str:
     """A number that may be negative: 1.2, 0.0, −0.3."""
     return f"{round(value, 1) or 0.0:.1f}".replace("-", "\u2212")  # `or` makes 0.0 of -0.0
+
+
+def interval(difference: Difference) -> str:
+    """The interval of a difference: −0.3 to 1.2."""
+    if difference.low is None or difference.high is None:
+        return "too few questions for an interval"
+    return f"{signed(difference.low)} to {signed(difference.high)}"
 
 
 def numbers(values: Sequence[int]) -> str:

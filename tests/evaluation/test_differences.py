@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from signals_factory import random_signals, replace_column
 
 from lad import tables
-from lad.evaluation.bootstrap import resample_counts
+from lad.evaluation.bootstrap import FEWEST_QUESTIONS, resample_counts
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import EvaluationError, evaluate
 from lad.scoring.methods import score
@@ -61,12 +61,19 @@ def compared(table: pa.Table) -> set[tuple[str, ...]]:
 
 def test_two_methods_by_eye():
     """Right in 3 of 4 against 1 of 4: by one of two on either question, so by 50 points in every resample."""
-    table = differences(pa.concat_tables([answers([[1, 1], [1, 0]], "a"), answers([[1, 0], [0, 0]], "b")]))
+    table = differences(pa.concat_tables([answers([[1, 1], [1, 0]] * 5, "a"), answers([[1, 0], [0, 0]] * 5, "b")]))
     assert only(table, "a", "b") == {
         **{"method": "a", "variant": "", "against": "b", "against_variant": "", "n_candidates": 2},
-        **{"metric": "accuracy", "value": 50, "low": 50, "high": 50, "questions": 2, "presentations": 4},
+        **{"metric": "accuracy", "value": 50, "low": 50, "high": 50, "questions": 10, "presentations": 20},
     }
     assert only(table, "b", "a")["value"] == -50
+
+
+def test_of_fewer_than_ten_questions_a_difference_has_no_interval():
+    """One question would give one without width: every method would beat or be beaten."""
+    few = [answers([[1]] * 9, "a"), answers([[0]] * 9, "b")]
+    row = only(differences(pa.concat_tables(few)), "a", "b")
+    assert (row["value"], row["low"], row["high"]) == (100, None, None)
 
 
 def test_variants_of_a_method_are_compared_with_each_other():
@@ -136,7 +143,7 @@ def test_a_difference_is_that_of_the_accuracies_among_the_metrics(seed, question
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), questions=st.integers(2, 30), rounds=st.integers(1, 5))
+@given(seed=st.integers(0, 10_000), questions=st.integers(FEWEST_QUESTIONS, 30), rounds=st.integers(1, 5))
 def test_a_against_b_is_minus_b_against_a(seed, questions, rounds):
     table = differences(random_answers(seed, 3, questions, rounds), resamples=101, seed=seed)
     assert len(table) == 6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from signals_factory import random_signals, replace_column
 
 from lad import tables
-from lad.evaluation.bootstrap import question_sums, resample_counts
+from lad.evaluation.bootstrap import FEWEST_QUESTIONS, QuestionSums, intervals, question_sums, resample_counts
 from lad.evaluation.metrics import EvaluationError, evaluate
 from lad.scoring.methods import score
 
@@ -218,9 +218,13 @@ def test_intervals_are_percentiles_over_resampled_questions():
         for metric, samples in resampled.items():
             samples.append(np.ravel(found[metric]))
     for metric, samples in resampled.items():
-        low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)
-        np.testing.assert_allclose(values(metrics, metric, "low"), low, atol=1e-6, err_msg=metric)
-        np.testing.assert_allclose(values(metrics, metric, "high"), high, atol=1e-6, err_msg=metric)
+        expected = np.nanpercentile(samples, [2.5, 97.5], axis=0)
+        if metric == "rstd":  # chance is in the measured square once, and in the resampled ones twice
+            squares = np.square(samples)
+            chance = squares.mean() - value(metrics, "rstd") ** 2
+            expected = np.sqrt(np.maximum(np.percentile(squares, [2.5, 97.5], axis=0) - 2 * chance, 0))
+        found = [values(metrics, metric, bound) for bound in ("low", "high")]
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=metric)
 
 
 # --- intervals -------------------------------------------------------------------------------------------------
@@ -281,6 +285,31 @@ def test_the_interval_of_accuracy_has_about_the_width_of_the_normal_one():
     share = value(metrics, "accuracy") / 100
     width = value(metrics, "accuracy", "high") - value(metrics, "accuracy", "low")
     assert width == pytest.approx(100 * 2 * 1.96 * np.sqrt(share * (1 - share) / 400), rel=0.1)
+
+
+@pytest.mark.parametrize(("questions", "n", "spread"), [(160, 4, 0.0), (160, 8, 0.03), (160, 12, 0.1), (30, 4, 0.1)])
+def test_the_interval_of_rstd_holds_that_of_endless_questions(questions, n, spread):
+    """Percentiles alone would hold it in hardly any of the first two, where most of what is measured is chance."""
+    rng = np.random.default_rng(5)
+    recall = 0.8 + spread * np.linspace(-1, 1, n)
+    held = 0
+    for _ in range(100):
+        targets = rng.integers(n, size=(questions, 5))
+        shown = (targets[..., None] == np.arange(n)).sum(axis=1).astype(float)
+        right = rng.random((questions, 5)) < recall[targets]
+        hits = ((targets[..., None] == np.arange(n)) & right[..., None]).sum(axis=1).astype(float)
+        each = np.ones((questions, 1))
+        sums = QuestionSums(right.astype(float), np.ones((questions, 5)), hits, shown, shown, each, each)
+        (bounds,) = intervals([sums], 200, seed=0)
+        low, high = bounds["rstd"][:, 0]
+        held += low <= 100 * recall.std(ddof=1) <= high
+    assert held >= 90
+
+
+def test_of_fewer_than_ten_questions_there_are_no_intervals():
+    metrics = evaluate(random_predictions(0, 4, FEWEST_QUESTIONS - 1, 3), resamples=20)
+    assert metrics["low"].null_count == metrics["high"].null_count == len(metrics)
+    assert evaluate(random_predictions(0, 4, FEWEST_QUESTIONS, 3), resamples=20)["low"].null_count < len(metrics)
 
 
 def test_no_resamples_leave_the_intervals_empty():

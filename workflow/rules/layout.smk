@@ -235,6 +235,8 @@ def artifact_options(artifact: str) -> list[str]:
         "calibration_questions": config["calibration"]["questions"],
         "top_k": config["scoring"]["top_k"],
         "temperature": config["scoring"]["temperature"],
+        "resamples": config["evaluation"]["resamples"],
+        "seed": config["seed"],
     }
     chosen = {**common, **config["report"]["artifacts"][artifact]}
     if artifact == "fig7" and (folder := photographs(chosen["dataset"])):
