@@ -18,7 +18,7 @@ test: $(INSTALLED)
 # The pipeline on a private Slurm with two pretend GPUs, undisturbed and disturbed: ten minutes; docs/cluster.md.
 test-slurm: $(INSTALLED)
 	@python tests/slurm/cluster.py --check
-	pytest -m slurm tests/slurm
+	pytest -m slurm --capture=no tests/slurm
 
 # Formatting, lint and types; the same hooks run before each commit after `pre-commit install`.
 check: $(INSTALLED)

@@ -32,6 +32,7 @@ class Column:
 
     Attributes:
         length: name of the integer column that gives the length of this column's (innermost) lists, or None.
+        places: whether the values are positions or candidates, that is 1 to n_candidates; in a list each once.
         stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
         vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
             single precision, and is then left as it is.
@@ -43,6 +44,7 @@ class Column:
     nullable: bool = False
     length: str | None = None
     required: bool = True
+    places: bool = False
     stored: pa.DataType | None = None
     vectors: bool = False
 
@@ -110,7 +112,7 @@ QUESTIONS: Final = Contract(
         Column("rank", pa.int32(), "place within the role, from 0; a longer benchmark keeps all earlier ranks"),
         Column("caption", pa.string(), "the target's caption, or the question's own text"),
         Column("candidates", pa.list_(pa.int64()), "image ids, in question order", length="n_candidates"),
-        Column("target", pa.int32(), "which candidate is the target, 1-based"),
+        Column("target", pa.int32(), "which candidate is the target, 1-based", places=True),
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="question_id",
@@ -130,8 +132,8 @@ PRESENTATIONS: Final = Contract(
             " (blank images, caption N/A; any position may pass for the target's)",
         ),
         Column("round", pa.int32(), "which order or shift, from 0"),
-        _ints("order", "candidate at each position, 1-based", length="n_candidates"),
-        Column("target_position", pa.int32(), "position of the target, 1-based"),
+        _ints("order", "candidate at each position, 1-based", length="n_candidates", places=True),
+        Column("target_position", pa.int32(), "position of the target, 1-based", places=True),
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="presentation_id",
@@ -210,8 +212,8 @@ POSITION_BIAS: Final = Contract(
     (
         Column("formulation", pa.string(), "printed or released"),
         Column("n_candidates", pa.int32(), "N"),
-        Column("target_position", pa.int32(), "i, where the target was"),
-        Column("position", pa.int32(), "j, the answer"),
+        Column("target_position", pa.int32(), "i, where the target was", places=True),
+        Column("position", pa.int32(), "j, the answer", places=True),
         Column("observed", pa.float64(), "printed: P_obs(j|i), eq. 1; released: mean log-domain score O_ij"),
         Column("bias", pa.float64(), "printed: log P_bias(j|i), eq. 5; released: O_ij - ideal_ij"),
     ),
@@ -224,7 +226,7 @@ ATTENTION_PRIOR: Final = Contract(
         Column("formulation", pa.string(), "printed (image tokens) or released (delimiters included)"),
         Column("n_candidates", pa.int32(), "N"),
         Column("layer", pa.int32(), "decoder layer, from 0"),
-        Column("position", pa.int32(), "k"),
+        Column("position", pa.int32(), "k", places=True),
         Column("prior", pa.float64(), "mean attention on the image at k over all calibration presentations, eq. 7"),
     ),
 )
@@ -235,7 +237,7 @@ POSITION_PRIOR: Final = Contract(
     (
         Column("method", pa.string(), "pride or pride_released"),
         Column("n_candidates", pa.int32(), "N"),
-        Column("position", pa.int32(), "j"),
+        Column("position", pa.int32(), "j", places=True),
         Column("log_prior", pa.float64(), "what is subtracted from the log-probability of the answer j"),
     ),
 )
@@ -263,9 +265,9 @@ PREDICTIONS: Final = Contract(
         Column("method", pa.string(), "name of the method"),
         Column("variant", pa.string(), "options that differ from the configured defaults, 'k=4;prior=no'; else ''"),
         Column("n_candidates", pa.int32(), "N"),
-        Column("position", pa.int32(), "the answer, 1-based; null where no answer could be parsed", nullable=True),
-        Column("target_position", pa.int32(), "position of the target, 1-based"),
-        Column("candidate", pa.int32(), "the answer in question order, 1-based; null as above", nullable=True),
+        Column("position", pa.int32(), "the answer; null where no answer could be parsed", nullable=True, places=True),
+        Column("target_position", pa.int32(), "position of the target, 1-based", places=True),
+        Column("candidate", pa.int32(), "the answer in question order; null as above", nullable=True, places=True),
         Column("correct", pa.bool_(), "whether the answer is the target"),
         Column(
             "scores",
@@ -481,6 +483,8 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     checked = pa.table(arrays, schema=schema)
     for column in present:
         _check_values(checked, column, contract, where)
+    if contract.name in ("presentations", "signals"):
+        _check_targets(checked, where)
     _check_key(checked, contract, where)
     return checked
 
@@ -532,6 +536,52 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
             raise TableError(
                 f"{where}: column {column.name} holds {values[at]} in {_row_name(table, contract, int(rows[at]))}"
             )
+    if column.places:
+        _check_places(table, column, array.to_numpy(zero_copy_only=False), rows, contract, where)
+
+
+def _check_places(
+    table: pa.Table, column: Column, values: np.ndarray, rows: np.ndarray, contract: Contract, where: str
+) -> None:
+    """Positions counted from 0 would be read as other positions, by every stage."""
+    allowed = table["n_candidates"].to_numpy()[rows]
+    outside = (values < 1) | (values > allowed)  # an absent one is NaN here, and neither
+    if outside.any():
+        at = int(np.argmax(outside))
+        raise TableError(
+            f"{where}: column {column.name} holds {values[at]:.0f} in {_row_name(table, contract, int(rows[at]))};"
+            f" allowed are 1 to {allowed[at]}, n_candidates"
+        )
+    if column.length and len(values):
+        _, first, times = np.unique(rows * (allowed.max() + 1) + values, return_index=True, return_counts=True)
+        if (times > 1).any():
+            at = int(first[np.argmax(times > 1)])
+            raise TableError(
+                f"{where}: column {column.name} holds {values[at]} more than once in"
+                f" {_row_name(table, contract, int(rows[at]))}; each of 1 to {allowed[at]} stands there once"
+            )
+
+
+def _check_targets(table: pa.Table, where: str) -> None:
+    """A question has one target in whatever order; only of a question without content any position may pass for it."""
+    shown = table.filter(pc.field("split") != "content_free")
+    if not len(shown):
+        return
+    ends = np.cumsum(shown["n_candidates"].to_numpy())
+    starts = ends - shown["n_candidates"].to_numpy()
+    orders = shown["order"].combine_chunks().flatten().to_numpy()
+    target = orders[starts + shown["target_position"].to_numpy() - 1]
+    question = shown["question_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    firsts = np.zeros(question.max() + 1, dtype=target.dtype)
+    firsts[question[::-1]] = target[::-1]
+    contrary = target != firsts[question]
+    if contrary.any():
+        at = int(np.argmax(contrary))
+        raise TableError(
+            f"{where}: by its order and target_position the target is candidate {target[at]} in presentation"
+            f" {shown['presentation_id'][at].as_py()}, but candidate {firsts[question[at]]} elsewhere in question"
+            f" {shown['question_id'][at].as_py()}"
+        )
 
 
 def _check_key(table: pa.Table, contract: Contract, where: str) -> None:

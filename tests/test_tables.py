@@ -113,6 +113,33 @@ def test_an_empty_value_is_refused_unless_the_contract_allows_it(signals):
         tables.conform(replaced(signals, "round", [None, *signals["round"].to_pylist()[1:]]), SIGNALS, "here")
 
 
+@pytest.mark.parametrize("wrong", [0, 4, -1])
+def test_a_position_that_is_not_counted_from_1_to_n_is_refused(signals, wrong):
+    positions = [wrong, *signals["target_position"].to_pylist()[1:]]
+    with pytest.raises(TableError, match=rf"target_position holds {wrong} in .*-000000-00\); allowed are 1 to 3"):
+        tables.conform(replaced(signals, "target_position", positions), SIGNALS, "here")
+
+
+@pytest.mark.parametrize(
+    ("order", "said"), [([0, 1, 2], "holds 0 in"), ([1, 2, 4], "holds 4 in"), ([1, 3, 3], "holds 3 more than once in")]
+)
+def test_an_order_that_does_not_show_each_candidate_once_is_refused(signals, order, said):
+    orders = [*signals["order"].to_pylist()[:4], order, *signals["order"].to_pylist()[5:]]
+    with pytest.raises(TableError, match=f"column order {said} .*-000001-01"):
+        tables.conform(replaced(signals, "order", orders), SIGNALS, "here")
+
+
+def test_a_question_whose_target_changes_between_orders_is_refused(signals):
+    """But for the question without content, of which any position may pass for the target's."""
+    positions = signals["target_position"].to_pylist()
+    positions[5] = positions[5] % 3 + 1
+    wrong = replaced(signals, "target_position", positions)
+    with pytest.raises(TableError, match=r"target is candidate \d in presentation .*-000001-02, but candidate \d"):
+        tables.conform(wrong, SIGNALS, "here")
+    blank = replaced(wrong, "split", ["content_free"] * len(wrong))
+    assert tables.conform(blank, SIGNALS, "here")["target_position"].to_pylist() == positions
+
+
 def test_a_wrong_type_is_refused_and_a_safe_cast_is_made(signals):
     wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
     assert tables.conform(wide, SIGNALS, "here")["round"].type == pa.int32()

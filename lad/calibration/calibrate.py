@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -112,14 +113,16 @@ def calibrate(
     """Fit position bias, attention prior and PriDe's static prior.
 
     Args:
-        signals: presentations of one N and one model, with the target at every position at least once.
+        signals: presentations of one N, one model and one split, each question with its target equally often at every
+            position, as its cyclic shifts have it.
         questions: use only the first so many question ids, in lexicographic order; None for all.
         layers: first and last decoder layer (from 0, both included) that the attention prior covers and that
             scoring may therefore choose; what lies beyond the model's last layer is left out. None for all.
         formulations: names that `get_formulation` knows.
 
     Raises:
-        CalibrationError: too few questions, a position that never shows the target, no such layer.
+        CalibrationError: too few questions, several splits, a question that does not show its target equally often at
+            all positions, no such layer.
         SignalsError: presentations of several N or of several models.
         FormulationError: unknown formulation.
     """
@@ -127,8 +130,9 @@ def calibrate(
     if not chosen_formulations:
         raise CalibrationError("no formulation given")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
+    _refuse_several_splits(signals)
     signals = _first_questions(signals, questions)
-    _refuse_missing_targets(signals, n_candidates)
+    _refuse_uneven_targets(signals, n_candidates)
     first_layer, last_layer = _layer_range(layers, model_layers)
     return Calibration(
         position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
@@ -155,13 +159,24 @@ def _first_questions(signals: pa.Table, questions: int | None) -> pa.Table:
     return signals.filter(pc.is_in(signals["question_id"], pa.array(available[:questions])))
 
 
-def _refuse_missing_targets(signals: pa.Table, n_candidates: int) -> None:
-    """Without the target at i there is no row i of the bias."""
-    missing = sorted(set(range(1, n_candidates + 1)) - set(pc.unique(signals["target_position"]).to_pylist()))
-    if missing:
+def _refuse_several_splits(signals: pa.Table) -> None:
+    """Evaluation questions would give their labels away, and blank images have no target."""
+    splits = sorted(pc.unique(signals["split"]).to_pylist())
+    if len(splits) > 1:
+        raise CalibrationError(f"the signals are of the splits {', '.join(splits)}; calibrate on those of one")
+
+
+def _refuse_uneven_targets(signals: pa.Table, n_candidates: int) -> None:
+    """Without the target at i there is no row i of the bias; where it is shown more often, a prior leans that way."""
+    question = signals["question_id"].combine_chunks().dictionary_encode()
+    cells = question.indices.to_numpy() * n_candidates + signals["target_position"].to_numpy() - 1
+    times = np.bincount(cells, minlength=len(question.dictionary) * n_candidates).reshape(-1, n_candidates)
+    uneven = (times != times[:, :1]).any(axis=1)
+    if uneven.any():
+        at = int(np.argmax(uneven))
         raise CalibrationError(
-            f"no calibration presentation has its target at position {', '.join(map(str, missing))};"
-            f" show each calibration question in its {n_candidates} cyclic shifts"
+            f"calibration question {question.dictionary[at].as_py()} shows its target {times[at].tolist()} times at the"
+            f" positions 1 to {n_candidates}; show each calibration question in its {n_candidates} cyclic shifts"
         )
 
 

@@ -14,6 +14,7 @@ no text names a position is no answer rather than position 1, and what is read a
 and parse).
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,10 @@ class Options:
     heads: int = 3
     parse: Literal["integers", "released"] = "integers"
     failed: Literal["none", "first"] = "none"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ScoringError(f"temperature (tau) = {self.temperature}: allowed is a number above 0")
 
 
 @dataclass(frozen=True)
@@ -306,6 +311,7 @@ def _permutation_average(inputs: Inputs) -> pa.Table:
     orders = _orders(inputs.signals)
     if inputs.options.orders == "cyclic":
         _refuse_incomplete_shifts(inputs.signals, orders)
+    _refuse_missing_first_rounds(inputs.signals)
     formulation = get_formulation(inputs.options.formulation)
     scores = query.run(
         _SQL / "permutation_average.sql",
@@ -547,13 +553,26 @@ def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) 
     codes, ids = question.indices.to_numpy(), question.dictionary
     places = (codes[:, None] * n_candidates + orders - 1) * n_candidates + np.arange(n_candidates)
     times = np.bincount(places.ravel(), minlength=len(ids) * n_candidates**2).reshape(len(ids), -1)
-    first_rounds = np.bincount(codes, weights=signals["round"].to_numpy() == 0, minlength=len(ids))
-    incomplete = (times != 1).any(axis=1) | (first_rounds != 1)
+    incomplete = (times != 1).any(axis=1)
     if incomplete.any():
         raise ScoringError(
-            f"permutation_average needs the {n_candidates} cyclic shifts of each question, numbered from round 0;"
+            f"permutation_average needs the {n_candidates} cyclic shifts of each question;"
             f" question {ids[int(np.argmax(incomplete))].as_py()} is shown otherwise: give signals of the split"
             f" symmetrized, or average over whatever orders there are with permutation_average;orders=random"
+        )
+
+
+def _refuse_missing_first_rounds(signals: pa.Table) -> None:
+    """A question's answer stands in its first round; in a round of its own it would weigh as much as all the others."""
+    rounds = signals["round"].to_numpy()
+    first = signals["question_id"].filter(pa.array(rounds == rounds.min()))
+    without = signals["question_id"].filter(
+        pc.invert(pc.is_in(signals["question_id"], value_set=first.combine_chunks()))
+    )
+    if len(without):
+        raise ScoringError(
+            f"permutation_average answers each question in its first round, {rounds.min()}; question"
+            f" {without[0].as_py()} lacks it: give signals of all rounds of a split"
         )
 
 

@@ -6,4 +6,4 @@ select
     null::double[] as scores,
     (position is not null)::integer::double as parsed
 from text_positions
-where sample = 0
+qualify sample = min(sample) over (partition by presentation_id)

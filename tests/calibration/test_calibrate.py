@@ -172,8 +172,20 @@ def test_more_questions_than_there_are_is_refused():
 
 def test_a_position_that_never_shows_the_target_is_refused():
     signals = random_signals(0)
-    with pytest.raises(CalibrationError, match=r"target at position 2, 3; show each .* in its 4 cyclic shifts"):
+    message = r"question calibration-000000 shows its target \[1, 0, 0, 1\] times at the positions 1 to 4; show each"
+    with pytest.raises(CalibrationError, match=message):
         calibrate(signals.filter(pc.is_in(signals["target_position"], pa.array([1, 4], pa.int32()))))
+
+
+def test_a_question_that_shows_its_target_more_often_at_some_positions_is_refused():
+    with pytest.raises(CalibrationError, match=r"in its 4 cyclic shifts"):
+        calibrate(random_signals(0).slice(1))
+
+
+def test_questions_of_several_splits_are_refused():
+    """A glob over all splits would calibrate on the answers of the evaluation."""
+    with pytest.raises(CalibrationError, match="of the splits calibration, symmetrized; calibrate on those of one"):
+        calibrate(pa.concat_tables([random_signals(0), random_signals(1, split="symmetrized")]))
 
 
 def test_mixed_n_is_refused():

@@ -177,7 +177,8 @@ def test_permutation_average_is_the_mean_over_shifts_mapped_back_to_candidates(n
 def test_permutation_average_over_all_orders_is_the_mean_over_those_that_the_table_holds(n):
     """16 random orders, as the released code has them, and a table from which some rows are gone, round 0 with them."""
     table = random_signals(8, n, rounds=16, split="evaluation")
-    for held in (table, table.filter(pc.field("round") > 2).slice(3)):
+    later = table.filter(pc.field("round") > 2)
+    for held in (table, later.slice(0, len(later) - 3)):
         signals = oracle.Signals.of(held)
         for specification, scores in (
             ("permutation_average;orders=random", np.exp(signals.logprobs)),
@@ -649,10 +650,16 @@ def test_permutation_average_wants_every_shift_once():
         evaluation_signals(0),
         table.slice(1),
         table.filter(pc.field("round") != 3),
-        replace_column(table, "round", table["round"].to_numpy() + 1),
     ):
         with pytest.raises(ScoringError, match="needs the 4 cyclic shifts of each question"):
             score(unfit, None, "permutation_average")
+
+
+def test_permutation_average_wants_the_first_round_of_every_question():
+    """Else the answers to some questions would make up a round of their own, and weigh as much as all the others."""
+    table = random_signals(0, rounds=16, split="permuted")
+    with pytest.raises(ScoringError, match="in its first round, 0; question permuted-000000 lacks it"):
+        score(table.slice(1), None, "permutation_average;orders=random")
 
 
 def test_an_order_that_does_not_show_every_candidate_is_refused():
@@ -695,3 +702,9 @@ def test_mixed_n_is_refused(method):
     table = pa.concat_tables([evaluation_signals(0, 4), evaluation_signals(0, 3)])
     with pytest.raises(SignalsError, match="mix N = 3 and 4"):
         score(table, calibrate(random_signals(0)), method)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -5.0, float("nan"), float("inf")])
+def test_a_temperature_that_is_no_number_above_0_is_refused(temperature):
+    with pytest.raises(ScoringError, match=r"temperature \(tau\) = .*: allowed is a number above 0"):
+        Options(temperature=temperature)
