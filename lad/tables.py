@@ -297,7 +297,8 @@ METRICS: Final = Contract(
             "metric",
             pa.string(),
             "accuracy, rstd, consistency, success_rate (share of the texts, or of the presentations, from which an"
-            " answer could be read), recall (by target_position), selection_rate (by position), confusion (by both)",
+            " answer could be read), ties (share of the answers whose score another position has as well), recall (by"
+            " target_position), selection_rate (by position), confusion (by both)",
         ),
         Column("target_position", pa.int32(), "for recall and confusion", nullable=True),
         Column("position", pa.int32(), "for selection_rate and confusion", nullable=True),

@@ -8,6 +8,7 @@
 --   consistency   share of the questions shown more than once whose answers were all the same candidate
 --   success_rate  share of the generated texts from which an answer could be read, where the answer is from texts;
 --                 else of the presentations that have an answer
+--   ties          share of the answers whose score another position has as well; null where answers have no scores
 -- A presentation without an answer counts as shown and not answered: rows of the confusion matrix may add up to
 -- less than 100.
 with
@@ -18,7 +19,9 @@ cells as (
         n_candidates,
         count(distinct question_id)::integer as questions,
         count(*)::integer as presentations,
-        100.0 * avg(coalesce(parsed, (position is not null)::integer)) as success_rate
+        100.0 * avg(coalesce(parsed, (position is not null)::integer)) as success_rate,
+        100.0
+        * avg((len(list_filter(scores, lambda score: score = scores[position])) > 1)::integer) as ties
     from predictions
     group by method, variant, n_candidates
 ),
@@ -121,6 +124,9 @@ point_metrics as (
     select method, variant, n_candidates, 'success_rate', null, null, success_rate, null
     from cells
     union all
+    select method, variant, n_candidates, 'ties', null, null, ties, null
+    from cells
+    union all
     select method, variant, n_candidates, 'recall', target_position, null, value, null
     from confusion
     where target_position = position
@@ -159,7 +165,7 @@ order by
     point_metrics.variant,
     point_metrics.n_candidates,
     list_position(
-        ['accuracy', 'rstd', 'consistency', 'success_rate', 'recall', 'selection_rate', 'confusion'],
+        ['accuracy', 'rstd', 'consistency', 'success_rate', 'ties', 'recall', 'selection_rate', 'confusion'],
         point_metrics.metric
     ),
     point_metrics.target_position,

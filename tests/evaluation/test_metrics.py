@@ -81,6 +81,16 @@ def test_two_questions_by_eye():
     assert set(metrics["presentations"].to_pylist()) == {4}
 
 
+def test_ties_are_the_answers_whose_score_another_position_has_as_well():
+    """Logits in bfloat16 tie in a few percent of presentations, and every tie goes to the lower position."""
+    tied = replace_column(
+        random_predictions(0, 3, 5, 2, unparsed=0), "scores", [[1.0, 1.0, 0.0]] * 4 + [[3.0, 2.0, 1.0]] * 6
+    )
+    tied = replace_column(tied, "position", [1, 1, 2, 3, *[1] * 6])
+    assert value(evaluate(tied, resamples=0), "ties") == 30
+    assert value(evaluate(predictions_table(TWO_QUESTIONS), resamples=0), "ties") is None
+
+
 def test_rstd_is_the_sample_standard_deviation_over_positions_of_recall_pooled_over_orders():
     """Recalls 100, 50 and 0: 50 with ddof 1 as in the paper's tables, 40.8 with ddof 0."""
     answers = [
@@ -172,6 +182,10 @@ def metrics_by_loops(rows: list[dict], n: int) -> dict[str, float | list[float]]
         "rstd": np.std([value for value in recall if value == value], ddof=1),
         "consistency": 100 * np.mean([len(set(c)) == 1 and None not in c for c in by_question.values()]),
         "success_rate": share(lambda row: row["position"] is not None, lambda row: True),
+        "ties": share(
+            lambda row: row["position"] is not None and row["scores"].count(row["scores"][row["position"] - 1]) > 1,
+            lambda row: True,
+        ),
         "selection_rate": [share(lambda row, j=j: row["position"] == j, lambda row: True) for j in positions],
         "confusion": [
             share(lambda row, j=j: row["position"] == j, lambda row, i=i: row["target_position"] == i)
