@@ -87,7 +87,7 @@ class Cell:
 
     @property
     def calibration(self) -> Path:
-        return self.path("position_bias", split="calibration").parent
+        return self.path("position_bias", split="calibration", draw="1").parent
 
 
 # --- synthetic signals -----------------------------------------------------------------------------------------

@@ -26,14 +26,16 @@ KEY_MEANINGS: Final = {
     "n": "number of candidates",
     "probe": "how it was asked: vanilla, uppercase ...",
     "split": "calibration, evaluation, symmetrized, permuted or content_free",
-    "calibrated_on": "dataset-setting of the calibration questions; -reused: they are evaluation questions",
+    "calibrated_on": "dataset-setting of the calibration questions; -reused: they are evaluation questions; @2: the"
+    " second set of so many",
+    "draw": "which set of so many calibration questions, from 1",
     "calibration_questions": "how many calibration questions were used",
 }
-_KEY_TYPES: Final = {"n": "integer", "calibration_questions": "integer"}
+_KEY_TYPES: Final = {"n": "integer", "draw": "integer", "calibration_questions": "integer"}
 
 _BENCHMARK: Final = ("dataset", "setting", "n")
 _CELL: Final = ("model", *_BENCHMARK, "probe")
-_CALIBRATION: Final = (*_CELL, "split", "calibration_questions")
+_CALIBRATION: Final = (*_CELL, "split", "draw", "calibration_questions")
 
 
 @dataclass(frozen=True)

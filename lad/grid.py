@@ -21,6 +21,9 @@ from lad.scoring.methods import Method, Options, parse_method
 REUSED: Final = "-reused"
 """Ends the name of a source whose calibration questions are the first evaluation questions, as in the released code."""
 
+DRAW: Final = "@"
+"""Stands before the number of the set of calibration questions: `scenes-random@2` are the next ones after the first."""
+
 CAPTIONED_SETTINGS: Final = ("random", "adversarial")
 """The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
 
@@ -48,10 +51,39 @@ class Cell:
     def benchmark(self) -> Benchmark:
         return Benchmark(self.dataset, self.setting, self.n)
 
-    def calibrated_on(self, source: str) -> "Cell":
-        """The cell whose calibration questions serve this one; `source` is `<dataset>-<setting>` or that, reused."""
-        dataset, _, setting = source.removesuffix(REUSED).rpartition("-")
-        return Cell(self.model, dataset, setting, self.n, self.probe)
+    def calibrated_on(self, source: "Source") -> "Cell":
+        """The cell whose calibration questions serve this one."""
+        return Cell(self.model, source.dataset, source.setting, self.n, self.probe)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where calibration questions come from.
+
+    Attributes:
+        split: of the calibration questions, or of evaluation questions used again.
+        draw: which set of so many questions, from 1; no two sets share a question.
+    """
+
+    dataset: str
+    setting: str
+    split: str
+    draw: int
+
+    @classmethod
+    def named(cls, name: str) -> "Source":
+        """As `calibrated_on` names it: `<dataset>-<setting>`, then perhaps `-reused`, then perhaps `@2`.
+
+        Raises:
+            ValueError: what stands behind @ is no number from 2; the first set has no number.
+        """
+        place, marked, number = name.partition(DRAW)
+        if marked and not (number.isdecimal() and int(number) > 1 and number[0] != "0"):
+            raise ValueError(f"calibrated_on '{name}': {DRAW} stands before the number of a set of questions, from 2")
+        dataset, _, setting = place.removesuffix(REUSED).rpartition("-")
+        return cls(
+            dataset, setting, "symmetrized" if place.endswith(REUSED) else "calibration", int(number) if marked else 1
+        )
 
 
 @dataclass(frozen=True, order=True)
@@ -63,13 +95,17 @@ class Scoring:
     calibration_questions: int
 
     @property
+    def source(self) -> Source:
+        return Source.named(self.calibrated_on)
+
+    @property
     def calibration_cell(self) -> Cell:
-        return self.cell.calibrated_on(self.calibrated_on)
+        return self.cell.calibrated_on(self.source)
 
     @property
     def calibration_split(self) -> str:
         """The split that is calibrated on: of the calibration questions, or of evaluation questions used again."""
-        return "symmetrized" if self.calibrated_on.endswith(REUSED) else "calibration"
+        return self.source.split
 
 
 @dataclass(frozen=True)
@@ -115,7 +151,8 @@ class Grid:
         for scoring in self.methods:
             if self.needs_calibration(scoring):
                 place = scoring.calibration_cell, scoring.calibration_split
-                needed[place] = max(needed.get(place, 0), scoring.calibration_questions)
+                questions = scoring.source.draw * scoring.calibration_questions
+                needed[place] = max(needed.get(place, 0), questions)
         return needed
 
     @cached_property
@@ -273,8 +310,10 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):
         _require_setting(setting, config["datasets"][dataset], f"setting of dataset {dataset}")
-        for source in run.get("calibrated_on", [f"{dataset}-{setting}"]):
-            there = Cell(model, dataset, setting, n, probe).calibrated_on(source)
+        sources = run.get("calibrated_on", [f"{dataset}-{setting}"])
+        draws = [f"{name}{DRAW}{draw}" for name in sources for draw in range(2, run.get("calibration_draws", 1) + 1)]
+        for source in [*sources, *draws]:
+            there = Cell(model, dataset, setting, n, probe).calibrated_on(Source.named(source))
             _require(there.dataset, config["datasets"], "dataset of calibrated_on")
             _require_setting(there.setting, config["datasets"][there.dataset], "setting of calibrated_on")
             for questions in run.get("calibration_questions", default_questions):

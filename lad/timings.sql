@@ -10,7 +10,8 @@ with calibrations as (
         setting,
         n,
         probe,
-        dataset || '-' || setting || if(split = 'calibration', '', '-reused') as calibrated_on,
+        dataset || '-' || setting || if(split = 'calibration', '', '-reused') || if(draw = 1, '', '@' || draw)
+            as calibrated_on,
         calibration_questions,
         'calibrate' as step,
         null::varchar as method,

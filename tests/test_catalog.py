@@ -92,7 +92,9 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
     signals = random_signals(0, 4)
     tables.write(signals, relations["signals"].path(tmp_path, **cell, split="calibration"), tables.SIGNALS, recorded)
     tables.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), tables.SIGNALS)
-    folder = relations["position_bias"].path(tmp_path, **cell, split="calibration", calibration_questions=5).parent
+    folder = (
+        relations["position_bias"].path(tmp_path, **cell, split="calibration", draw=1, calibration_questions=5).parent
+    )
     calibrate(signals).write(folder, {"seconds": 0.25})
     scoring = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
     file = relations["predictions"].path(tmp_path, **scoring)

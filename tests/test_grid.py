@@ -60,6 +60,23 @@ def test_calibration_on_evaluation_questions_asks_the_first_of_them_in_cyclic_sh
     assert grid.calibration_questions == {Benchmark("scenes", "random", 4): 0}
 
 
+def test_sets_of_calibration_questions_follow_upon_each_other():
+    grid = build_grid(config({"methods": ["agd"], "calibration_draws": 3, "calibration_questions": [4]}))
+    names = ["scenes-random", "scenes-random@2", "scenes-random@3"]
+    assert [scoring.calibrated_on for scoring in grid.methods] == names
+    assert [scoring.source.draw for scoring in grid.methods] == [1, 2, 3]
+    assert grid.calibrations == {(CELL, "calibration"): 12}
+    assert grid.calibration_questions == {Benchmark("scenes", "random", 4): 12}
+
+
+@pytest.mark.parametrize("number", ["", "1", "0", "02", "-2", "two"])
+def test_a_set_of_calibration_questions_is_numbered_from_2(number):
+    with pytest.raises(
+        ValueError, match=f"calibrated_on 'scenes-random@{number}': @ stands before the number of a set"
+    ):
+        build_grid(config({"methods": ["agd"], "calibrated_on": [f"scenes-random@{number}"]}))
+
+
 def test_a_split_that_a_method_answers_is_asked_whole_even_if_calibration_needs_but_its_beginning():
     grid = build_grid(
         config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]}, {"methods": ["permutation_average"]})

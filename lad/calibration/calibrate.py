@@ -107,6 +107,7 @@ def calibrate(
     signals: pa.Table,
     *,
     questions: int | None = None,
+    draw: int = 1,
     layers: tuple[int, int] | None = None,
     formulations: Sequence[str] = tuple(FORMULATIONS),
 ) -> Calibration:
@@ -115,7 +116,8 @@ def calibrate(
     Args:
         signals: presentations of one N, one model and one split, each question with its target equally often at every
             position, as its cyclic shifts have it.
-        questions: use only the first so many question ids, in lexicographic order; None for all.
+        questions: use only so many question ids, in lexicographic order; None for all.
+        draw: which of the sets of so many that follow upon one another, from 1.
         layers: first and last decoder layer (from 0, both included) that the attention prior covers and that
             scoring may therefore choose; what lies beyond the model's last layer is left out. None for all.
         formulations: names that `get_formulation` knows.
@@ -131,7 +133,7 @@ def calibrate(
         raise CalibrationError("no formulation given")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
     _refuse_several_splits(signals)
-    signals = _first_questions(signals, questions)
+    signals = _drawn_questions(signals, questions, draw)
     _refuse_uneven_targets(signals, n_candidates)
     first_layer, last_layer = _layer_range(layers, model_layers)
     return Calibration(
@@ -147,16 +149,18 @@ def calibrate(
     )
 
 
-def _first_questions(signals: pa.Table, questions: int | None) -> pa.Table:
-    if questions is None:
+def _drawn_questions(signals: pa.Table, questions: int | None, draw: int) -> pa.Table:
+    if questions is None and draw == 1:
         return signals
     available = sorted(pc.unique(signals["question_id"]).to_pylist())
-    if not 1 <= questions <= len(available):
+    if questions is None or not 1 <= questions <= draw * questions <= len(available):
         raise CalibrationError(
-            f"questions = {questions}: the signals hold {len(available)} calibration questions,"
-            f" allowed are 1 to {len(available)}"
+            f"questions = {questions}{'' if draw == 1 else f', draw = {draw}'}: the signals hold {len(available)}"
+            f" calibration questions, allowed are 1 to {len(available) // max(draw, 1)}"
         )
-    return signals.filter(pc.is_in(signals["question_id"], pa.array(available[:questions])))
+    return signals.filter(
+        pc.is_in(signals["question_id"], pa.array(available[(draw - 1) * questions : draw * questions]))
+    )
 
 
 def _refuse_several_splits(signals: pa.Table) -> None:

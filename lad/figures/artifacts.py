@@ -40,6 +40,7 @@ from lad.figures import (
     table4,
     table5,
     table7,
+    table_draws,
 )
 from lad.figures.content import ArtifactError, Options, Picture, Table
 from lad.figures.style import GREY, STYLE_SHEET
@@ -280,6 +281,18 @@ ARTIFACTS: Final = {
             " calibration questions. Majority vote sees all orders of a question." + PAIRED,
             see="{purified}; {agd}.",
             draw=table7.draw_baselines,
+        ),
+        Artifact(
+            name="table_draws",
+            kind="table",
+            title="Other calibration questions",
+            caption="Accuracy after calibration on several sets of {questions} questions, none of them in two sets:"
+            " mean, sample standard deviation and extremes over the sets. The interval is that of the first set, 95 %"
+            " over evaluation questions; as everywhere, it takes the calibration as it is.",
+            see="From one set of {questions} calibration questions to another, AGD's accuracy varies by {agd}, PriDe's"
+            " by {pride}.",
+            draw=table_draws.draw,
+            defaults={"setting": "adversarial"},
         ),
         Artifact(
             name="table_divergences",

@@ -15,7 +15,7 @@ from lad.figures.style import METHODS
 from lad.figures.table1 import METRICS
 from lad.figures.tabulate import Column, Row, lead_of, stack, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
-from lad.grid import REUSED
+from lad.grid import Source
 
 METHOD_ROWS: Final = ("vanilla", "pride", "purified_attention", "agd")
 
@@ -49,8 +49,12 @@ def _transfers(measures: Measures, options: Options) -> Table:
 
 
 def _sources(measures: Measures, test: str, n: int) -> list[str]:
-    """The kinds of question that AGD was calibrated on for this test, its own first; evaluation questions are none."""
-    measured = {source for source in measures.records["calibrated_on"].to_pylist() if not source.endswith(REUSED)}
+    """The kinds of question that AGD was calibrated on for this test, its own first.
+
+    Evaluation questions are none, nor are further questions of a kind.
+    """
+    sources = {name: Source.named(name) for name in measures.records["calibrated_on"].unique().to_pylist()}
+    measured = [name for name, source in sources.items() if source.split == "calibration" and source.draw == 1]
     own = own_calibration(measures.options.dataset, test)
     conditions = {
         source: measures.condition(setting=test, n=n, method="agd", calibrated_on=source) for source in measured

@@ -22,6 +22,7 @@ from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
+from lad.grid import Source
 from lad.scoring.methods import parse_method, score
 
 LAYERS = 5
@@ -43,6 +44,7 @@ RANDOM_ORDERS = ("permutation_average;orders=random", "permutation_average;order
 SOFTENED = ("sofa", "sofa-sigma0.1", "sofa_released")
 TEMPERATURES = ("agd;tau=1", "agd;tau=9")
 BUDGETS = (1, 5, 10)
+DRAWS = (2,)
 
 
 def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int = 16) -> Path:
@@ -94,6 +96,8 @@ def _score(folder: Path, cell: dict[str, str | int]) -> None:
     if main:
         reused = ("agd", "pride", "pride_released", "agd;formulation=released;layers=2-4")
         _answer(folder, cell, f"{own}-reused", 5, methods=reused)
+        for draw in DRAWS:
+            _answer(folder, cell, f"{own}@{draw}", 5)
 
 
 def _answer(
@@ -106,18 +110,19 @@ def _answer(
     everything: bool = False,
 ) -> None:
     """Calibrate, score and evaluate one cell."""
-    split = "symmetrized" if source.endswith("-reused") else "calibration"
-    calibration_cell = {**cell, "setting": source.split("-")[1], "split": split}
+    place = Source.named(source)
+    calibration_cell = {**cell, "setting": place.setting, "split": place.split}
     if everything:
         methods = (*methods, *ABLATION, *TEMPERATURES, *DIVERGENCES, *FURTHER)
     formulations = dict.fromkeys(["printed", "released"])
     formulations |= dict.fromkeys(parse_method(method)[1].formulation for method in methods)
     shifts = _read(folder, "signals", **calibration_cell)
-    fit = partial(calibrate, shifts, questions=budget, formulations=list(formulations))
+    fit = partial(calibrate, shifts, questions=budget, draw=place.draw, formulations=list(formulations))
     fitted, taken = query.timed(fit)
     for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE):
         table = getattr(fitted, contract.name)
-        _write(folder, contract.name, table, {"seconds": taken}, **calibration_cell, calibration_questions=budget)
+        keys = {**calibration_cell, "draw": place.draw, "calibration_questions": budget}
+        _write(folder, contract.name, table, {"seconds": taken}, **keys)
     signals = _read(folder, "signals", **cell, split="evaluation")
     blank = content_free_signals(int(cell["n"]), layers=LAYERS)
     timed = {method: query.timed(partial(score, signals, fitted, method, content_free=blank)) for method in methods}

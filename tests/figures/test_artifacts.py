@@ -6,6 +6,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -151,7 +152,20 @@ def test_leads_are_paired_across_probes_and_calibrations_as_well(results, drawn)
             assert float(lead["low"]) <= float(lead["value"]) <= float(lead["high"])
 
 
-@pytest.mark.parametrize("name", SCORES)
+def test_the_spread_over_sets_of_calibration_questions_is_that_of_their_accuracies(drawn):
+    with (drawn / "table_draws.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    keys = dict.fromkeys((row["n_candidates"], METHODS[row["method"]].name) for row in rows)
+    for (n, method), shown in zip(keys, markdown_rows(drawn / "table_draws.md"), strict=True):
+        of = [row for row in rows if (row["n_candidates"], METHODS[row["method"]].name) == (n, method)]
+        assert [row["calibrated_on"] for row in of] == ["scenes-adversarial", "scenes-adversarial@2"]
+        found = [float(row["value"]) for row in of]
+        spread = [np.mean(found), np.std(found, ddof=1), min(found), max(found)]
+        interval = f"{float(of[0]['low']):.1f} to {float(of[0]['high']):.1f}"
+        assert shown == [n, method, "2", *(f"{value:.1f}" for value in spread), interval]
+
+
+@pytest.mark.parametrize("name", [name for name in SCORES if name != "table_draws"])
 def test_markdown_shows_the_values_of_the_csv_in_its_order(drawn, name):
     with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         values = [signed(float(row["value"])) if row["value"] else "–" for row in csv.DictReader(file)]
@@ -270,7 +284,9 @@ def test_costs_are_those_that_were_recorded_with_the_tables(results, drawn):
         scored = RELATIONS["predictions"].path(
             results, **keys, n=n, calibrated_on="scenes-random", calibration_questions=5
         )
-        fitted = RELATIONS["position_bias"].path(results, **keys, n=n, split="calibration", calibration_questions=5)
+        fitted = RELATIONS["position_bias"].path(
+            results, **keys, n=n, split="calibration", draw=1, calibration_questions=5
+        )
         for method in ("vanilla", "pride", "agd"):
             assert costs[n, method, "forward_s"] == pytest.approx(10 * n)
             queries = tables.read_metadata(scored)["seconds"][method] / (16 * 5) * 1000

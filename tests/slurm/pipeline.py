@@ -65,8 +65,9 @@ class Pipeline:
         return self.results / "signals" / keys / "signals.parquet"
 
     def position_bias(self, n: int) -> Path:
-        keys = f"model=demo/dataset=scenes/setting=random/n={n}/probe=vanilla/split=calibration/calibration_questions=5"
-        return self.results / "calibration" / keys / "position_bias.parquet"
+        cell = f"model=demo/dataset=scenes/setting=random/n={n}/probe=vanilla"
+        calibration = "split=calibration/draw=1/calibration_questions=5"
+        return self.results / "calibration" / cell / calibration / "position_bias.parquet"
 
     def run_locally(self, *targets: str) -> str:
         """What Snakemake says of a run on this machine's own cores that has to succeed."""

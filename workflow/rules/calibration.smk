@@ -11,7 +11,7 @@ rule calibrate:
         position_prior=table("position_prior"),
         head_choice=table("head_choice"),
     log:
-        log("calibrate", "model", "dataset", "setting", "n", "probe", "split", "calibration_questions"),
+        log("calibrate", "model", "dataset", "setting", "n", "probe", "split", "draw", "calibration_questions"),
     conda:
         "../../environment.yml"
     params:
@@ -21,5 +21,5 @@ rule calibrate:
         "Calibrating {wildcards.model} on {wildcards.calibration_questions} questions: {wildcards.setting},"
         " {wildcards.n} candidates, {wildcards.probe}"
     shell:
-        "lad calibrate --signals {input.signals} --questions {wildcards.calibration_questions}"
+        "lad calibrate --signals {input.signals} --questions {wildcards.calibration_questions} --draw {wildcards.draw}"
         " {params.formulations:q} --out {params.folder} > {log} 2>&1"

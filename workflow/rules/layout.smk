@@ -85,8 +85,13 @@ def scoring_of(wildcards) -> Scoring:
 
 def calibration_of(scoring: Scoring) -> str:
     """The calibration that a scoring uses, by one of its tables."""
-    keys = {"split": scoring.calibration_split, "calibration_questions": scoring.calibration_questions}
-    return table("position_bias", **vars(scoring.calibration_cell), **keys)
+    return table(
+        "position_bias",
+        **vars(scoring.calibration_cell),
+        split=scoring.source.split,
+        draw=scoring.source.draw,
+        calibration_questions=scoring.calibration_questions,
+    )
 
 
 def benchmark_of(wildcards) -> Benchmark:
@@ -285,6 +290,7 @@ wildcard_constraints:
     probe=per_run("probe"),
     split="calibration|evaluation|symmetrized|permuted|content_free",
     calibrated_on="|".join(sorted({re.escape(scoring.calibrated_on) for scoring in GRID.methods})),
+    draw=r"\d+",
     calibration_questions=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
