@@ -12,7 +12,6 @@ as alike as that. Rendered scenes are so much alike that it would change up to 4
 """
 
 import hashlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +30,13 @@ from transformers.utils import logging as transformers_logging
 from lad import tables
 from lad.benchmark import BenchmarkError
 from lad.benchmark.coco import refuse_undecodable
-from lad.extraction.backbone import Backbone, BackboneError, load_backbone
+from lad.extraction import memory
+from lad.extraction.backbone import Backbone, BackboneError, forbid_tf32, library_versions, load_backbone
 from lad.extraction.finished import FINGERPRINT, FinishedWork, fingerprint
 from lad.extraction.inputs import open_image
 
-EMBEDDER_VERSION: Final = 1
-"""Changes whenever the same checkpoint would give other embeddings."""
+EMBEDDER_VERSION: Final = 2
+"""Changes whenever the same checkpoint would give other embeddings (2: no TF32 on a GPU)."""
 
 DEFAULT_CHECKPOINTS: Final = {"clip": "openai/clip-vit-large-patch14"}
 """The paper's, where it names one."""
@@ -90,8 +90,8 @@ def embed(
         An `embeddings` table in the order of `images`: lists of fixed size, in the backend's precision.
 
     Raises:
-        BenchmarkError: an unknown backend or one without a checkpoint, images that cannot be decoded, or embeddings
-            that cannot be normalised.
+        BenchmarkError: an unknown backend or one without a checkpoint, images that cannot be decoded or do not fit into
+            memory, or embeddings that cannot be normalised.
         BackboneError: a checkpoint that cannot be loaded.
     """
     if backend not in BACKENDS:
@@ -147,19 +147,30 @@ def _recipe(backend: str, embedder: Embedder) -> dict[str, Any]:
         "revision": backbone.revision,
         "weights": backbone.weights,
         "embedder_version": EMBEDDER_VERSION,
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
+        "versions": library_versions(),
     }
 
 
 @torch.inference_mode()
 def _embed_batch(embedder: Embedder, shown: Sequence[_Shown], fingerprints: Sequence[str]) -> pa.Table:
     vectors = (
-        embedder.pictures([open_image(one.file, None) for one in shown]),
-        embedder.captions([one.caption for one in shown]),
+        _in_parts(lambda some: embedder.pictures([open_image(one.file, None) for one in some]), shown),
+        _in_parts(lambda some: embedder.captions([one.caption for one in some]), shown),
     )
     names = [one.file.name for one in shown]
     columns = {name: _unit_lists(own, embedder.kept, name, names) for name, own in zip(_COLUMNS, vectors, strict=True)}
     return pa.table({FINGERPRINT: pa.array(fingerprints, pa.string()), **columns})
+
+
+def _in_parts(embed_some: Callable[[Sequence[_Shown]], Tensor], shown: Sequence[_Shown]) -> Tensor:
+    """The embeddings of all, in as many parts as memory asks for."""
+    try:
+        return torch.cat([vectors for _, vectors in memory.in_halves(embed_some, shown)])
+    except memory.OutOfMemoryError as error:
+        raise BenchmarkError(
+            f"{error.item.file.name}: there is not enough memory to embed it and its caption ({error}); use a smaller"
+            " checkpoint or another device"
+        ) from None
 
 
 def _unit_lists(
@@ -234,8 +245,9 @@ def _pooled(features: Any) -> Tensor:
 def _load_two_towers(checkpoint: str | Path, revision: str | None, device: str) -> Backbone:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BackboneError(f"device '{device}' asked for, but torch sees no GPU; use device: cpu")
+    forbid_tf32()
     transformers_logging.disable_progress_bar()
-    options = {"revision": revision} if revision else {}
+    options: dict[str, Any] = {"trust_remote_code": False} | ({"revision": revision} if revision else {})
     try:
         model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32, **options)
         if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):

@@ -7,6 +7,7 @@ cannot be read out is refused here, before any image is opened, with the reason.
 
 import functools
 import hashlib
+import importlib.metadata
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
@@ -206,6 +207,7 @@ def load_backbone(
         raise BackboneError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise BackboneError(f"device '{device}' asked for, but torch sees no GPU; use device: cpu")
+    forbid_tf32()
     transformers_logging.disable_progress_bar()
     options = {"revision": revision} if revision else {}
     # Code that lies beside weights is never run, and not asked about either.
@@ -235,6 +237,21 @@ def load_backbone(
     _refuse_without_image_tokens(backbone)
     _refuse_without_readout(backbone)
     return backbone
+
+
+def forbid_tf32() -> None:
+    """Let float32 be float32 on a GPU.
+
+    torch convolves in TF32 there unless told otherwise, with 10 bits in place of 23, and vision towers embed patches by
+    a convolution. Matrix products are exact by default, but for containers that set it otherwise.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def library_versions() -> dict[str, str]:
+    """Of the libraries that make numbers of files and prompts: decoding and resizing, tokens, the model, arithmetic."""
+    return {name: importlib.metadata.version(name) for name in ("pillow", "tokenizers", "torch", "transformers")}
 
 
 def load_processor(

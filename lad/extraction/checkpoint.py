@@ -13,6 +13,8 @@ import torch
 from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, PreTrainedConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
+from lad.extraction.main_memory import available_bytes
+
 _GIGABYTE: Final = 1e9
 
 
@@ -104,13 +106,6 @@ def weight_files(folder: Path) -> list[Path]:
             f"{' ...' if len(absent) > 5 else ''}), which {index.name} names; download the checkpoint again"
         )
     return [folder / name for name in names]
-
-
-def available_bytes() -> int:
-    """Main memory that can be had without swapping: what is free, and what only caches files."""
-    with Path("/proc/meminfo").open() as lines:
-        facts = dict(line.split(":") for line in lines)
-    return int(facts["MemAvailable"].split()[0]) * 1024
 
 
 def _tensor_bytes(file: Path, dtype: torch.dtype) -> int:

@@ -10,7 +10,6 @@ finished stays finished (`lad.extraction.finished`). While the device computes a
 next ones and write the signals of the last one.
 """
 
-import importlib.metadata
 import platform
 import sys
 import time
@@ -30,7 +29,7 @@ from tqdm import tqdm
 
 from lad import tables
 from lad.extraction import EXTRACTOR_VERSION, memory
-from lad.extraction.backbone import Backbone
+from lad.extraction.backbone import Backbone, library_versions
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
 from lad.extraction.finished import FINGERPRINT, FinishedWork
@@ -185,7 +184,7 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "seed": reading.seed if reading.generation and reading.generation.drawn else None,
         "head_attention": reading.head_attention,
         "softening": asdict(reading.softening) if reading.softening else None,
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "pyarrow")},
+        "versions": library_versions(),
     }
 
 
@@ -225,7 +224,7 @@ def _compute(
         for start in range(0, len(members), at_once):
             piece = members[start : start + at_once]
             try:
-                for part, signals in memory.in_halves(read, piece):
+                for part, signals in memory.in_halves(read, piece, features.make_room):
                     if len(part) < len(piece):
                         most_tokens = min(most_tokens, len(part) * length)
                     yield part, signals
@@ -273,7 +272,8 @@ class _Keeper:
     def __call__(self, computed: tuple[Sequence[int], Signals]) -> pa.Table:
         members, signals = computed
         columns = self._columns(members, signals)
-        # Only now has the device finished: the arrays above had to wait for it.
+        # The arrays above waited for the device: for this batch, and for what of the next was queued behind it by then.
+        # A batch may bear seconds of its neighbour; their sum is right.
         now = time.perf_counter()
         columns |= {
             FINGERPRINT: pa.array([self.fingerprints[i] for i in members]),

@@ -32,7 +32,7 @@ class ImageFeatures:
     Args:
         device_bytes, host_bytes: budgets of the two tiers; by default a quarter of the free memory each. A CPU has but
             the second.
-        workers: threads that decode and preprocess.
+        workers: threads that decode and preprocess; by default no more than torch may use.
 
     Attributes:
         encoded: how many times an image went through the vision tower.
@@ -54,7 +54,8 @@ class ImageFeatures:
             free = _SHARE_OF_FREE * memory.free_bytes(backbone.device)
             budgets = {backbone.device: free if device_bytes is None else device_bytes, **budgets}
         self._tiers = [_Tier(device, int(budget)) for device, budget in budgets.items()]
-        workers = workers or max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)) - 1))
+        most = min(_MOST_WORKERS, torch.get_num_threads(), len(os.sched_getaffinity(0)) - 1)
+        workers = workers or max(1, most)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
         self._ahead = TOWER_BATCH + 4 * workers
         self._prepared: dict[Path, Future[PreparedImage]] = {}
@@ -83,28 +84,40 @@ class ImageFeatures:
         self._prepare_ahead()
 
     def get(self, paths: Iterable[Path]) -> dict[Path, EncodedImage]:
-        """The features of these images, on the backbone's device.
+        """The features of these images, on the backbone's device. Where memory runs out, what was had is still kept.
 
         Raises:
             InputError: a file that is missing or cannot be decoded.
         """
         found: dict[Path, EncodedImage] = {}
         missing = []
-        for path in dict.fromkeys(paths):
-            image = self._recall(path)
-            if image is None:
-                missing.append(path)
-            else:
-                found[path] = image
-        for group in self._grouped(missing):
-            found |= self._encode(group)
-        for path, image in found.items():
-            self._keep(path, image)
+        try:
+            for path in dict.fromkeys(paths):
+                image = self._recall(path)
+                if image is None:
+                    missing.append(path)
+                else:
+                    found[path] = image
+            for group in self._grouped(missing):
+                for path, image in self._encode(group):
+                    found[path] = image
+        finally:
+            for path, image in found.items():
+                self._keep(path, image)
         return found
 
-    def _grouped(self, missing: Sequence[Path]) -> list[list[Path]]:
+    def make_room(self) -> bool:
+        """Keep nothing on the backbone's device from now on; whether anything was kept there.
+
+        What was moves to main memory, as far as there is room; of a CPU's it is dropped.
+        """
+        moved = self._tiers[0].shrink(0)
+        for path, image in moved:
+            self._keep(path, image)
+        return bool(moved)
+
+    def _grouped(self, missing: Sequence[Path]) -> Iterator[list[Path]]:
         """The missing images, with their planned groups the first time and on their own when they come again."""
-        groups: list[list[Path]] = []
         again = []
         included: set[Path] = set()
         for path in missing:
@@ -114,22 +127,22 @@ class ImageFeatures:
                 again.append(path)
                 continue
             group = self._groups[path]
-            groups.append([member for member in group if not self._keeps(member)])
+            yield [member for member in group if not self._keeps(member)]
+            # Only now, when it is encoded: a group that memory had no room for comes as a group again.
             included.update(group)
             for member in group:
                 del self._groups[member]
-        return groups + [again[start : start + TOWER_BATCH] for start in range(0, len(again), TOWER_BATCH)]
+        yield from (again[start : start + TOWER_BATCH] for start in range(0, len(again), TOWER_BATCH))
 
-    def _encode(self, paths: Sequence[Path]) -> dict[Path, EncodedImage]:
-        prepared = []
-        for path in paths:
-            waiting = self._prepared.pop(path, None) or self._threads.submit(_prepare, self.backbone, path)
-            self._prepare_ahead()
-            prepared.append(waiting.result())
-        self.encoded += len(paths)
-        halves = memory.in_halves(lambda images: encode(self.backbone, images), prepared)
-        images = [image for _, encoded in halves for image in encoded]
-        return dict(zip(paths, images, strict=True))
+    def _encode(self, paths: Sequence[Path]) -> Iterator[tuple[Path, EncodedImage]]:
+        coming = [self._prepared.pop(path) if path in self._prepared else self._submit(path) for path in paths]
+        self._prepare_ahead()
+        prepared = [image.result() for image in coming]
+        for part, encoded in memory.in_halves(
+            lambda places: encode(self.backbone, [prepared[place] for place in places]), range(len(paths))
+        ):
+            self.encoded += len(part)
+            yield from zip([paths[place] for place in part], encoded, strict=True)
 
     def _prepare_ahead(self) -> None:
         while len(self._prepared) < self._ahead:
@@ -137,18 +150,23 @@ class ImageFeatures:
             if path is None:
                 return
             if path not in self._prepared and not self._keeps(path):
-                self._prepared[path] = self._threads.submit(_prepare, self.backbone, path)
+                self._prepared[path] = self._submit(path)
+
+    def _submit(self, path: Path) -> Future[PreparedImage]:
+        return self._threads.submit(_prepare, self.backbone, path)
 
     def _keeps(self, path: Path) -> bool:
         return any(path in tier for tier in self._tiers)
 
     def _recall(self, path: Path) -> EncodedImage | None:
         for tier in self._tiers:
-            if (image := tier.pop(path)) is not None:
+            if (image := tier.get(path)) is not None:
                 return image.to(self.backbone.device)
         return None
 
     def _keep(self, path: Path, image: EncodedImage) -> None:
+        for tier in self._tiers:
+            tier.pop(path)
         pushed_out = [(path, image)]
         for tier in self._tiers:
             pushed_out = [older for pair in pushed_out for older in tier.push(*pair)]
@@ -173,6 +191,9 @@ class _Tier:
     def __contains__(self, path: Path) -> bool:
         return path in self._images
 
+    def get(self, path: Path) -> EncodedImage | None:
+        return self._images.get(path)
+
     def pop(self, path: Path) -> EncodedImage | None:
         image = self._images.pop(path, None)
         if image is not None:
@@ -185,6 +206,11 @@ class _Tier:
             return [(path, image)]
         self._images[path] = image.to(self.device)
         self.used += image.nbytes
+        return self.shrink(self.budget)
+
+    def shrink(self, budget: int) -> list[tuple[Path, EncodedImage]]:
+        """Make this the budget; returns the images that have no room in it, the longest unused first."""
+        self.budget = budget
         pushed_out = []
         while self.used > self.budget:
             oldest = next(iter(self._images))

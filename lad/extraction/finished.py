@@ -9,6 +9,7 @@ Nothing here is a result. The folder may be deleted whenever no extraction runs;
 then done again.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -25,6 +26,9 @@ from lad import tables
 logger = logging.getLogger(__name__)
 
 FINGERPRINT: Final = "fingerprint"
+
+_GONE: Final = (errno.ENOENT, errno.ESTALE)
+"""What the system says of a file that another process has deleted; the second on NFS, also while it is being read."""
 
 
 def fingerprint(*facts: Any) -> str:
@@ -65,7 +69,9 @@ class FinishedWork:
                     if not pc.any(pc.is_in(inside, value_set=ours)).as_py():
                         continue
                     rows = file.read().filter(pc.is_in(inside, value_set=pa.array(wanted, pa.string())))
-                except FileNotFoundError:
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        raise
                     continue
                 except pa.ArrowInvalid as error:
                     logger.warning("%s cannot be read and is left out (%s)", path, error)
@@ -102,10 +108,13 @@ class FinishedWork:
                 continue
             try:
                 inside = pq.ParquetFile(path).read(columns=[FINGERPRINT])[FINGERPRINT]
-            except (FileNotFoundError, pa.ArrowInvalid):
-                continue
-            if pc.all(pc.is_in(inside, value_set=together)).as_py():
-                path.unlink(missing_ok=True)
+                if pc.all(pc.is_in(inside, value_set=together)).as_py():
+                    path.unlink()
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+            except pa.ArrowInvalid:
+                pass
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("[!.]*.parquet"))

@@ -1,6 +1,5 @@
 """How much fits at once, and what happens when it does not."""
 
-import os
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, Final, TypeVar
 import torch
 
 from lad.extraction.backbone import Backbone
+from lad.extraction.main_memory import available_bytes
 from lad.extraction.prompts import Generation
 
 Item = TypeVar("Item")
@@ -16,13 +16,16 @@ Result = TypeVar("Result")
 TOKENS_AT_ONCE: Final = {"cpu": 2_048, "cuda": 32_768}
 """Tokens of a batch beyond which more do not make the device faster (a CPU's caches overflow)."""
 _SHARE_OF_FREE: Final = 0.5
+_OUT_OF_MEMORY: Final = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""Parts of the messages of a lack of memory that has no class of its own: of torch's allocator on a CPU, and of what
+CUDA and cuBLAS allocate beside torch's."""
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that nobody uses: the device's, or the machine's."""
+    """Memory that nobody needs: the device's, or the main memory that this process may have."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return available_bytes()
 
 
 def peak_bytes(device: torch.device) -> int:
@@ -35,6 +38,8 @@ def peak_bytes(device: torch.device) -> int:
 def token_budget(backbone: Backbone, generation: Generation | None = None, prompt_tokens: int = 1) -> int:
     """How many prompt tokens a batch may have: as many as make the device fast and fit into half of its free memory.
 
+    A power of two, so that a few bytes more or less of free memory make no other batches.
+
     Args:
         generation: texts that are written behind every prompt; each has a copy of the prompt's cache in the end.
         prompt_tokens: length of the shortest prompt, behind which texts weigh most.
@@ -44,7 +49,8 @@ def token_budget(backbone: Backbone, generation: Generation | None = None, promp
     if generation is not None:
         written = generation.samples * (prompt_tokens + generation.new_tokens)
         each += -(-written * _cached_bytes_per_token(backbone) // prompt_tokens)
-    return max(1, min(most, int(_SHARE_OF_FREE * free_bytes(backbone.device)) // each))
+    fitting = max(1, min(most, int(_SHARE_OF_FREE * free_bytes(backbone.device)) // each))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def _bytes_per_token(backbone: Backbone) -> int:
@@ -71,9 +77,15 @@ class OutOfMemoryError(MemoryError):
 
 
 def in_halves(
-    work: Callable[[Sequence[Item]], Result], items: Sequence[Item]
+    work: Callable[[Sequence[Item]], Result],
+    items: Sequence[Item],
+    make_room: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Sequence[Item], Result]]:
     """`work` on all items at once; where memory runs out, on each half of them, and so on.
+
+    Args:
+        make_room: called before a single item is refused: frees what can be spared and says whether that was anything,
+            in which case the item is tried again.
 
     Raises:
         OutOfMemoryError: there is not enough memory for one item.
@@ -83,19 +95,22 @@ def in_halves(
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        if len(items) == 1:
-            raise OutOfMemoryError(str(error).splitlines()[0], items[0]) from None
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
     else:
         yield items, result
         return
     # Here and not above: the exception holds what the failed attempt had allocated.
+    if len(items) == 1 and not make_room():
+        raise OutOfMemoryError(reason, items[0])
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     middle = len(items) // 2
-    yield from in_halves(work, items[:middle])
-    yield from in_halves(work, items[middle:])
+    for part in (items[:middle], items[middle:]):
+        if part:
+            yield from in_halves(work, part, make_room)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    # torch.OutOfMemoryError is a RuntimeError; the CPU's allocator raises a plain one.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(told in str(error) for told in _OUT_OF_MEMORY)

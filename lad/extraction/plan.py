@@ -1,7 +1,9 @@
 """What is to be done: the presentations with what they show, their prompts and fingerprints, and the batches.
 
 Presentations of equal prompt length share a batch, so that nothing is padded and no mask is needed. The plan depends
-on the presentations and the token budget alone: a rerun makes the same batches and gets the same numbers.
+on the presentations and the token budget alone: with the same budget on the same device, a rerun makes the same batches
+and gets the same numbers. What follows free memory can move their last bits: a budget that nobody has set (by powers
+of two, up to the device's cap), batches that had to be halved, and features that found no room and were encoded again.
 """
 
 import hashlib

@@ -12,12 +12,13 @@ several ways at once, and SoFA's softened mask (`softened`).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from lad.extraction.prompts import Softening
@@ -39,9 +40,10 @@ class Readout:
     """
 
     def __init__(self, segments: Tensor, n_segments: int, heads: bool = False) -> None:
-        self.segments = segments
-        self.n_segments = n_segments
         self.heads = heads
+        # (batch, T, n_segments), 1 where a token belongs to a segment. A product with it sums by segment in the same
+        # order every time, which scattering does not on a GPU.
+        self._belongs = (segments[..., None] == torch.arange(n_segments, device=segments.device)).float()
         self.layers: dict[int, Tensor] = {}
 
     def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
@@ -63,15 +65,8 @@ class Readout:
             if (row := rows[group]) is not None:
                 scores = scores.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else scores + row
             weights = scores.softmax(-1)
-            sums.append(self._sum_segments(weights if self.heads else weights.mean(1, keepdim=True)))
+            sums.append((weights if self.heads else weights.mean(1, keepdim=True)) @ self._belongs)
         self.layers[layer] = torch.cat(sums, dim=1)
-
-    def _sum_segments(self, weights: Tensor) -> Tensor:
-        """(batch, heads, T) -> (batch, heads, n_segments)."""
-        batch, heads, _ = weights.shape
-        sums = weights.new_zeros(batch, heads, self.n_segments + 1)
-        sums.scatter_add_(2, self.segments[:, None].expand_as(weights), weights)
-        return sums[..., : self.n_segments]
 
     def attention(self) -> Tensor:
         """(batch, layers, n_segments) float32: head mean of the summed attention, eq. 6.
@@ -216,8 +211,22 @@ def attention_with_readout(
         attention_mask = soft.mask(module.layer_idx, attention_mask, query.dtype)
     if (tree := _tree.get()) is not None and query.shape[2] > 1:
         attention_mask = tree.mask(attention_mask, query.shape[2], key.shape[2])
+    if _no_kernel_takes_groups(query, key):
+        key, value = (repeat_kv(states, query.shape[1] // states.shape[1]) for states in (key, value))
+        module = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     return output, None
+
+
+def _no_kernel_takes_groups(query: Tensor, key: Tensor) -> bool:
+    """Whether SDPA would form T x T matrices only because several query heads share a key-value head.
+
+    Of CUDA's kernels that form none, only flash takes shared heads, and it takes neither float32 nor a GPU before
+    Ampere. The memory-efficient one serves there once keys and values are repeated, which transformers leaves out.
+    """
+    if not query.is_cuda or query.shape[1] == key.shape[1] or query.shape[2] == 1:
+        return False
+    return query.dtype == torch.float32 or torch.cuda.get_device_capability(query.device) < (8, 0)
 
 
 def install(model: PreTrainedModel) -> None:

@@ -202,7 +202,9 @@ ARTIFACTS: Final = {
             " {device}; one pass leaves the signals of all methods, so vanilla's includes reading out the attention,"
             " and passes and memory are the same in every row. Queries are the scoring of the signals, one thread, each"
             " method as if it ran alone. Calibration comes once: {calibration_questions} questions in N cyclic shifts,"
-            " and the fit, which serves all methods. On a CPU, memory is that of the whole process.",
+            " and the fit, which serves all methods. On a CPU, memory is that of the whole process. On a GPU it is the"
+            " most that was allocated there; batches and kept image features, which grow with the memory that is free,"
+            " are part of it: the model needs less, and it cannot be held against the paper's figures.",
             see="1,000 presentations take {forward} of forward passes; AGD's queries over them take {queries}, and its"
             " calibration, once, {calibration}.",
             draw=table2.draw,

@@ -4,7 +4,8 @@ Differs from the paper: one forward pass leaves the signals that all methods ans
 seconds and its memory, and vanilla pays for reading out the attention as well. What differs between methods is the
 queries over the signals and the calibration, which comes once and is therefore a column of its own. Queries have a
 fixed cost of some ten milliseconds, which weighs more where fewer presentations were scored. Peak memory on a CPU is
-that of the whole process.
+that of the whole process; on a GPU it grows with what is free, by the size of batches and the image features that are
+kept, and cannot be held against the paper's.
 """
 
 from importlib.resources import files

@@ -1,5 +1,7 @@
 """Embeddings from a checkpoint's own vision tower and token embeddings, and from CLIP and SigLIP."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -186,6 +188,43 @@ def test_a_picture_that_has_changed_is_embedded_again(clip, pictures, tmp_path):
     after, _facts = embed(images, folder, "clip", clip, finished=tmp_path / "finished")
     moved = (vectors(before, "image_embedding") != vectors(after, "image_embedding")).any(axis=1)
     assert [k + 1 for k in np.flatnonzero(moved)] == [3]
+
+
+def test_a_batch_that_memory_has_no_room_for_is_embedded_in_parts(clip, pictures, monkeypatch):
+    whole, _facts = embed(*pictures, "clip", clip)
+    once, sizes = embeddings.Clip.pictures, []
+
+    def need_a_petabyte_for_more_than(most, embedder, shown):
+        torch.empty(2**50 if len(shown) > most else 1, dtype=torch.uint8)
+        sizes.append(len(shown))
+        return once(embedder, shown)
+
+    monkeypatch.setattr(embeddings.Clip, "pictures", lambda *asked: need_a_petabyte_for_more_than(8, *asked))
+    halved, _facts = embed(*pictures, "clip", clip)
+    assert sizes == [8] * 8 + [6]
+    for column in ("image_embedding", "caption_embedding"):
+        assert vectors(halved, column) == pytest.approx(vectors(whole, column), abs=1e-3)
+    monkeypatch.setattr(embeddings.Clip, "pictures", lambda *asked: need_a_petabyte_for_more_than(0, *asked))
+    with pytest.raises(BenchmarkError, match=r"1\.png: there is not enough memory to embed it"):
+        embed(*pictures, "clip", clip)
+
+
+def test_code_beside_two_towers_is_neither_run_nor_asked_about(clip, pictures, tmp_path, monkeypatch):
+    folder = shutil.copytree(clip, tmp_path / "checkpoint")
+    config = json.loads((folder / "config.json").read_text())
+    theirs = {"model_type": "of_their_own", "auto_map": {"AutoConfig": "theirs.Config"}}
+    (folder / "config.json").write_text(json.dumps(config | theirs))
+    (folder / "theirs.py").write_text("raise SystemExit('ran')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
+    with pytest.raises(BackboneError, match="contains custom code"):
+        embed(*pictures, "clip", folder)
+
+
+def test_two_towers_compute_no_tf32_on_a_gpu(clip, pictures):
+    torch.backends.cudnn.allow_tf32 = True
+    images, folder = pictures
+    embed(images.slice(0, 1), folder, "clip", clip)
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_undecodable_pictures_are_reported_together_before_the_model_is_loaded(pictures, tmp_path):

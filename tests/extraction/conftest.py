@@ -1,9 +1,11 @@
 """The shipped demo model, once with the read-out and once eager, and a few rendered scenes to show it.
 
-`LAD_TEST_DEVICE=cuda pytest tests/extraction` runs both on a GPU.
+`LAD_TEST_DEVICE=cuda pytest tests/extraction` runs both on a GPU. What forks stays on the CPU (a forked child cannot
+use its parent's CUDA), and so does what compares numbers of different batches bit by bit.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +33,11 @@ def _one_thread():
 @pytest.fixture(scope="session")
 def backbone() -> Backbone:
     return load_backbone(CHECKPOINT, device=DEVICE)
+
+
+@pytest.fixture(scope="session")
+def cpu_backbone(backbone) -> Backbone:
+    return backbone if backbone.device.type == "cpu" else load_backbone(CHECKPOINT)
 
 
 @pytest.fixture(scope="session")
@@ -66,15 +73,27 @@ def asked(images):
 
 
 @pytest.fixture(scope="session")
-def extraction_of(backbone, images, scenes, asked):
-    """All that is extracted of N candidates: `extraction_of(4, "cot", token_budget=1).generations`."""
+def extraction_with(images, scenes, asked):
+    """All that a backbone makes of N candidates: `extraction_with(backbone, 4)`."""
 
-    def run(n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> Extraction:
+    def run(backbone: Backbone, n: int, probe: str = "vanilla", evaluation: int = 3, **options) -> Extraction:
         questions, presentations = asked(n, evaluation)
         work = {"questions": questions, "presentations": presentations, **options}
         return extract(backbone, get_probe(probe), images=images, image_folder=scenes / "images", **work)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def extraction_of(backbone, extraction_with):
+    """All that is extracted of N candidates: `extraction_of(4, "cot", token_budget=1).generations`."""
+    return partial(extraction_with, backbone)
+
+
+@pytest.fixture(scope="session")
+def cpu_extraction_of(cpu_backbone, extraction_with):
+    """The same, on the CPU."""
+    return partial(extraction_with, cpu_backbone)
 
 
 @pytest.fixture(scope="session")

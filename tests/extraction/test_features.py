@@ -1,9 +1,14 @@
 """Every image goes through the vision tower once, as long as there is room to keep it."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 import torch
 
+from lad.extraction import features as image_features
+from lad.extraction import memory
 from lad.extraction.features import ImageFeatures
 from lad.extraction.inputs import InputError
 
@@ -51,6 +56,38 @@ def test_features_that_were_pushed_to_main_memory_come_back_unchanged(backbone, 
             assert returned.device == backbone.device
 
 
+def test_what_was_kept_or_encoded_is_still_kept_when_memory_runs_out(backbone, paths, monkeypatch):
+    encode = image_features.encode
+    with ImageFeatures(backbone) as features:
+        features.get(paths[:4])
+        features.expect(paths[4:9])
+
+        def need_a_petabyte_for_more_than_two_images_and_for_any_later(backbone, prepared):
+            torch.empty(2**50 if len(prepared) > 2 or features.encoded > 4 else 1, dtype=torch.uint8)
+            return encode(backbone, prepared)
+
+        monkeypatch.setattr(image_features, "encode", need_a_petabyte_for_more_than_two_images_and_for_any_later)
+        with pytest.raises(memory.OutOfMemoryError):
+            features.get(paths[:9])
+        monkeypatch.setattr(image_features, "encode", encode)
+        features.get(paths[:6])
+        assert features.encoded == 6
+        features.get(paths[6:7])
+        assert features.encoded == 9, "the rest of the planned group together"
+
+
+def test_room_is_made_by_moving_the_features_to_main_memory(backbone, paths):
+    with ImageFeatures(backbone) as features:
+        # On a CPU, main memory stands for the device's as well.
+        features._tiers[1:] = [image_features._Tier(torch.device("cpu"), 10**9)]
+        features.get(paths[:4])
+        assert features.make_room()
+        features.get(paths[:4])
+        assert features.encoded == 4
+        assert features._tiers[0].used == 0 < features._tiers[1].used
+        assert not features.make_room(), "nothing is left to be moved"
+
+
 def test_without_room_the_numbers_are_the_same(backbone, extracted):
     with ImageFeatures(backbone, device_bytes=0, host_bytes=0) as nowhere:
         poor, metadata = extracted(4, evaluation=6, features=nowhere, token_budget=400)
@@ -69,6 +106,25 @@ def test_expected_images_are_prepared_ahead_and_the_unexpected_are_served_too(ba
         features.get(paths[:4])
         assert features.encoded == 8
         assert not features._prepared
+
+
+def test_images_that_come_unexpected_are_prepared_side_by_side(backbone, paths, monkeypatch):
+    prepare, together = image_features._prepare, threading.Barrier(3, timeout=20)
+    monkeypatch.setattr(image_features, "_prepare", lambda *image: together.wait() is None or prepare(*image))
+    with ImageFeatures(backbone, workers=3) as features:
+        assert len(features.get(paths[:3])) == 3
+
+
+def test_no_more_threads_prepare_images_than_torch_may_use(backbone, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+    before = torch.get_num_threads()
+    try:
+        for threads, workers in ((1, 1), (3, 3), (12, 8)):
+            torch.set_num_threads(threads)
+            with ImageFeatures(backbone) as features:
+                assert features._threads._max_workers == workers
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_broken_image_is_named(backbone, paths, tmp_path):

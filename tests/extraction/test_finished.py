@@ -1,8 +1,11 @@
 """Finished work is found again by what it is, whole or not at all."""
 
+import errno
+import os
 from itertools import chain, repeat
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lad.extraction.finished import FINGERPRINT, FinishedWork
@@ -61,6 +64,29 @@ def test_a_file_that_vanishes_while_we_look_was_merged_by_another_process(work, 
     answers = chain([stale], repeat(work._files()))
     monkeypatch.setattr(work, "_files", lambda: next(answers))
     assert found(work, "a", "b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("told", [errno.ENOENT, errno.ESTALE])
+def test_a_file_that_is_deleted_while_it_is_read_is_left_out(work, monkeypatch, told):
+    """On NFS the reader is told of a stale handle."""
+    for part in (rows("a"), rows("b"), rows("c")):
+        work.add(part)
+    lost, read = work._path(rows("b")), pq.ParquetFile
+    monkeypatch.setattr(pq, "ParquetFile", lambda file: refuse(told) if str(file) == str(lost) else read(file))
+    assert found(work, *"abc") == ["a", "c"]
+    work.merge(rows("a", "c"))
+    assert set(work._files()) == {lost, work._path(rows("a", "c"))}
+
+
+def test_a_file_that_cannot_be_read_for_another_reason_is_told(work, monkeypatch):
+    work.add(rows("a"))
+    monkeypatch.setattr(pq, "ParquetFile", lambda path: refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        work.find("a")
+
+
+def refuse(number: int):
+    raise OSError(number, os.strerror(number))
 
 
 def test_a_file_that_is_not_whole_is_left_out_with_a_warning(work, caplog):

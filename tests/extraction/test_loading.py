@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, CLIPConfig
 
 from benchmarks import architectures
 from lad import cli
-from lad.extraction import checkpoint
+from lad.extraction import checkpoint, main_memory
 from lad.extraction.backbone import BackboneError, load_backbone
 from lad.extraction.inputs import PromptBuilder, prepare
 from lad.extraction.prompts import PROBES
@@ -122,7 +122,7 @@ def test_weights_that_do_not_fit_are_refused_with_both_figures(folder, dtype, fi
         write_vast_tensor(folder / "model.safetensors", 2**40)
     except OSError as error:
         pytest.skip(f"the file system takes no sparse file of 4 TiB ({error})")
-    there = checkpoint.available_bytes() / 1e9
+    there = main_memory.available_bytes() / 1e9
     line = refusal(folder, dtype=dtype)
     assert f"its weights take {figure} in {dtype}, main memory has" in line
     told = float(line.split("main memory has ")[1].split(" GB")[0])
@@ -158,6 +158,13 @@ def test_code_beside_the_weights_is_neither_run_nor_asked_about(folder):
     change(folder, model_type="of_their_own", auto_map={"AutoConfig": "theirs.Config"})
     (folder / "theirs.py").write_text("raise SystemExit('ran')")
     assert "contains custom code" in refusal(folder)
+
+
+def test_float32_is_not_tf32_on_a_gpu(built):
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    load_backbone(built)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.fixture(scope="module")

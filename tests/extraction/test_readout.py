@@ -51,9 +51,13 @@ class LiveBytes(TorchDispatchMode):
         return output
 
 
+def forward(model, tokens, **options):
+    return model(tokens, use_cache=True, logits_to_keep=1, **options)
+
+
 def peak_bytes(model, tokens, **options) -> int:
     with LiveBytes(model) as memory:
-        model(tokens, use_cache=True, logits_to_keep=1, **options)
+        forward(model, tokens, **options)
     return memory.peak
 
 
@@ -67,11 +71,11 @@ def test_the_read_out_takes_less_than_two_percent_of_a_forward_passs_memory(geom
     segments = torch.randint(0, 2 * IMAGES + 1, (BATCH, TOKENS))
     without = peak_bytes(model, tokens)
     readout.install(model)
-    with readout.reading(segments, 2 * IMAGES, heads=heads) as read:
-        within = peak_bytes(model, tokens)
+    with LiveBytes(model) as memory, readout.reading(segments, 2 * IMAGES, heads=heads) as read:
+        forward(model, tokens)
     assert read.attention().shape == (BATCH, 2, 2 * IMAGES)
     assert without > BATCH * TOKENS * GEOMETRIES[geometry]["intermediate_size"] * dtype.itemsize
-    assert within <= 1.02 * without
+    assert memory.peak <= 1.02 * without
 
 
 @torch.inference_mode()
@@ -82,6 +86,38 @@ def test_the_measure_sees_the_matrices_of_eager_attention():
     eager = language_model("grouped heads", torch.float32, attention="eager")
     matrices = 2 * BATCH * 8 * TOKENS * TOKENS * 4
     assert peak_bytes(eager, tokens, output_attentions=True) > peak_bytes(sdpa, tokens) + 0.8 * matrices
+
+
+@torch.inference_mode()
+def test_repeated_keys_and_values_give_the_same_logits_and_attention(monkeypatch):
+    """As where no kernel takes shared key-value heads; with a mask too, of which transformers repeats them itself."""
+    model = language_model("grouped heads", torch.float32)
+    readout.install(model)
+    tokens, segments = torch.randint(0, 100, (BATCH, 40)), torch.arange(40).expand(BATCH, -1) % 3
+    for mask in (None, torch.ones(BATCH, 1, 40, 40, dtype=torch.bool).tril()):
+        read = {}
+        for repeated in (False, True):
+            monkeypatch.setattr(readout, "_no_kernel_takes_groups", lambda *_, repeated=repeated: repeated)
+            with readout.reading(segments, 3) as attention:
+                read[repeated] = forward(model, tokens, attention_mask=mask).logits, attention.attention()
+        torch.testing.assert_close(read[True], read[False])
+
+
+def test_on_a_cpu_shared_heads_are_left_shared():
+    shared, own = torch.empty(1, 2, 3, 4), torch.empty(1, 4, 3, 4)
+    assert not readout._no_kernel_takes_groups(own, shared)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@torch.inference_mode()
+def test_on_a_gpu_shared_heads_take_no_matrices_in_float32():
+    model, length = language_model("grouped heads", torch.float32).cuda(), 4096
+    readout.install(model)
+    tokens = torch.randint(0, 100, (1, length), device="cuda")
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    forward(model, tokens)
+    assert torch.cuda.max_memory_allocated() - before < 8 * length * length * 4
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from lad.extraction import extract as extraction
 from lad.extraction import memory
 from lad.extraction.extract import ExtractionError
+from lad.extraction.features import ImageFeatures
 from lad.extraction.inputs import InputError
 
 SMALL_BATCHES = 400
@@ -31,11 +33,13 @@ fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
-def run(extracted, tmp_path):
-    """Extract with finished work in a folder of this test: `run(evaluation=12)`."""
+def run(cpu_extraction_of, tmp_path):
+    """Extract on the CPU with finished work in a folder of this test: `run(evaluation=12)`."""
 
     def extract(finished: Path = tmp_path / "finished", **options):
-        return extracted(4, finished=finished, token_budget=SMALL_BATCHES, **{"evaluation": 12, **options})
+        options = {"evaluation": 12, "token_budget": SMALL_BATCHES, **options}
+        found = cpu_extraction_of(4, finished=finished, **options)
+        return found.signals, found.metadata
 
     return extract
 
@@ -125,7 +129,7 @@ def test_work_outlives_a_longer_table_of_presentations(run, count_computed):
     assert count_computed() == len(longer)
 
 
-def test_another_prompt_or_dtype_or_more_signals_is_other_work(run, extracted, count_computed, tmp_path):
+def test_another_prompt_or_more_signals_is_other_work(run, count_computed):
     run(evaluation=1)
     run(evaluation=1, answer_text=True)
     run(evaluation=1, head_attention=True)
@@ -226,6 +230,22 @@ def test_a_batch_that_memory_has_no_room_for_is_halved_and_later_ones_stay_small
     assert sum(size > 2 for size in sizes) <= 2 < len(sizes)
 
 
+def test_a_presentation_that_fits_only_without_the_kept_features_is_read(extracted, backbone, monkeypatch):
+    whole, _ = extracted(4, evaluation=3)
+    read = extraction.read_batch
+    with ImageFeatures(backbone) as features:
+
+        def need_a_petabyte_beside_kept_features(*args, **options):
+            torch.empty(2**50 if features._tiers[0].used else 1, dtype=torch.uint8)
+            return read(*args, **options)
+
+        monkeypatch.setattr(extraction, "read_batch", need_a_petabyte_beside_kept_features)
+        squeezed, _ = extracted(4, evaluation=3, features=features)
+    assert squeezed["presentation_id"].equals(whole["presentation_id"])
+    for name in ("identifier_logits", "image_attention"):
+        np.testing.assert_allclose(np.array(squeezed[name].to_pylist()), np.array(whole[name].to_pylist()), atol=1e-4)
+
+
 def test_a_presentation_that_does_not_fit_alone_is_named(extracted, monkeypatch):
     monkeypatch.setattr(extraction, "read_batch", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8))
     with pytest.raises(
@@ -243,6 +263,42 @@ def count_finished(folder: Path) -> int:
 def test_work_is_divided_until_it_fits():
     parts = memory.in_halves(lambda items: torch.empty(2**50 if len(items) > 2 else 1) is None or list(items), range(7))
     assert [part for _, part in parts] == [[0], [1, 2], [3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
+def test_a_lack_of_memory_is_known_in_every_form(error):
+    def fail_for_more_than(most):
+        def work(items):
+            if len(items) > most:
+                raise error
+
+        return work
+
+    assert [part for part, _ in memory.in_halves(fail_for_more_than(1), [1, 2])] == [[1], [2]]
+    with pytest.raises(memory.OutOfMemoryError) as caught:
+        list(memory.in_halves(fail_for_more_than(0), [1, 2]))
+    assert caught.value.item == 1
+    assert str(caught.value) == (str(error).partition("\n")[0] or "MemoryError")
+
+
+def test_a_single_item_is_tried_again_where_room_was_made():
+    rooms = [0, 1, 2]
+    tried = []
+
+    def work(items):
+        tried.append(items)
+        torch.empty(2**50 if rooms else 1, dtype=torch.uint8)
+
+    assert [part for part, _ in memory.in_halves(work, [1], lambda: bool(rooms) and rooms.pop() >= 0)] == [[1]]
+    assert tried == [[1]] * 4
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():

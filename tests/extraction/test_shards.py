@@ -17,7 +17,7 @@ def presentations(asked) -> pa.Table:
 
 
 @pytest.fixture
-def extract_shards(backbone, images, scenes, asked, tmp_path):
+def extract_shards(cpu_backbone, images, scenes, asked, tmp_path):
     """Extract in so many shards, each as a process of its own would, and merge: `extract_shards(3)`."""
 
     def run(count: int, probe: str = "vanilla", relation: str = "signals", **options) -> tuple[pa.Table, dict]:
@@ -27,7 +27,7 @@ def extract_shards(backbone, images, scenes, asked, tmp_path):
         for number, file in enumerate(files, start=1):
             shard = Shard(number, count)
             work = {"questions": questions, "presentations": shard.of(presentations), **options}
-            made = extract(backbone, get_probe(probe), images=images, image_folder=scenes / "images", **work)
+            made = extract(cpu_backbone, get_probe(probe), images=images, image_folder=scenes / "images", **work)
             tables.write(getattr(made, relation), file, contract, {**made.metadata, "shard": str(shard)})
         return merge(files, contract)
 
@@ -43,8 +43,11 @@ def test_shards_together_are_the_table_in_its_order_and_no_question_is_cut(prese
     assert max(map(len, questions)) - min(map(len, questions)) <= 1
 
 
-def test_from_one_question_a_shard_to_all_in_one_the_merged_tables_are_equal_bit_by_bit(extracted, extract_shards):
-    whole, facts = extracted(4, evaluation=QUESTIONS, head_attention=True)
+def test_from_one_question_a_shard_to_all_in_one_the_merged_tables_are_equal_bit_by_bit(
+    cpu_extraction_of, extract_shards
+):
+    made = cpu_extraction_of(4, evaluation=QUESTIONS, head_attention=True)
+    whole, facts = made.signals, made.metadata
     for count in range(1, QUESTIONS + 1):
         merged, metadata = extract_shards(count, head_attention=True)
         assert merged.equals(tables.conform(whole, tables.SIGNALS, "whole")), count
@@ -53,9 +56,9 @@ def test_from_one_question_a_shard_to_all_in_one_the_merged_tables_are_equal_bit
         assert metadata["device"] == facts["device"]
 
 
-def test_drawn_texts_are_the_same_in_shards(extraction_of, extract_shards):
+def test_drawn_texts_are_the_same_in_shards(cpu_extraction_of, extract_shards):
     probe = "self_consistency-samples3-tokens8"
-    whole = extraction_of(4, probe, evaluation=QUESTIONS).generations
+    whole = cpu_extraction_of(4, probe, evaluation=QUESTIONS).generations
     merged, metadata = extract_shards(3, probe, "generations")
     assert merged.equals(whole)
     assert metadata["generated_tokens"] == sum(whole["tokens"].to_pylist())

@@ -86,7 +86,8 @@ def test_logits_equal_a_plain_softmax_with_the_mask_written_out(
     try:
         for row, presentation in list(zip(signals.to_pylist(), shown, strict=True))[:3]:
             inputs = plain.model_inputs(backbone, PROBES["vanilla"], presentation)
-            weights["causal"] = torch.ones(2 * [inputs["input_ids"].shape[1]]).tril()
+            length = inputs["input_ids"].shape[1]
+            weights["causal"] = torch.ones(length, length, device=backbone.device).tril()
             weights["softened"] = weights["causal"].clone()
             spans = plain.image_spans(inputs, backbone.image_token_id, n)
             reach = [span if softening.scope == "between" else [span[0] - 1, *span, span[-1] + 1] for span in spans]
@@ -95,7 +96,7 @@ def test_logits_equal_a_plain_softmax_with_the_mask_written_out(
                     if seen > seer and (a != b or softening.scope == "all"):
                         weights["softened"][seer, seen] = softening.sigma
             with torch.inference_mode():
-                logits = eager(**inputs).logits[0, -1]
+                logits = eager(**inputs).logits[0, -1].cpu()
             first = [
                 backbone.processor.tokenizer(str(k), add_special_tokens=False)["input_ids"][0] for k in range(1, n + 1)
             ]

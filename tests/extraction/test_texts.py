@@ -245,9 +245,9 @@ def test_another_seed_gives_other_texts_and_a_greedy_probe_has_none(extraction_o
     assert one.metadata["seed"] is None
 
 
-def test_killed_between_two_batches_no_text_is_lost_or_drawn_again(extraction_of, sampled, tmp_path, monkeypatch):
+def test_killed_between_two_batches_no_text_is_lost_or_drawn_again(cpu_extraction_of, tmp_path, monkeypatch):
     def run(finished: Path):
-        return extraction_of(4, SAMPLED, evaluation=6, token_budget=300, finished=finished)
+        return cpu_extraction_of(4, SAMPLED, evaluation=6, token_budget=300, finished=finished)
 
     finished = tmp_path / "finished"
     child = fork.Process(target=extract_with_own_locks, args=(run, finished))
@@ -267,7 +267,7 @@ def test_killed_between_two_batches_no_text_is_lost_or_drawn_again(extraction_of
     )
     resumed = run(finished)
     assert sum(computed) < len(resumed.signals)
-    assert texts_of(resumed.generations) == texts_of(sampled.generations)
+    assert texts_of(resumed.generations) == texts_of(run(tmp_path / "whole").generations)
     assert run(finished).generations.equals(resumed.generations)
 
 
@@ -308,14 +308,16 @@ def test_a_presentation_whose_texts_do_not_fit_is_named_with_them(extraction_of,
 
 
 def test_room_is_left_for_the_caches_of_all_samples(backbone, monkeypatch):
-    """Ten texts behind a prompt of 100 tokens end in 10 x (100 + 900) cached tokens, 100 for each of the prompt's."""
+    """Ten texts behind a prompt of 128 tokens end in 10 x (128 + 896) cached tokens, 80 for each of the prompt's."""
     config = backbone.model.config.get_text_config()
     cached = 4 * 2 * config.num_key_value_heads * (config.hidden_size // config.num_attention_heads) * backbone.layers
     alone = 4 * (8 * config.hidden_size + 3 * config.intermediate_size) + cached
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * 100 * alone)
-    assert memory.token_budget(backbone) == 100
-    expected = 100 * alone // (alone + 100 * cached)
-    assert memory.token_budget(backbone, Generation(new_tokens=900, samples=10), 100) == expected
+    writing = Generation(new_tokens=896, samples=10)
+    for room, budget in ((128, 128), (129, 128), (255, 128), (256, 256)):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, room=room: 2 * room * alone)
+        assert memory.token_budget(backbone) == budget
+        monkeypatch.setattr(memory, "free_bytes", lambda device, room=room: 2 * room * (alone + 80 * cached))
+        assert memory.token_budget(backbone, writing, 128) == budget
 
 
 # --- names -----------------------------------------------------------------------------------------------------
