@@ -540,10 +540,13 @@ def plan(
 ) -> None:
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
-    from lad.grid import read_configuration
+    from lad.figures.requirements import check_report
+    from lad.grid import build_grid, read_configuration
 
+    settings = read_configuration(config)
+    check_report(settings, build_grid(settings))
     planned = plans.make_plan(
-        read_configuration(config),
+        settings,
         plans.published_rate(),
         plans.recorded_rates(catalog.connect(results), str(results)) if results else None,
     )

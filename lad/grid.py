@@ -310,12 +310,14 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
     for model, dataset, setting, n, probe in product(*axes):
         _require_setting(setting, config["datasets"][dataset], f"setting of dataset {dataset}")
+        _require_embeddings(setting, dataset, config)
         sources = run.get("calibrated_on", [f"{dataset}-{setting}"])
         draws = [f"{name}{DRAW}{draw}" for name in sources for draw in range(2, run.get("calibration_draws", 1) + 1)]
         for source in [*sources, *draws]:
             there = Cell(model, dataset, setting, n, probe).calibrated_on(Source.named(source))
             _require(there.dataset, config["datasets"], "dataset of calibrated_on")
             _require_setting(there.setting, config["datasets"][there.dataset], "setting of calibrated_on")
+            _require_embeddings(there.setting, there.dataset, config)
             for questions in run.get("calibration_questions", default_questions):
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 
@@ -336,6 +338,16 @@ def _require_setting(setting: str, dataset: Mapping[str, Any], kind: str) -> Non
     # Which tasks an MMIU-format dataset has is known once its annotation file is read.
     if not is_mmiu(dataset):
         _require(setting, CAPTIONED_SETTINGS, kind)
+
+
+def _require_embeddings(setting: str, dataset: str, config: Mapping[str, Any]) -> None:
+    # A bundle holds the questions: nothing is chosen any more.
+    entry = config["datasets"][dataset]
+    if setting == "adversarial" and not is_mmiu(entry) and "embeddings" not in entry and "bundle" not in config:
+        raise ValueError(
+            f"setting adversarial chooses hard negatives by embeddings, and dataset {dataset} has none; give it"
+            " embeddings, such as {backend: clip}, or leave the setting out"
+        )
 
 
 def _require(name: str, known: Any, kind: str) -> None:

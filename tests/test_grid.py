@@ -172,6 +172,11 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
         ({"methods": ["vanilla", "cot"]}, "run 1: cot needs generated texts and probe vanilla has none"),
         ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
         (
+            {"datasets": ["tasks", "plain"], "settings": ["adversarial"]},
+            r"run 1: setting adversarial chooses hard negatives by embeddings, and dataset plain has none; give it",
+        ),
+        ({"datasets": ["plain"], "calibrated_on": ["plain-adversarial"]}, "run 1: .* dataset plain has none"),
+        (
             {"settings": ["scene_pairs"]},
             "run 1: unknown setting of dataset scenes 'scene_pairs'; known: random, adversarial",
         ),
@@ -182,8 +187,19 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
     ],
 )
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do(run, message):
+    configured = config(run)
+    if "plain" in run.get("datasets", ()):
+        configured["datasets"]["plain"] = {"captions": "captions.json", "images": "images"}
     with pytest.raises(ValueError, match=message):
-        build_grid(config(run))
+        build_grid(configured)
+
+
+def test_a_bundle_holds_hard_negatives_that_nothing_has_to_choose():
+    configured = config({"settings": ["adversarial"], "methods": ["vanilla"]})
+    configured["datasets"]["scenes"] = {"captions": "none.json", "images": "none"}
+    with pytest.raises(ValueError, match="dataset scenes has none"):
+        build_grid(configured)
+    assert build_grid({**configured, "bundle": "signals.tar"}).settings("scenes") == ["adversarial"]
 
 
 def test_scorings_with_the_same_methods_share_what_was_parsed_of_them():

@@ -13,6 +13,7 @@ import yaml
 from lad.figures.artifacts import ARTIFACTS
 from lad.figures.content import Options
 from lad.figures.published import conditions, read_published
+from lad.figures.requirements import check_report
 from lad.grid import Cell, Scoring, build_grid, check_configuration
 
 REPOSITORY = Path(__file__).parents[1]
@@ -61,11 +62,20 @@ def test_its_sources_are_the_declared_ones():
     assert CONFIG["datasets"] == yaml.safe_load((REPOSITORY / "config" / "datasets.yaml").read_text())["datasets"]
 
 
-def test_it_is_planned_in_seconds_without_data_models_or_gpu(tmp_path):
-    started = time.monotonic()
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores=1", "--configfile=config/paper.yaml"]
+def dry_run(config: Path, results: Path) -> dict[str, int]:
+    """How many jobs of each rule are planned."""
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores=1",
+        "--quiet",
+        "rules",
+        f"--configfile={config}",
+    ]
     outcome = subprocess.run(
-        [*command, "--config", f"results={tmp_path / 'paper'}"],
+        [*command, "--config", f"results={results}"],
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
@@ -73,8 +83,83 @@ def test_it_is_planned_in_seconds_without_data_models_or_gpu(tmp_path):
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", outcome.stdout, flags=re.M)}
+
+
+def test_it_is_planned_in_seconds_without_data_models_or_gpu(tmp_path):
+    started = time.monotonic()
+    jobs = dry_run(REPOSITORY / "config" / "paper.yaml", tmp_path / "paper")
     assert time.monotonic() - started < 60  # some 6 s on a quiet machine
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", outcome.stdout, flags=re.M))
-    assert jobs["download_dataset"] == "3"
-    assert int(jobs["extract_signals"]) + int(jobs["extract_generations"]) == len(build_grid(CONFIG).signals)
-    assert int(jobs["draw_figure"]) + int(jobs["draw_table"]) == len(CONFIG["report"]["artifacts"])
+    assert jobs["download_dataset"] == 3
+    assert jobs["extract_signals"] + jobs["extract_generations"] == len(build_grid(CONFIG).signals)
+    assert jobs["draw_figure"] + jobs["draw_table"] == len(CONFIG["report"]["artifacts"])
+
+
+# --- Table 1 alone ---------------------------------------------------------------------------------------------
+
+TABLE1_FILE = REPOSITORY / "config" / "table1.yaml"
+TABLE1 = yaml.safe_load(TABLE1_FILE.read_text())
+
+
+def test_table_1_alone_is_set_up_as_in_the_whole_suite():
+    """All but what is measured and shown, and on which of the datasets."""
+    own = {"title", "label", "datasets", "runs", "report"}
+    assert TABLE1.keys() == CONFIG.keys()
+    assert {key: TABLE1[key] for key in TABLE1.keys() - own} == {key: CONFIG[key] for key in CONFIG.keys() - own}
+    assert TABLE1["datasets"] == {"coco": CONFIG["datasets"]["coco"]}
+    for key in ("model", "dataset"):
+        assert TABLE1["report"][key] == CONFIG["report"][key]
+    for name, options in TABLE1["report"]["artifacts"].items():
+        assert CONFIG["report"]["artifacts"][name] == options
+
+
+def test_table_1_alone_asks_for_its_values_and_for_nothing_that_the_suite_does_not_extract(grid):
+    alone = build_grid(TABLE1)
+    check_report(TABLE1, alone)
+    assert set(alone.signals) <= set(grid.signals)
+    assert {cell.n for cell in alone.cells} == {4}
+    for scoring, specifications in alone.methods.items():
+        assert set(specifications) <= set(grid.methods[scoring])
+    values = [value for value in read_published() if value.artifact == "table1" and value.metric in SCORES]
+    places = {(value.model, value.setting, keys["probe"]) for value in values for _, keys in asked(value)}
+    assert places == {(cell.model, cell.setting, cell.probe) for cell in alone.cells}
+    for value in values:
+        source = f"{value.dataset}-{value.setting}"
+        for _, keys in asked(value):
+            cell = Cell(value.model, value.dataset, value.setting, keys["n"], keys["probe"])
+            specification = ";".join(filter(None, (keys["method"], keys["variant"])))
+            assert specification in alone.methods[Scoring(cell, source, 5)]
+
+
+def asked(value) -> list:
+    return list(conditions(value, Options(value.model, value.dataset, "")))
+
+
+def test_table_1_alone_plans_what_it_needs(tmp_path):
+    """Three models in two settings: four ways of asking, and the calibration of one of them."""
+    jobs = dry_run(TABLE1_FILE, tmp_path / "table1")
+    assert (jobs["download_dataset"], jobs["build_questions"]) == (1, 2)
+    assert (jobs["extract_signals"], jobs["extract_generations"]) == (3 * 2 * 3, 3 * 2 * 2)
+    assert (jobs["draw_table"], "draw_figure" in jobs) == (2, False)
+
+
+def test_one_model_of_table_1_takes_the_two_lines_that_the_documents_name(tmp_path):
+    """docs/paper.md, step 4, to the letter."""
+    told = " ".join((REPOSITORY / "docs" / "paper.md").read_text().split())
+    first, second = re.search(
+        r"`models` of the first run to `([^`]+)`, and `model` of the report to `([^`]+)`", told
+    ).groups()
+    lines = TABLE1_FILE.read_text().splitlines()
+    (models,) = (number for number, line in enumerate(lines) if "- models: &models" in line)
+    (model,) = (number for number, line in enumerate(lines) if line.startswith("  model: "))
+    lines[models] = f"  - models: {first}"
+    lines[model] = f"  model: {second}"
+    (tmp_path / "my.yaml").write_text("\n".join(lines))
+    jobs = dry_run(tmp_path / "my.yaml", tmp_path / "results")
+    assert (jobs["extract_signals"], jobs["extract_generations"], jobs["draw_table"]) == (2 * 3, 2 * 2, 2)
+
+
+def test_table_1_without_generated_texts_can_be_drawn():
+    without = [run for run in TABLE1["runs"] if run["probes"] not in (["cot"], ["self_consistency"])]
+    assert len(without) == len(TABLE1["runs"]) - 2
+    check_report({**TABLE1, "runs": without}, build_grid({**TABLE1, "runs": without}))

@@ -259,7 +259,8 @@ def test_a_file_without_latencies_is_refused(tmp_path):
 
 def test_the_command_prints_a_table_rows_or_everything(monkeypatch, capsys, results, tmp_path):
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(config({"methods": ["agd"]})))
+    report = {"model": "demo", "dataset": "scenes", "artifacts": {"fig2": {"n": 4}}}
+    file.write_text(yaml.safe_dump(config({"methods": ["agd"]}, report=report)))
 
     def plan(*arguments) -> str:
         monkeypatch.setattr(sys, "argv", ["lad", "plan", "--config", str(file), *map(str, arguments)])

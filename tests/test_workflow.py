@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -232,6 +233,7 @@ def one_cell(tmp_path_factory) -> tuple[dict, Path]:
         "datasets": {"scenes": {"render": {"images": 200, "seed": 1}}},
         "benchmark": {**CONFIG["benchmark"], "questions": 120, "orders": 4},
         "runs": [{**run, "methods": ["vanilla"]}],
+        "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig2": {"n": 4}}},
     }
     outcome = snakemake(config, folder, signals_of(config))
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
@@ -322,9 +324,89 @@ def test_the_demo_configuration_is_planned_in_seconds(tmp_path):
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
+def test_jobs_find_lad_in_an_environment_that_nobody_activated(one_cell, tmp_path):
+    """As `.venv/bin/snakemake` in a fresh shell; `sys.executable` lies where `lad` does."""
+    config, _folder = one_cell
+    other = {**config, "results": str(tmp_path / "results")}
+    scenes = tmp_path / "results" / "datasets" / "scenes" / "captions.json"
+    bare = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
+    assert shutil.which("lad", path=bare["PATH"]) is None
+    name, *arguments = command(other, tmp_path, str(scenes))
+    asked = [str(Path(sys.executable).parent / name), *arguments]
+    outcome = subprocess.run(asked, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert scenes.exists()
+
+
+def test_a_lad_that_somebody_put_before_that_of_the_environment_is_left_alone(one_cell, tmp_path):
+    config, _folder = one_cell
+    other = {**config, "results": str(tmp_path / "results")}
+    (tmp_path / "lad").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ours'\nexit 1\n")
+    (tmp_path / "lad").chmod(0o755)
+    changed = environment() | {"PATH": f"{tmp_path}{os.pathsep}{environment()['PATH']}"}
+    asked = command(other, tmp_path, str(tmp_path / "results" / "datasets" / "scenes" / "captions.json"))
+    subprocess.run(asked, cwd=ROOT, env=changed, capture_output=True, check=False)
+    assert (tmp_path / "ours").exists()
+
+
+def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
+    """Every path of the plan lies below the folder, and no word of a command is a part of one."""
+    folder = tmp_path / "my work"
+    folder.mkdir()
+    for name in ("captions.json", "instances.json", "all.json"):
+        (folder / name).touch()
+    (folder / "images").mkdir()
+    shutil.copytree(ROOT / "resources" / "demo-model", folder / "model")
+    checkpoint = str(folder / "model")
+    run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["adversarial"], "n": [4], "probes": ["vanilla"]}
+    config = {
+        **CONFIG,
+        "results": str(folder / "results"),
+        "models": {"demo": {"checkpoint": checkpoint}},
+        "datasets": {
+            "scenes": {
+                **{"captions": str(folder / "captions.json"), "instances": str(folder / "instances.json")},
+                **{"images": str(folder / "images")},
+                "embeddings": {"backend": "vision_tower", "checkpoint": checkpoint},
+            },
+            "tasks": {"annotations": str(folder / "all.json"), "images": str(folder / "images")},
+            "rendered": CONFIG["datasets"]["scenes"],
+            "rendered-tasks": CONFIG["datasets"]["tasks"],
+            "fetched": {
+                **{"folder": str(folder / "fetched"), "download": [{"url": "https://example.org/a.zip"}]},
+                **{"captions": str(folder / "fetched" / "a.json"), "images": str(folder / "fetched" / "images")},
+            },
+        },
+        "extraction": {**CONFIG["extraction"], "shard_size": 100},
+        "runs": [
+            {**run, "methods": [*CONFIG["scoring"]["methods"], "contextual_calibration"]},
+            {**run, "probes": ["cot"], "methods": ["cot"]},
+            {**run, "datasets": ["tasks", "rendered-tasks"], "settings": ["a"], "methods": ["vanilla"]},
+            {**run, "datasets": ["rendered", "fetched"], "settings": ["random"], "methods": ["vanilla"]},
+        ],
+    }
+    shown = {"fig7": {}, "table7": {"settings": ["adversarial"], "ns": [4]}}
+    config["report"] = {"model": "demo", "dataset": "scenes", "artifacts": shown}
+    outcome = snakemake(config, folder, "--dry-run", "--printshellcmds")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    commands = re.findall(r"^Shell command: (lad .*)$", outcome.stdout, flags=re.M)
+    assert {shlex.split(line)[1] for line in commands} == {
+        *("scenes", "scene-tasks", "download", "images", "mmiu-images", "embed", "questions", "mmiu-questions"),
+        *("presentations", "content-free", "extract", "merge", "calibrate", "score", "evaluate", "draw", "report"),
+    }
+    for line in commands:
+        for word in shlex.split(line):
+            assert word.count(str(folder)) == word.count(str(tmp_path)), line
+            assert not word.startswith("work/"), line
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"report": {**CONFIG["report"], "model": "gpt"}},
+            "configuration, report.model: unknown model 'gpt'; known: demo",
+        ),
         (
             {"temprature": 5},
             "configuration, top level: Additional properties are not allowed ('temprature' was unexpected)",

@@ -9,7 +9,7 @@ ours.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,8 +20,6 @@ import pyarrow.csv
 from matplotlib.figure import Figure
 
 from lad import catalog
-from lad.benchmark.mmiu import PAPER_TASKS
-from lad.extraction.prompts import MAX_CANDIDATES
 from lad.figures import (
     divergences,
     fig1,
@@ -43,6 +41,7 @@ from lad.figures import (
     table_draws,
 )
 from lad.figures.content import ArtifactError, Options, Picture, Table
+from lad.figures.requirements import REQUIREMENTS
 from lad.figures.style import GREY, STYLE_SHEET
 from lad.figures.typeset import latex, markdown
 from lad.figures.wording import start
@@ -59,7 +58,6 @@ class Artifact:
         caption: what is drawn and how to read it.
         see: the sentence that says what to see; in both, the drawing fills the names in braces from the data.
         alt: for readers who do not see the figure: what kind of picture it is.
-        defaults: options that this artifact has unless they are given.
     """
 
     name: str
@@ -69,7 +67,6 @@ class Artifact:
     see: str
     draw: Draw
     alt: str = ""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 PAIRED: Final = (
@@ -93,7 +90,6 @@ ARTIFACTS: Final = {
             " {agd_mean} on average.",
             draw=fig1.draw,
             alt="Two heat maps of target position by answered position, vanilla and AGD, with percentages.",
-            defaults={"n": 8},
         ),
         Artifact(
             name="fig2",
@@ -104,7 +100,6 @@ ARTIFACTS: Final = {
             see="The mean logits peak at the target for {right} of {n} target positions; {detail}.",
             draw=fig2.draw,
             alt="Line charts of the logit of each position, one panel per target position, many grey lines and a mean.",
-            defaults={"n": 8},
         ),
         Artifact(
             name="fig3",
@@ -116,7 +111,6 @@ ARTIFACTS: Final = {
             see="With the target at position {target}, the model {looks}, {says}.",
             draw=fig3.draw,
             alt="Two bar charts by position: share of image attention, raw and purified, and mean logit.",
-            defaults={"n": 8},
         ),
         Artifact(
             name="fig5",
@@ -148,7 +142,6 @@ ARTIFACTS: Final = {
             see="Of all questions in their first order, {shares}; {shown} are shown{photographs}.",
             draw=fig7.draw,
             alt="Rows of candidate images with the caption on the left and the answers of three methods below them.",
-            defaults={"n": 4, "setting": "adversarial"},
         ),
         Artifact(
             name="fig8",
@@ -159,7 +152,6 @@ ARTIFACTS: Final = {
             see="Vanilla is right in {vanilla}; AGD in {agd}{exception}.",
             draw=fig8.draw,
             alt="Heat maps of target position by answer for each identifier style, vanilla above AGD.",
-            defaults={"n": 4},
         ),
         Artifact(
             name="fig_layers",
@@ -171,7 +163,6 @@ ARTIFACTS: Final = {
             see="{layers}.",
             draw=fig_layers.draw,
             alt="Line charts of accuracy by decoder layer for raw and purified attention, with bars for chosen layers.",
-            defaults={"n": 8},
         ),
         Artifact(
             name="fig_sofa",
@@ -192,7 +183,6 @@ ARTIFACTS: Final = {
             " positions (lower is better); consistency, the share of questions answered alike in all orders." + PAIRED,
             see="With {n} candidates vanilla is right in {vanilla}, PriDe in {pride}, AGD in {agd}; {against_pride}.",
             draw=table1.draw,
-            defaults={"n": 4},
         ),
         Artifact(
             name="table2",
@@ -208,7 +198,6 @@ ARTIFACTS: Final = {
             see="1,000 presentations take {forward} of forward passes; AGD's queries over them take {queries}, and its"
             " calibration, once, {calibration}.",
             draw=table2.draw,
-            defaults={"ns": (4, 8, 12)},
         ),
         Artifact(
             name="table3",
@@ -217,7 +206,6 @@ ARTIFACTS: Final = {
             caption="Both calibrations of each kind of test question. Scores and differences as in table 1.",
             see="Calibrated on the other kind of question, AGD reaches {changes}; {against_pride}.",
             draw=table3.draw,
-            defaults={"n": 4},
         ),
         Artifact(
             name="table4",
@@ -229,7 +217,6 @@ ARTIFACTS: Final = {
             see="Attention alone is right in {readout}, {purified} once divided by its prior; AGD in {agd},"
             " {without_prior} without the prior and {all_layers} with all layers; {against_purified}.",
             draw=table4.draw,
-            defaults={"n": 4, "setting": "adversarial"},
         ),
         Artifact(
             name="table5",
@@ -239,11 +226,6 @@ ARTIFACTS: Final = {
             " recall became more even over positions. Calibrated on other questions of the same task." + PAIRED,
             see="{against_vanilla}. {against_purified}. RStd changes by {changes}.",
             draw=table5.draw,
-            defaults={
-                "settings": tuple(PAPER_TASKS),
-                "ns": tuple(range(2, MAX_CANDIDATES + 1)),
-                "probes": ("question",),
-            },
         ),
         Artifact(
             name="table6",
@@ -252,7 +234,6 @@ ARTIFACTS: Final = {
             caption="As table 1, with eight candidates.",
             see="With {n} candidates vanilla is right in {vanilla}, PriDe in {pride}, AGD in {agd}; {against_pride}.",
             draw=table1.draw,
-            defaults={"n": 8},
         ),
         Artifact(
             name="table7",
@@ -294,7 +275,6 @@ ARTIFACTS: Final = {
             see="From one set of {questions} calibration questions to another, AGD's accuracy varies by {agd}, PriDe's"
             " by {pride}.",
             draw=table_draws.draw,
-            defaults={"setting": "adversarial"},
         ),
         Artifact(
             name="table_divergences",
@@ -306,7 +286,6 @@ ARTIFACTS: Final = {
             see="AGD as printed is right in {printed}; {count} of {of} divergences move it clearly; the largest:"
             " {largest}.",
             draw=divergences.draw,
-            defaults={"n": 8, "setting": "adversarial"},
         ),
         Artifact(
             name="published",
@@ -325,7 +304,6 @@ ARTIFACTS: Final = {
             " that stage, which learned from at most four candidates: the gap here is one that nobody put in." + PAIRED,
             see="Vanilla is right in {accuracies}. {reading_attention}; {against_purified}.",
             draw=table7.draw_unplanted,
-            defaults={"n": 8},
         ),
     )
 }
@@ -350,7 +328,7 @@ def draw(name: str, results: Path, options: Mapping[str, Any], out: Path) -> lis
         raise ArtifactError(f"unknown artifact '{name}'; known: {', '.join(ARTIFACTS)}")
     artifact = ARTIFACTS[name]
     try:
-        chosen = Options.from_mapping({**artifact.defaults, **options})
+        chosen = Options.from_mapping({**REQUIREMENTS[name].defaults, **options})
         with catalog.connect(results) as connection, matplotlib.style.context(STYLE_SHEET):
             # One thread takes sums in the order of rows, so that the same results give the same bytes.
             connection.execute("set threads = 1")

@@ -1,12 +1,16 @@
 """What every artifact takes and gives: options in, a picture or a table out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class ArtifactError(ValueError):
@@ -57,7 +61,7 @@ class Options:
     datasets: tuple[str, ...] = ()
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any]) -> "Options":
+    def from_mapping(cls, given: Mapping[str, Any]) -> Options:
         """Options from names and values; values may be strings, lists separated by commas.
 
         Raises:

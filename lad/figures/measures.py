@@ -37,6 +37,16 @@ class Condition:
         )
 
 
+def own_condition(options: Options, **keys: str | int) -> Condition:
+    """The condition with these keys, by default calibrated on its own setting with the configured budget."""
+    condition = Condition(**keys)  # type: ignore[arg-type]
+    return replace(
+        condition,
+        calibrated_on=condition.calibrated_on or own_calibration(options.dataset, condition.setting),
+        calibration_questions=condition.calibration_questions or options.calibration_questions,
+    )
+
+
 @dataclass(frozen=True)
 class Measure:
     """A score in percent; `std` over the orders, `low` and `high` bound the 95 % interval over questions."""
@@ -87,12 +97,7 @@ class Measures:
 
     def condition(self, **keys: str | int) -> Condition:
         """The condition with these keys, by default calibrated on its own setting with the configured budget."""
-        condition = Condition(**keys)  # type: ignore[arg-type]
-        return replace(
-            condition,
-            calibrated_on=condition.calibrated_on or own_calibration(self.options.dataset, condition.setting),
-            calibration_questions=condition.calibration_questions or self.options.calibration_questions,
-        )
+        return own_condition(self.options, **keys)
 
     def __contains__(self, condition: Condition) -> bool:
         return (condition, "accuracy") in self._measure

@@ -110,21 +110,26 @@ def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
 
 def _compare(connection: duckdb.DuckDBPyConnection, options: Options) -> Iterator[Compared]:
     known: dict[tuple[str, str], Measures] = {}
+    for published, formulation, place, keys in counterparts(options):
+        if place not in known:
+            known[place] = Measures(connection, replace(options, model=place[0], dataset=place[1]))
+        measures = known[place]
+        condition = measures.condition(**keys)
+        if condition not in measures or (measured := measures.get(condition, published.metric)).value is None:
+            continue
+        (record,) = measures.select([(condition, published.metric)]).to_pylist()
+        yield Compared(published, formulation, *place, condition, measured, record["questions"])
+
+
+def counterparts(options: Options) -> Iterator[tuple[Value, str, tuple[str, str], dict[str, str | int]]]:
+    """Each published score with what is measured in its place: formulation, model and dataset, keys of `Condition`."""
     for published in read_published():
         if published.metric not in METRICS or published.artifact == "table5":
             continue
         place = _counterpart(published, options)
-        if place is None:
-            continue
-        if place not in known:
-            known[place] = Measures(connection, replace(options, model=place[0], dataset=place[1]))
-        measures = known[place]
-        for formulation, keys in conditions(published, options):
-            condition = measures.condition(**keys)
-            if condition not in measures or (measured := measures.get(condition, published.metric)).value is None:
-                continue
-            (record,) = measures.select([(condition, published.metric)]).to_pylist()
-            yield Compared(published, formulation, *place, condition, measured, record["questions"])
+        if place is not None:
+            for formulation, keys in conditions(published, options):
+                yield published, formulation, place, keys
 
 
 def read_published() -> list[Value]:

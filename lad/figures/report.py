@@ -23,6 +23,9 @@ _PACKAGE: Final = files("lad.figures")
 LARGEST_VECTOR: Final = 1_000_000
 """Bytes above which a figure (one with photographs, say) is inlined as PNG rather than SVG."""
 
+HEADLINE: Final = ("vanilla", "purified_attention", "agd")
+"""The methods of the page's first lines, as in headline.sql."""
+
 Description = dict[str, Any]
 
 
@@ -45,7 +48,7 @@ def report(
         provenance: how the results came to be, as names and values for the end of the page.
 
     Raises:
-        ArtifactError: no artifact was drawn there, or the results lack what the headline says.
+        ArtifactError: no artifact was drawn there.
     """
     descriptions = _read_descriptions(artifacts_folder)
     page = _template().render(
@@ -91,8 +94,8 @@ def _with_picture(description: Description, folder: Path) -> Description:
     return {**description, "picture": f"data:image/{media};base64,{b64encode(path.read_bytes()).decode()}"}
 
 
-def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, str]:
-    """What the page says first, in numbers of the model that the first artifact shows."""
+def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, str] | None:
+    """What the page says first, in numbers of the model that the first artifact shows; None if these are not there."""
     first = descriptions[0]
     parameters = {name: first[name] for name in ("model", "dataset", "calibration_questions")}
     with catalog.connect(results) as connection:
@@ -101,13 +104,11 @@ def _headline(results: Path, descriptions: Sequence[Description]) -> dict[str, s
     accuracies: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
     for row in rows:
         accuracies[row["n"], row["setting"]][row["method"]] = row["value"]
-    (n, setting), accuracy = next(iter(accuracies.items()), ((0, ""), {}))
-    missing = {"vanilla", "purified_attention", "agd"} - set(accuracy)
-    if missing:
-        raise ArtifactError(
-            f"report: metrics of model {first['model']} on dataset {first['dataset']} have no"
-            f" {', '.join(sorted(missing))}; `lad score` with it, then `lad evaluate`, produce it"
-        )
+    complete = [place for place, methods in accuracies.items() if len(methods) == len(HEADLINE)]
+    if not complete:
+        return None
+    n, setting = complete[0]
+    accuracy = accuracies[n, setting]
     vanilla = [row for row in rows if row["method"] == "vanilla"]
     return {
         "model": first["model"],

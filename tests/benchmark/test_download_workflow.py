@@ -67,7 +67,7 @@ def plan(archives, tmp_path) -> dict:
             {"models": ["demo"], "datasets": ["pictures"], "settings": ["random"], "n": [2], "probes": ["vanilla"]}
             | {"methods": ["vanilla"]}
         ],
-        "report": {"model": "demo", "dataset": "pictures", "artifacts": {"table1": {}}},
+        "report": {"model": "demo", "dataset": "pictures", "artifacts": {"fig2": {"n": 2}}},
     }
 
 
@@ -125,7 +125,7 @@ def test_where_signals_are_present_their_data_are_not_wanted_until_something_new
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     planned = rules_planned(snakemake(plan, tmp_path, "--dry-run"))
-    assert planned == {"draw_table", "write_report", "all"}
+    assert planned == {"draw_figure", "write_report", "all"}
 
     more = {**plan, "runs": [{**plan["runs"][0], "n": [2, 3]}]}
     output = snakemake(more, tmp_path, "--dry-run")

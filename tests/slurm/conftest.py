@@ -28,7 +28,11 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pipeline]:
             "benchmark": {**CONFIG["benchmark"], "questions": questions, "orders": orders},
             "evaluation": {"resamples": 200},
             "runs": [run],
-            "report": {"model": "demo", "dataset": "scenes", "artifacts": {"table1": {"settings": ["random"]}}},
+            "report": {
+                "model": "demo",
+                "dataset": "scenes",
+                "artifacts": {"table1": {"settings": ["random"], "n": n[0]}},
+            },
             **more,
         }
         return Pipeline(base / name, config, cluster)

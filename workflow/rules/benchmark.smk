@@ -21,7 +21,7 @@ rule render_scenes:
     message:
         "Rendering {params.images} scenes"
     shell:
-        "lad scenes --out {params.folder} --images {params.images} --seed {params.seed} > {log} 2>&1"
+        "lad scenes --out {params.folder:q} --images {params.images} --seed {params.seed} > {log:q} 2>&1"
 
 
 rule render_tasks:
@@ -43,7 +43,7 @@ rule render_tasks:
     message:
         "Rendering tasks of {params.questions} questions"
     shell:
-        "lad scene-tasks --out {params.folder} --questions {params.questions} --seed {params.seed} > {log} 2>&1"
+        "lad scene-tasks --out {params.folder:q} --questions {params.questions} --seed {params.seed} > {log:q} 2>&1"
 
 
 rule download_dataset:
@@ -60,7 +60,7 @@ rule download_dataset:
     message:
         "Downloading what {params.folder} lacks of {wildcards.dataset}; {log} shows how far it is"
     shell:
-        "lad download --folder {params.folder} {params.sources:q} --out {output} > {log} 2>&1"
+        "lad download --folder {params.folder:q} {params.sources:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule read_images:
@@ -86,8 +86,8 @@ rule read_images:
     message:
         "Reading the images of {wildcards.dataset}"
     shell:
-        "lad images --captions {params.captions} --image-folder {params.images} {params.instances}"
-        " --format {params.format} --caption-policy {params.caption_policy} --out {output} > {log} 2>&1"
+        "lad images --captions {params.captions:q} --image-folder {params.images:q} {params.instances:q}"
+        " --format {params.format} --caption-policy {params.caption_policy} --out {output:q} > {log:q} 2>&1"
 
 
 rule read_mmiu:
@@ -110,8 +110,8 @@ rule read_mmiu:
     message:
         "Reading the questions and images of {wildcards.dataset}"
     shell:
-        "lad mmiu-images --annotations {params.annotations} --image-folder {params.images} {params.tasks:q}"
-        " --out {output.images} --refused {output.refused} > {log} 2>&1"
+        "lad mmiu-images --annotations {params.annotations:q} --image-folder {params.images:q} {params.tasks:q}"
+        " --out {output.images:q} --refused {output.refused:q} > {log:q} 2>&1"
 
 
 rule embed_images:
@@ -128,7 +128,7 @@ rule embed_images:
         "../../environment.yml"
     threads: config["extraction"]["threads"]
     resources:
-        gpu=lambda w: 0 if "--device cpu" in embedding_options(w.dataset) else 1,
+        gpu=lambda w: 0 if "--device=cpu" in embedding_options(w.dataset) else 1,
     params:
         folder=lambda w: dataset_part(w.dataset, "images"),
         options=lambda w: embedding_options(w.dataset),
@@ -136,8 +136,8 @@ rule embed_images:
     message:
         "Embedding the images of {wildcards.dataset}"
     shell:
-        "lad embed --images {input.images} --image-folder {params.folder} {params.options} --threads {threads}"
-        " --finished {params.finished} --out {output} > {log} 2>&1"
+        "lad embed --images {input.images:q} --image-folder {params.folder:q} {params.options:q} --threads {threads}"
+        " --finished {params.finished:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule build_questions:
@@ -158,18 +158,21 @@ rule build_questions:
         calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
         pool=lambda w: optional("--pool", config["datasets"][w.dataset].get("pool")),
         negatives=lambda w, input: (
-            f"--embeddings {input.embeddings} --category-filter {config['benchmark']['category_filter']}"
-            f" --caption-threshold {config['benchmark']['caption_threshold']}"
+            [
+                f"--embeddings={input.embeddings}",
+                f"--category-filter={config['benchmark']['category_filter']}",
+                f"--caption-threshold={config['benchmark']['caption_threshold']}",
+            ]
             if input.embeddings
-            else ""
+            else []
         ),
         seed=config["seed"],
     message:
         "Building the {wildcards.setting} questions with {wildcards.n} candidates"
     shell:
-        "lad questions --images {input.images} --dataset {wildcards.dataset} --setting {wildcards.setting}"
+        "lad questions --images {input.images:q} --dataset {wildcards.dataset} --setting {wildcards.setting}"
         " --n {wildcards.n} --evaluation {params.evaluation} --calibration {params.calibration} {params.pool}"
-        " {params.negatives} --seed {params.seed} --out {output} > {log} 2>&1"
+        " {params.negatives:q} --seed {params.seed} --out {output:q} > {log:q} 2>&1"
 
 
 rule choose_questions:
@@ -194,10 +197,10 @@ rule choose_questions:
     message:
         "Choosing the questions of {wildcards.setting} with {wildcards.n} candidates"
     shell:
-        "lad mmiu-questions --annotations {params.annotations} --image-folder {params.folder} --images {input.images}"
-        " --dataset {wildcards.dataset} --task {wildcards.setting:q} --n {wildcards.n}"
+        "lad mmiu-questions --annotations {params.annotations:q} --image-folder {params.folder:q}"
+        " --images {input.images:q} --dataset {wildcards.dataset} --task {wildcards.setting:q} --n {wildcards.n}"
         " --evaluation {params.evaluation} --calibration {params.calibration} --seed {params.seed}"
-        " --out {output} > {log} 2>&1"
+        " --out {output:q} > {log:q} 2>&1"
 
 
 rule build_presentations:
@@ -216,8 +219,8 @@ rule build_presentations:
     message:
         "Ordering the candidates of the {wildcards.setting} questions with {wildcards.n} candidates ({wildcards.split})"
     shell:
-        "lad presentations --questions {input.questions} --split {wildcards.split} --rounds {params.orders}"
-        " --seed {params.seed} --out {output} > {log} 2>&1"
+        "lad presentations --questions {input.questions:q} --split {wildcards.split} --rounds {params.orders}"
+        " --seed {params.seed} --out {output:q} > {log:q} 2>&1"
 
 
 rule build_content_free:
@@ -238,4 +241,4 @@ rule build_content_free:
     message:
         "Drawing {wildcards.n} blank images"
     shell:
-        "lad content-free --images {input.images} --n {wildcards.n} --out {params.folder} > {log} 2>&1"
+        "lad content-free --images {input.images:q} --n {wildcards.n} --out {params.folder:q} > {log:q} 2>&1"

@@ -27,4 +27,4 @@ rule unpack:
     message:
         "Unpacking {wildcards.partition}"
     shell:
-        "lad unbundle --bundle {input.bundle} --results {params.results} --only {params.member} > {log} 2>&1"
+        "lad unbundle --bundle {input.bundle:q} --results {params.results:q} --only {params.member:q} > {log:q} 2>&1"

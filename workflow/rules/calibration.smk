@@ -21,5 +21,5 @@ rule calibrate:
         "Calibrating {wildcards.model} on {wildcards.calibration_questions} questions: {wildcards.setting},"
         " {wildcards.n} candidates, {wildcards.probe}"
     shell:
-        "lad calibrate --signals {input.signals} --questions {wildcards.calibration_questions} --draw {wildcards.draw}"
-        " {params.formulations:q} --out {params.folder} > {log} 2>&1"
+        "lad calibrate --signals {input.signals:q} --questions {wildcards.calibration_questions}"
+        " --draw {wildcards.draw} {params.formulations:q} --out {params.folder:q} > {log:q} 2>&1"

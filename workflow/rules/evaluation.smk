@@ -21,5 +21,5 @@ rule evaluate:
     message:
         "Measuring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:
-        "lad evaluate --predictions {input.predictions} --resamples {params.resamples} --seed {params.seed}"
-        " --out {output.metrics} --differences {output.differences} > {log} 2>&1"
+        "lad evaluate --predictions {input.predictions:q} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output.metrics:q} --differences {output.differences:q} > {log:q} 2>&1"

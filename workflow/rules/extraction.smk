@@ -26,20 +26,20 @@ rule extract_signals:
         checkpoint=lambda w: config["models"][w.model]["checkpoint"],
         options=lambda w: model_options(w.model),
         questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
-        shard=lambda w: f"--shard {w.shard}/{w.shards}" if SHARDED else "",
+        shard=lambda w: f"--shard={w.shard}/{w.shards}" if SHARDED else "",
         heads=lambda w: "--head-attention" if (cell_of(w), w.split) in GRID.by_head else "",
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
         finished=FINISHED,
-        texts="",
+        texts=[],
     message:
         "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
         " {params.shard}"
     shell:
-        "lad extract --checkpoint {params.checkpoint} --probe {wildcards.probe} --images {input.images}"
-        " --image-folder {params.folder} --questions {input.questions} --presentations {input.presentations}"
-        " {params.options} {params.questions} {params.shard} {params.heads} {params.answer_text} {params.texts}"
-        " --threads {threads} --finished {params.finished} --out {output.signals} > {log} 2>&1"
+        "lad extract --checkpoint {params.checkpoint:q} --probe {wildcards.probe} --images {input.images:q}"
+        " --image-folder {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
+        " {params.options:q} {params.questions} {params.shard} {params.heads} {params.answer_text} {params.texts:q}"
+        " --threads {threads} --finished {params.finished:q} --out {output.signals:q} > {log:q} 2>&1"
 
 
 use rule extract_signals as extract_generations with:
@@ -52,7 +52,7 @@ use rule extract_signals as extract_generations with:
         probe=one_of(GRID.generating_probes),
     params:
         answer_text="",
-        texts=lambda w, output: f"--generations {output.generations} --seed {config['seed']}",
+        texts=lambda w, output: [f"--generations={output.generations}", f"--seed={config['seed']}"],
     message:
         "Letting {wildcards.model} write: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe},"
         " {wildcards.split} {params.shard}"
@@ -78,5 +78,5 @@ if SHARDED:
             "Merging {params.shards} shards of {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates,"
             " {wildcards.probe}, {wildcards.split}"
         shell:
-            "lad merge --folder {params.folder} --shards {params.shards} --relation {wildcards.relation}"
-            " --out {output} > {log} 2>&1"
+            "lad merge --folder {params.folder:q} --shards {params.shards} --relation {wildcards.relation}"
+            " --out {output:q} > {log:q} 2>&1"

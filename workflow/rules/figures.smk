@@ -24,7 +24,7 @@ rule draw_figure:
     message:
         "Drawing {wildcards.figure}"
     shell:
-        "lad draw {wildcards.figure} --results {params.results} --out {params.folder} {params.options:q} > {log} 2>&1"
+        "lad draw {wildcards.figure} --results {params.results:q} --out {params.folder:q} {params.options:q} > {log:q} 2>&1"
 
 
 rule draw_table:
@@ -44,7 +44,7 @@ rule draw_table:
     message:
         "Drawing {wildcards.table}"
     shell:
-        "lad draw {wildcards.table} --results {params.results} --out {params.folder} {params.options:q} > {log} 2>&1"
+        "lad draw {wildcards.table} --results {params.results:q} --out {params.folder:q} {params.options:q} > {log:q} 2>&1"
 
 
 rule write_report:
@@ -66,5 +66,5 @@ rule write_report:
     message:
         "Writing {output}"
     shell:
-        "lad report --results {params.results} --artifacts {params.folder} --out {output} --title {params.title:q}"
-        " --label {params.label:q} {params.provenance:q} > {log} 2>&1"
+        "lad report --results {params.results:q} --artifacts {params.folder:q} --out {output:q} --title {params.title:q}"
+        " --label {params.label:q} {params.provenance:q} > {log:q} 2>&1"

@@ -1,6 +1,7 @@
 # What is made, and where it lies: the grid of the configuration and the path of every table.
+import os
 import re
-import shlex
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,13 +11,21 @@ from snakemake.exceptions import WorkflowError
 from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.shards import shard_files
+from lad.figures.requirements import check_report, configured_options
 from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
 
 try:
     check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
     GRID = build_grid(config)
+    check_report(config, GRID)
 except ValueError as error:
     raise WorkflowError(str(error))
+
+# Jobs find the `lad` of the environment that Snakemake runs in even where nobody has activated it. A container or an
+# environment of Snakemake's own (--sdm) may have no such file: it brings its own PATH.
+ENVIRONMENT = Path(sys.executable).parent
+if (ENVIRONMENT / "lad").is_file() and str(ENVIRONMENT) not in os.get_exec_path():
+    os.environ.update(PATH=os.pathsep.join([str(ENVIRONMENT), *os.get_exec_path()]))
 
 RESULTS = Path(config["results"])
 LOGS = RESULTS / "logs"
@@ -162,11 +171,11 @@ def source_options(dataset: str) -> list[str]:
     return [*options, *(f"--needed={path}" for path in needed)]
 
 
-def embedding_options(dataset: str) -> str:
+def embedding_options(dataset: str) -> list[str]:
     """How `lad embed` loads and runs its model, on the device of extraction unless it has one of its own."""
     settings = {"device": config["extraction"]["device"], **config["datasets"][dataset]["embeddings"]}
     flags = ("backend", "checkpoint", "revision", "device")
-    return " ".join(optional(f"--{flag}", settings.get(flag)) for flag in flags)
+    return [optional(f"--{flag}", settings[flag]) for flag in flags if flag in settings]
 
 
 @cache
@@ -175,18 +184,17 @@ def local_checkpoint(checkpoint: str | None) -> list[str]:
     return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
 
 
-def model_options(model: str) -> str:
+def model_options(model: str) -> list[str]:
     """How `lad extract` loads and runs a model: its own settings over those of all."""
     settings = {**config["extraction"], **config["models"][model]}
     flags = ("revision", "dtype", "device", "image_size", "token_budget")
-    options = [
-        shlex.quote(f"--processor-option={name}={value}") for name, value in settings.get("processor", {}).items()
-    ]
-    return " ".join([*(optional(f"--{flag.replace('_', '-')}", settings.get(flag)) for flag in flags), *options])
+    given = [optional(f"--{flag.replace('_', '-')}", settings[flag]) for flag in flags if flag in settings]
+    return [*given, *(f"--processor-option={name}={value}" for name, value in settings.get("processor", {}).items())]
 
 
 def optional(flag: str, value) -> str:
-    return "" if value is None else f"{flag} {value}"
+    """An option with its value as one word, which `:q` quotes as a whole; nothing where there is no value."""
+    return "" if value is None else f"{flag}={value}"
 
 
 def photographs(dataset: str) -> str | None:
@@ -233,17 +241,7 @@ def evaluations() -> list[str]:
 
 def artifact_options(artifact: str) -> list[str]:
     """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""
-    common = {
-        "model": config["report"]["model"],
-        "dataset": config["report"]["dataset"],
-        "label": config["label"],
-        "calibration_questions": config["calibration"]["questions"],
-        "top_k": config["scoring"]["top_k"],
-        "temperature": config["scoring"]["temperature"],
-        "resamples": config["evaluation"]["resamples"],
-        "seed": config["seed"],
-    }
-    chosen = {**common, **config["report"]["artifacts"][artifact]}
+    chosen = configured_options(config, artifact)
     if artifact == "fig7" and (folder := photographs(chosen["dataset"])):
         chosen["images"] = folder
     values = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in chosen.items()}

@@ -25,7 +25,9 @@ rule score:
     params:
         signals=lambda w, input: [f"--signals={path}" for path in input.signals],
         methods=lambda w: [f"--method={method}" for method in GRID.methods[scoring_of(w)]],
-        calibration=lambda w, input: (f"--calibration {Path(input.calibration).parent}" if input.calibration else ""),
+        calibration=lambda w, input: optional(
+            "--calibration", Path(input.calibration).parent if input.calibration else None
+        ),
         generations=lambda w, input: [f"--generations={path}" for path in input.generations],
         formulation=config["scoring"]["formulation"],
         top_k=config["scoring"]["top_k"],
@@ -33,6 +35,6 @@ rule score:
     message:
         "Scoring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:
-        "lad score {params.signals} {params.methods:q} {params.calibration} {params.generations}"
+        "lad score {params.signals:q} {params.methods:q} {params.calibration:q} {params.generations:q}"
         " --formulation {params.formulation} --top-k {params.top_k} --temperature {params.temperature}"
-        " --out {output} > {log} 2>&1"
+        " --out {output:q} > {log:q} 2>&1"
