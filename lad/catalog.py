@@ -7,6 +7,7 @@ Two more views, `runs` and `timings`, tell what the files' metadata record: with
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -27,11 +28,14 @@ KEY_MEANINGS: Final = {
     "probe": "how it was asked: vanilla, uppercase ...",
     "split": "calibration, evaluation, symmetrized, permuted or content_free",
     "calibrated_on": "dataset-setting of the calibration questions; -reused: they are evaluation questions; @2: the"
-    " second set of so many",
+    " second set of so many. A method that needs no calibration stands once under each: say which by this and by"
+    " calibration_questions",
     "draw": "which set of so many calibration questions, from 1",
     "calibration_questions": "how many calibration questions were used",
 }
 _KEY_TYPES: Final = {"n": "integer", "draw": "integer", "calibration_questions": "integer"}
+_RESERVED: Final = ("order",)
+"""Columns whose names SQL keeps for itself."""
 
 _BENCHMARK: Final = ("dataset", "setting", "n")
 _CELL: Final = ("model", *_BENCHMARK, "probe")
@@ -129,30 +133,64 @@ _METADATA_OF: Final = ("signals", "position_bias", "predictions")
 """Relations whose files' metadata the views of `RECORDED` are made from, each as `<relation>_metadata`."""
 
 
+class CatalogError(ValueError):
+    """A results folder that cannot be asked; the message names it, or the file, and says what is expected."""
+
+
 def connect(results: Path) -> duckdb.DuckDBPyConnection:
     """An in-memory database with one view per relation of the results folder.
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        CatalogError: if no relation has a file in it, a file cannot be read, or a folder above it is named like a key.
     """
     import duckdb
 
     if not results.is_dir():
         raise FileNotFoundError(f"{results}: no such results folder; `make` fills results/demo")
+    _refuse_keys_above(results)
+    present = {name for name, relation in RELATIONS.items() if any(results.glob(relation.pattern))}
+    if not present:
+        raise CatalogError(
+            f"{results}: no table of a results folder lies in it; expected are files such as"
+            f" {RELATIONS['signals'].pattern} below it. `make` fills results/demo"
+        )
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")  # for what is looked up here
-    for relation in RELATIONS.values():
-        if any(results.glob(relation.pattern)):
-            view = _files_view(connection, results / relation.pattern, relation)
-        else:
-            view = _empty_view(connection, relation)
-        connection.execute(f"create view {relation.name} as {view}")
-    for name in _METADATA_OF:
-        connection.execute(f"create view {name}_metadata as {_metadata_view(results, RELATIONS[name])}")
-    for name in RECORDED:
-        connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
+    try:
+        for name, relation in RELATIONS.items():
+            if name in present:
+                view = _files_view(connection, _glob(results, relation), relation)
+            else:
+                view = _empty_view(connection, relation)
+            connection.execute(f"create view {name} as {view}")
+        for name in _METADATA_OF:
+            files_of = _glob(results, RELATIONS[name]) if name in present else None
+            connection.execute(f"create view {name}_metadata as {_metadata_view(files_of, RELATIONS[name])}")
+        for name in RECORDED:
+            connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
+    except duckdb.Error as error:
+        raise CatalogError(f"{results}: cannot be read ({' '.join(str(error).split())})") from None
     connection.execute("reset enable_progress_bar")
     return connection
+
+
+def _refuse_keys_above(results: Path) -> None:
+    """DuckDB reads keys from the whole path, and of two of the same name the outer one."""
+    columns = {name for r in RELATIONS.values() for name in (*r.keys, *(c.name for c in r.contract.columns))}
+    for part in results.parts:
+        key, equals, _ = part.partition("=")
+        if equals and key.casefold() in columns:
+            raise CatalogError(
+                f"{results}: the folder {part} above the tables would stand for their column {key.casefold()}; rename"
+                " it, or name the results folder by a path without it (a relative path, a link)"
+            )
+
+
+def _glob(results: Path, relation: Relation) -> str:
+    """The files of the relation, as a string of SQL: in the results folder's own name nothing is a wildcard."""
+    folder = re.sub(r"([*?\[])", r"[\1]", str(results))
+    return "'" + f"{folder}/{relation.pattern}".replace("'", "''") + "'"
 
 
 def describe() -> str:
@@ -162,19 +200,23 @@ def describe() -> str:
         lines += ["", f"{relation.name}: {relation.contract.meaning}"]
         lines += [f"  {key} (key): {KEY_MEANINGS[key]}" for key in relation.keys]
         columns = [c for c in relation.contract.columns if c.name not in relation.keys]
-        lines += [f"  {column.name}: {column.meaning}" for column in columns]
+        lines += [f"  {_in_sql(column.name)}: {column.meaning}" for column in columns]
     return "\n".join(lines)
 
 
-def _files_view(connection: duckdb.DuckDBPyConnection, paths: Path, relation: Relation) -> str:
+def _in_sql(column: str) -> str:
+    """How a query names the column."""
+    return f'"{column}" (quoted, being a word of SQL)' if column in _RESERVED else column
+
+
+def _files_view(connection: duckdb.DuckDBPyConnection, paths: str, relation: Relation) -> str:
     """All files that the pattern matches, with the optional columns that no file has.
 
     `union_by_name` makes every query open every file, even those that its keys rule out: files that all have the
     same columns go without.
     """
-    quoted = str(paths).replace("'", "''")
     optional = [column.name for column in relation.contract.columns if not column.required]
-    files, found = _files_with(connection, quoted, optional) if optional else (0, {})
+    files, found = _files_with(connection, paths, optional) if optional else (0, {})
     union = any(0 < found[name] < files for name in optional)
     names = ", ".join(relation.keys)
     types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
@@ -184,25 +226,24 @@ def _files_view(connection: duckdb.DuckDBPyConnection, paths: Path, relation: Re
         if name in optional and not found[name]
     ]
     return (
-        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet('{quoted}',"
+        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet({paths},"
         f" hive_partitioning = true, hive_types = {{{types}}}, union_by_name = {str(union).lower()})"
     )
 
 
-def _files_with(connection: duckdb.DuckDBPyConnection, pattern: str, columns: list[str]) -> tuple[int, dict[str, int]]:
+def _files_with(connection: duckdb.DuckDBPyConnection, paths: str, columns: list[str]) -> tuple[int, dict[str, int]]:
     """How many files there are, and how many have each of these columns."""
     counts = ", ".join(f"count(*) filter (name = '{column}')" for column in columns)
-    asked = f"select count(distinct file_name), {counts} from parquet_schema('{pattern}')"
+    asked = f"select count(distinct file_name), {counts} from parquet_schema({paths})"
     files, *found = connection.sql(asked).fetchall()[0]
     return files, dict(zip(columns, found, strict=True))
 
 
-def _metadata_view(results: Path, relation: Relation) -> str:
+def _metadata_view(paths: str | None, relation: Relation) -> str:
     """The keys of every file of the relation and, as JSON, the facts that `tables.write` stored with it."""
-    if any(results.glob(relation.pattern)):
-        quoted = str(results / relation.pattern).replace("'", "''")
+    if paths:
         stored = (
-            f"select file_name, decode(value)::json as facts from parquet_kv_metadata('{quoted}')"
+            f"select file_name, decode(value)::json as facts from parquet_kv_metadata({paths})"
             f" where decode(key) = '{tables.METADATA_KEY.decode()}'"
         )
     else:

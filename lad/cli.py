@@ -7,13 +7,14 @@ imports only what it needs: `lad extract` works where duckdb and snakemake are n
 import csv
 import io
 import json
+import math
 import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -610,19 +611,19 @@ def sql(
     connection = catalog.connect(results)
     try:
         answer = connection.sql(query)
+        if answer is None:
+            raise ValueError("the statement returns no rows: write a SELECT")
+        match format:
+            case OutputFormat.table:
+                answer.show(max_rows=100, max_width=200)
+            case OutputFormat.csv:
+                typer.echo(_as_csv(answer.to_arrow_table()), nl=False)
+            case OutputFormat.json:
+                typer.echo(_as_json(answer.to_arrow_table()))
     except duckdb.Error as error:
         raise ValueError(
             f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
         ) from None
-    if answer is None:
-        raise ValueError("the statement returns no rows: write a SELECT")
-    match format:
-        case OutputFormat.table:
-            answer.show(max_rows=100, max_width=200)
-        case OutputFormat.csv:
-            typer.echo(_as_csv(answer.to_arrow_table()), nl=False)
-        case OutputFormat.json:
-            typer.echo(json.dumps(answer.to_arrow_table().to_pylist(), default=str, indent=1))
 
 
 def _as_csv(table: pa.Table) -> str:
@@ -631,6 +632,23 @@ def _as_csv(table: pa.Table) -> str:
     writer.writerow(table.column_names)
     writer.writerows(row.values() for row in table.to_pylist())
     return text.getvalue()
+
+
+def _as_json(table: pa.Table) -> str:
+    return json.dumps(_finite(table.to_pylist()), default=str, indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for what JSON has no number for: NaN and the infinities."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _shown_images(questions: pa.Table, presentations: pa.Table) -> pa.Array:

@@ -323,10 +323,9 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
 
 
 def _specifications(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    specifications: list[str] = run.get("methods", config["scoring"]["methods"])
-    for specification in specifications:
-        parse_method(specification)
-    return specifications
+    """The run's methods, the options of each in one order: two spellings of a method would answer twice."""
+    read = [parse_method(specification) for specification in run.get("methods", config["scoring"]["methods"])]
+    return [";".join(filter(None, (method.name, variant))) for method, _, variant in read]
 
 
 def is_mmiu(dataset: Mapping[str, Any]) -> bool:

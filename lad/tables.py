@@ -112,7 +112,13 @@ QUESTIONS: Final = Contract(
         Column("rank", pa.int32(), "place within the role, from 0; a longer benchmark keeps all earlier ranks"),
         Column("caption", pa.string(), "the target's caption, or the question's own text"),
         Column("candidates", pa.list_(pa.int64()), "image ids, in question order", length="n_candidates"),
-        Column("target", pa.int32(), "which candidate is the target, 1-based", places=True),
+        Column(
+            "target",
+            pa.int32(),
+            "which candidate is the target, 1-based; null where unknown",
+            nullable=True,
+            places=True,
+        ),
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="question_id",
@@ -133,7 +139,13 @@ PRESENTATIONS: Final = Contract(
         ),
         Column("round", pa.int32(), "which order or shift, from 0"),
         _ints("order", "candidate at each position, 1-based", length="n_candidates", places=True),
-        Column("target_position", pa.int32(), "position of the target, 1-based", places=True),
+        Column(
+            "target_position",
+            pa.int32(),
+            "position of the target, 1-based; null where unknown",
+            nullable=True,
+            places=True,
+        ),
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="presentation_id",
@@ -263,12 +275,18 @@ PREDICTIONS: Final = Contract(
         Column("question_id", pa.string(), "foreign key to questions"),
         Column("round", pa.int32(), "which order, from 0"),
         Column("method", pa.string(), "name of the method"),
-        Column("variant", pa.string(), "options that differ from the configured defaults, 'k=4;prior=no'; else ''"),
+        Column("variant", pa.string(), "options that follow the method's name, by name: 'k=4;prior=no'; '' for none"),
         Column("n_candidates", pa.int32(), "N"),
         Column("position", pa.int32(), "the answer; null where no answer could be parsed", nullable=True, places=True),
-        Column("target_position", pa.int32(), "position of the target, 1-based", places=True),
+        Column(
+            "target_position",
+            pa.int32(),
+            "position of the target, 1-based; null where unknown",
+            nullable=True,
+            places=True,
+        ),
         Column("candidate", pa.int32(), "the answer in question order; null as above", nullable=True, places=True),
-        Column("correct", pa.bool_(), "whether the answer is the target"),
+        Column("correct", pa.bool_(), "whether the answer is the target; null where that is unknown", nullable=True),
         Column(
             "scores",
             pa.list_(pa.float64()),
@@ -490,6 +508,16 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     return checked
 
 
+def conformed(table: pa.Table, contract: Contract, where: str) -> pa.Table:
+    """As `conform`, for tables from anyone: one that has the contract's very schema counts as conformed already.
+
+    Args, Raises: as `conform`.
+    """
+    expected = (c for c in contract.columns if c.required or c.name in table.column_names)
+    schema = pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in expected])
+    return table if table.schema.equals(schema) else conform(table, contract, where)
+
+
 def _are_vectors(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind) and kind.value_type in (pa.float16(), pa.float32())
 
@@ -565,7 +593,7 @@ def _check_places(
 
 def _check_targets(table: pa.Table, where: str) -> None:
     """A question has one target in whatever order; only of a question without content any position may pass for it."""
-    shown = table.filter(pc.field("split") != "content_free")
+    shown = table.filter((pc.field("split") != "content_free") & pc.field("target_position").is_valid())
     if not len(shown):
         return
     ends = np.cumsum(shown["n_candidates"].to_numpy())

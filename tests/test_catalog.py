@@ -1,5 +1,8 @@
 """A results folder as relations with their keys as columns."""
 
+import re
+from pathlib import Path
+
 import duckdb
 import pyarrow as pa
 import pytest
@@ -9,14 +12,73 @@ from lad import catalog, tables
 from lad.calibration.calibrate import calibrate
 from lad.scoring.methods import score
 
+README = Path(__file__).parents[1] / "README.md"
 
-def test_every_relation_is_there_even_in_an_empty_folder(tmp_path):
-    connection = catalog.connect(tmp_path)
+
+def without_rows(results: Path) -> Path:
+    """A results folder whose only file, a table of images, has no row."""
+    file = catalog.RELATIONS["images"].path(results, dataset="d")
+    tables.write(tables.IMAGES.schema.empty_table(), file, tables.IMAGES)
+    return results
+
+
+def metrics_of(results: Path, *values: float, method: str = "vanilla", **keys: str | int) -> None:
+    """One file of metrics: accuracies of a method."""
+    row = {"method": method, "variant": "", "n_candidates": 4, "metric": "accuracy", "questions": 1, "presentations": 1}
+    cell = {"model": "demo", "dataset": "scenes", "setting": "random", "n": 4, "probe": "vanilla"}
+    file = catalog.RELATIONS["metrics"].path(
+        results, **{**cell, "calibrated_on": "scenes-random", "calibration_questions": 5, **keys}
+    )
+    tables.write(tables.from_rows([{**row, "value": v} for v in values], tables.METRICS), file, tables.METRICS)
+
+
+def test_every_relation_is_there_even_if_it_has_no_file(tmp_path):
+    connection = catalog.connect(without_rows(tmp_path))
     for relation in catalog.RELATIONS.values():
         view = connection.table(relation.name)
         assert view.columns[: len(relation.keys)] == list(relation.keys)
         assert set(relation.contract.schema.names) <= set(view.columns)
         assert view.fetchall() == []
+
+
+def test_a_folder_without_tables_is_refused_with_what_is_expected_in_it(tmp_path):
+    metrics_of(tmp_path / "results", 50.0)
+    (tmp_path / "empty").mkdir()
+    for wrong in ("empty", "results/metrics", "."):
+        expected = rf"{tmp_path / wrong}: no table of a results folder .* signals/model=\*/.*signals\.parquet below it"
+        with pytest.raises(catalog.CatalogError, match=expected):
+            catalog.connect(tmp_path / wrong)
+    assert catalog.connect(tmp_path / "results").sql("select value from metrics").fetchall() == [(50.0,)]
+
+
+@pytest.mark.parametrize("name", ["a[1]b", "st*r", "wh?t", "it's", "[", "b]{x,y}"])
+def test_nothing_in_the_name_of_a_results_folder_is_a_wildcard(tmp_path, name):
+    metrics_of(tmp_path / name, 50.0)
+    metrics_of(tmp_path / "a1b", 99.0)
+    metrics_of(tmp_path / "staar", 99.0)
+    metrics_of(tmp_path / "what", 99.0)
+    assert catalog.connect(tmp_path / name).sql("select value from metrics").fetchall() == [(50.0,)]
+
+
+def test_a_folder_above_the_results_that_is_named_like_a_column_is_refused(tmp_path, monkeypatch):
+    for above in ("n=99", "Method=pride"):
+        metrics_of(tmp_path / above / "results", 50.0)
+        with pytest.raises(catalog.CatalogError, match=f"folder {above} .* column {above.split('=')[0].lower()};"):
+            catalog.connect(tmp_path / above / "results")
+    monkeypatch.chdir(tmp_path / "n=99")
+    assert catalog.connect(Path("results")).sql("select n from metrics").fetchall() == [(4,)]
+    metrics_of(tmp_path / "lr=0.1" / "results", 50.0)
+    assert catalog.connect(tmp_path / "lr=0.1" / "results").sql("select n, value from metrics").fetchall() == [(4, 50)]
+
+
+def test_a_damaged_file_that_opening_looks_at_is_named_in_one_line(tmp_path):
+    keys = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
+    damaged = catalog.RELATIONS["signals"].path(tmp_path, **keys)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no Parquet")
+    with pytest.raises(catalog.CatalogError, match=r"cannot be read .*split=evaluation/signals\.parquet") as refusal:
+        catalog.connect(tmp_path)
+    assert "\n" not in str(refusal.value)
 
 
 def test_keys_come_back_as_columns_of_their_type(tmp_path):
@@ -35,6 +97,7 @@ def test_a_half_written_file_is_not_read(tmp_path):
     file = catalog.RELATIONS["images"].path(tmp_path, dataset="d")
     file.parent.mkdir(parents=True)
     (file.parent / f".{file.name}.x.partial").write_text("half")
+    metrics_of(tmp_path, 50.0)
     assert catalog.connect(tmp_path).sql("from images").fetchall() == []
 
 
@@ -58,13 +121,9 @@ def test_the_attention_of_heads_is_a_column_whether_no_file_has_it_or_some_or_al
 
 def test_a_question_about_one_cell_leaves_the_files_of_others_unopened(tmp_path):
     """Among ten thousand files that is the difference between a moment and seconds; here the other is no Parquet."""
-    row = {"method": "vanilla", "variant": "", "n_candidates": 4, "metric": "accuracy", "value": 50.0}
-    metrics = tables.from_rows([{**row, "questions": 1, "presentations": 1}], tables.METRICS)
-    cell = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla"}
-    keys = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
-    tables.write(metrics, catalog.RELATIONS["metrics"].path(tmp_path, **keys), tables.METRICS)
-    damaged = catalog.RELATIONS["metrics"].path(tmp_path, **{**keys, "model": "z"})
-    damaged.parent.mkdir(parents=True)
+    metrics_of(tmp_path, 50.0, model="m")
+    metrics_of(tmp_path, 60.0, model="z")
+    (damaged,) = tmp_path.glob("metrics/model=z/**/metrics.parquet")
     damaged.write_bytes(b"no Parquet")
     connection = catalog.connect(tmp_path)
     assert connection.sql("select value from metrics where model = 'm'").fetchall() == [(50.0,)]
@@ -82,7 +141,35 @@ def test_every_column_and_key_is_described():
     for relation in catalog.RELATIONS.values():
         assert f"{relation.name}: {relation.contract.meaning}" in text
         for column in relation.contract.columns:
-            assert f"  {column.name}" in text
+            assert re.search(rf'^  "?{column.name}"?( |:)', text, re.MULTILINE)
+
+
+def test_columns_that_sql_keeps_for_itself_are_described_in_quotes(tmp_path):
+    reserved = "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+    words = {word for (word,) in catalog.connect(without_rows(tmp_path)).sql(reserved).fetchall()}
+    relations = (*catalog.RELATIONS.values(), *catalog.RECORDED.values())
+    names = {name for r in relations for name in (*r.keys, *(column.name for column in r.contract.columns))}
+    assert names & words == {"order"}
+    assert '  "order" (quoted, being a word of SQL): candidate at each position' in catalog.describe()
+
+
+def test_the_queries_of_the_readme_run(tmp_path):
+    (block,) = re.findall(r"^```sql\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    connection = catalog.connect(without_rows(tmp_path))
+    queries = [query for query in block.split(";\n") if query.strip()]
+    assert len(queries) == 6
+    assert all(connection.sql(query).fetchall() == [] for query in queries)
+
+
+def test_the_readme_s_query_over_all_settings_counts_a_method_that_needs_no_calibration_once(tmp_path):
+    for setting in ("random", "adversarial"):
+        metrics_of(tmp_path, 50.0, setting=setting)
+        metrics_of(tmp_path, 50.0, setting=setting, calibrated_on="scenes-adversarial")
+        metrics_of(tmp_path, 50.0, setting=setting, calibrated_on=f"scenes-{setting}-reused")
+        metrics_of(tmp_path, 50.0, setting=setting, calibration_questions=100)
+    (query,) = re.findall(r"^(-- What does each method make.*?);$", README.read_text(), re.MULTILINE | re.DOTALL)
+    answers = catalog.connect(tmp_path).sql(query).fetchall()
+    assert answers == [("demo", setting, 4, "vanilla", "", 50.0) for setting in ("adversarial", "random")]
 
 
 def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
@@ -116,7 +203,7 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
 
 
 def test_recorded_views_have_the_columns_that_are_described(tmp_path):
-    connection = catalog.connect(tmp_path)
+    connection = catalog.connect(without_rows(tmp_path))
     for relation in catalog.RECORDED.values():
         view = connection.table(relation.name)
         assert view.columns == [*relation.keys, *relation.contract.schema.names]

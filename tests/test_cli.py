@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from signals_factory import random_signals
 
-from lad import cli, tables
+from lad import catalog, cli, tables
 from lad.benchmark.presentations import build_presentations
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo-model"
@@ -315,11 +315,20 @@ def test_sql_answers_in_three_formats_and_lists_relations_when_it_cannot(monkeyp
         streams = capsys.readouterr()
         return streams.out + streams.err
 
+    assert "no table of a results folder lies in it" in one_line(sql("select 1"))
+    file = catalog.RELATIONS["images"].path(tmp_path, dataset="d")
+    tables.write(tables.IMAGES.schema.empty_table(), file, tables.IMAGES)
     assert sql("select 1 as one, 'a,b' as two", "--format", "csv") == 'one,two\n1,"a,b"\n'
     assert json.loads(sql("select [1, 2] as list", "--format", "json")) == [{"list": [1, 2]}]
+    odd = "select 'nan'::double as x, [1.5, 'infinity'::float] as list, {'a': '-infinity'::double, 'b': 'NaN'} as s"
+    assert json.loads(sql(odd, "--format", "json"), parse_constant=pytest.fail) == [
+        {"x": None, "list": [1.5, None], "s": {"a": None, "b": "NaN"}}
+    ]
     assert "one" in sql("select 1 as one")
     assert "relations: images, embeddings, questions" in sql("from nowhere")
     assert "column missing" not in sql("from signals")
+    file.write_bytes(b"no Parquet")
+    assert sql("from images").startswith("lad: error: ")
 
 
 def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):

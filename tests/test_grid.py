@@ -28,6 +28,11 @@ def test_runs_that_meet_in_a_cell_add_up_without_repeating_a_method():
     assert grid.methods == {Scoring(CELL, "scenes-random", 5): ("vanilla", "agd", "agd;k=1")}
 
 
+def test_two_spellings_of_a_method_are_one():
+    grid = build_grid(config({"methods": ["agd;prior=no;k=1"]}, {"methods": [" agd;k=1;prior=no"]}))
+    assert grid.methods == {Scoring(CELL, "scenes-random", 5): ("agd;k=1;prior=no",)}
+
+
 def test_methods_decide_which_splits_are_extracted():
     only = build_grid(config({"methods": ["vanilla"]}))
     assert only.signals == [(CELL, "evaluation")]

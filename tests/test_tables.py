@@ -140,6 +140,16 @@ def test_a_question_whose_target_changes_between_orders_is_refused(signals):
     assert tables.conform(blank, SIGNALS, "here")["target_position"].to_pylist() == positions
 
 
+def test_a_table_with_the_schema_of_its_contract_is_not_conformed_again(signals, tmp_path):
+    tables.write(signals, tmp_path / "signals.parquet", SIGNALS)
+    read = tables.read(tmp_path / "signals.parquet", SIGNALS)
+    assert tables.conformed(read, SIGNALS, "here") is read
+    wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
+    assert tables.conformed(wide, SIGNALS, "here").equals(signals)
+    with pytest.raises(TableError, match="here: column order missing"):
+        tables.conformed(signals.drop_columns("order"), SIGNALS, "here")
+
+
 def test_a_wrong_type_is_refused_and_a_safe_cast_is_made(signals):
     wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
     assert tables.conform(wide, SIGNALS, "here")["round"].type == pa.int32()

@@ -5,6 +5,7 @@
     embeddings     images                         -> embeddings (adversarial setting only)
     negatives      embeddings, images             -> the hardest distractors of each target
     questions      images                         -> questions, random or adversarial
+    own            captions and pictures of one's own -> images, questions
     mmiu           annotation file and pictures   -> images, questions of one task (MMIU)
     presentations  questions                      -> presentations of one split
 

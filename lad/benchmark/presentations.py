@@ -92,6 +92,6 @@ def _presentation(question: dict[str, Any], split: str, round_: int, order: Orde
         "split": split,
         "round": round_,
         "order": order,
-        "target_position": order.index(question["target"]) + 1,
+        "target_position": None if question["target"] is None else order.index(question["target"]) + 1,
         "n_candidates": question["n_candidates"],
     }

@@ -123,14 +123,16 @@ def calibrate(
         formulations: names that `get_formulation` knows.
 
     Raises:
-        CalibrationError: too few questions, several splits, a question that does not show its target equally often at
-            all positions, no such layer.
+        TableError: signals that break their contract.
+        CalibrationError: too few questions, an unknown target, several splits, a question that does not show its
+            target equally often at all positions, no such layer.
         SignalsError: presentations of several N or of several models.
         FormulationError: unknown formulation.
     """
     chosen_formulations = [get_formulation(name) for name in formulations]
     if not chosen_formulations:
         raise CalibrationError("no formulation given")
+    signals = tables.conformed(signals, tables.SIGNALS, "signals")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
     _refuse_several_splits(signals)
     signals = _drawn_questions(signals, questions, draw)
@@ -172,6 +174,12 @@ def _refuse_several_splits(signals: pa.Table) -> None:
 
 def _refuse_uneven_targets(signals: pa.Table, n_candidates: int) -> None:
     """Without the target at i there is no row i of the bias; where it is shown more often, a prior leans that way."""
+    unknown = signals.filter(pc.is_null(signals["target_position"]))
+    if len(unknown):
+        raise CalibrationError(
+            f"presentation {unknown['presentation_id'][0].as_py()} does not say where its target is; calibrate on"
+            " questions whose target is known"
+        )
     question = signals["question_id"].combine_chunks().dictionary_encode()
     cells = question.indices.to_numpy() * n_candidates + signals["target_position"].to_numpy() - 1
     times = np.bincount(cells, minlength=len(question.dictionary) * n_candidates).reshape(-1, n_candidates)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lad import tables
 from lad.evaluation.bootstrap import QuestionSums, paired_differences, question_sums
-from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_repeated_answers
+from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_unfit
 
 
 def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> pa.Table:
@@ -31,9 +31,9 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
         answer the same questions, and without intervals where these are fewer than FEWEST_QUESTIONS.
 
     Raises:
-        EvaluationError: no predictions, a presentation answered twice by one method and variant, or no resamples.
+        EvaluationError: as `refuse_unfit`, or no resamples.
     """
-    refuse_repeated_answers(predictions)
+    refuse_unfit(predictions)
     if resamples < 1:
         raise EvaluationError(f"{resamples} resamples: an interval needs at least one")
     rows = [row for cells in _cells_by_questions(predictions) for row in _pairs(cells, resamples, seed)]

@@ -50,9 +50,9 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
         A metrics table, values in percent. Accuracy, rstd, consistency, recall and selection_rate have intervals.
 
     Raises:
-        EvaluationError: no predictions, or a presentation answered twice by one method and variant.
+        EvaluationError: as `refuse_unfit`.
     """
-    refuse_repeated_answers(predictions)
+    refuse_unfit(predictions)
     metrics = query.run(
         _SQL / "metrics.sql",
         {"predictions": predictions, "intervals": _interval_table(predictions, resamples, seed)},
@@ -60,14 +60,20 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
     return tables.conform(metrics, tables.METRICS, "metrics")
 
 
-def refuse_repeated_answers(predictions: pa.Table) -> None:
+def refuse_unfit(predictions: pa.Table) -> None:
     """Refuse what cannot be evaluated.
 
     Raises:
-        EvaluationError: no predictions, or a presentation answered twice by one method and variant.
+        EvaluationError: no predictions, an unknown target, or a presentation answered twice by one method and variant.
     """
     if not len(predictions):
         raise EvaluationError("there are no predictions to evaluate")
+    unknown = predictions.filter(pc.field("target_position").is_null() | pc.field("correct").is_null())
+    if len(unknown):
+        raise EvaluationError(
+            f"the target of presentation {unknown['presentation_id'][0].as_py()} is unknown: nobody can say whether the"
+            " answer is right; evaluate predictions of questions whose target is known"
+        )
     answers = predictions.group_by([*_CELL, "presentation_id"]).aggregate([([], "count_all")])
     if len(answers) < len(predictions):
         method, variant, _, presentation, times = (

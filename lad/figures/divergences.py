@@ -61,7 +61,7 @@ def _rows(measures: Measures, options: Options) -> list[Row]:
         row(3, "pride_released", f"{released}, {calibrated_on_evaluation}", calibrated_on=reused),
         row(4, average, "cyclic shifts, probabilities"),
         row(4, average, "random orders, probabilities", variant="orders=random"),
-        row(4, average, "random orders, log-domain scores", variant="orders=random;formulation=released"),
+        row(4, average, "random orders, log-domain scores", variant="formulation=released;orders=random"),
     ]
 
 

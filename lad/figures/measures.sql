@@ -1,5 +1,5 @@
 -- Every score of one model on one dataset, in the layout of the published results: one row per condition and metric.
---   variant        options that differ from the configured defaults, else ''
+--   variant        options that follow the method's name, '' for none
 --   calibrated_on  dataset-setting of the calibration questions
 --   std            sample standard deviation over the orders (accuracy only)
 --   low, high      95 % bootstrap interval over questions

@@ -169,17 +169,17 @@ def conditions(published: Value, options: Options) -> Iterator[tuple[str, dict[s
     variant = _our_variant(settings, options)
     for formulation, name in zip(("printed", "released"), TWO_FORMULATIONS.get(method, (method,)), strict=False):
         ours, _, released = name.partition(";")
-        yield formulation, {**keys, "method": ours, "variant": ";".join(filter(None, (variant, released)))}
+        yield formulation, {**keys, "method": ours, "variant": ";".join(sorted(filter(None, (*variant, released))))}
 
 
-def _our_variant(settings: Mapping[str, str], options: Options) -> str:
+def _our_variant(settings: Mapping[str, str], options: Options) -> list[str]:
     """Our name for the options of a published row: those that are the configured ones are not named."""
     ours = dict(settings)
     if ours.get("prior") == "yes":
         del ours["prior"]
     if ours.get("k") == str(options.top_k) or ours.get("layers") == "all":
         ours.pop("k", None)
-    return ";".join(f"{name}={value}" for name, value in ours.items())
+    return [f"{name}={value}" for name, value in ours.items()]
 
 
 def _line(pair: Compared, stands_in: bool) -> Line:

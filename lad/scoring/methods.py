@@ -152,7 +152,7 @@ def score(
     """What the method answers on every presentation (permutation_average: on every question).
 
     Args:
-        signals: presentations of one N and one model.
+        signals: presentations of one N and one model; their targets may be unknown.
         calibration: for the same N and model; None for methods that need none.
         method_spec: a method and its options, as `parse_method` reads them.
         defaults: values of the options that the specification does not name.
@@ -161,15 +161,21 @@ def score(
         generations: GENERATIONS table with the texts of all presentations; only cot and self_consistency read it.
 
     Returns:
-        A predictions table.
+        A predictions table; target_position and correct are null where the target is unknown.
 
     Raises:
+        TableError: signals, content-free signals or generations that break their contract.
         ScoringError: unknown method or option, missing calibration or content-free signals, or such for another N or
             another model, layers that are not there, orders that do not suffice, signals that lack what the method
             reads, missing texts.
         SignalsError: presentations of several N or of several models.
     """
     method, options, variant = parse_method(method_spec, defaults)
+    signals = tables.conformed(signals, tables.SIGNALS, "signals")
+    if content_free is not None:
+        content_free = tables.conformed(content_free, tables.SIGNALS, "content-free signals")
+    if generations is not None:
+        generations = tables.conformed(generations, tables.GENERATIONS, "generations")
     if method.needs_calibration:
         _refuse_other_calibration(method, signals, calibration)
     if method.needs_content_free:
@@ -439,19 +445,14 @@ def _observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
     """The scores of every presentation; SQL would leave out one that has none without a word.
 
     Raises:
-        ScoringError: signals, or a presentation, without the column that the formulation reads.
+        ScoringError: a presentation without a value in the column that the formulation reads.
     """
     column = formulation.scores_column(number_of_candidates(signals))
-    without = None
-    if column not in signals.column_names:
-        without = "the signals have"
-    elif signals[column].null_count:
+    if signals[column].null_count:
         at = pc.index(pc.is_null(signals[column]), pa.scalar(True)).as_py()
-        without = f"presentation {signals['presentation_id'][at].as_py()} has"
-    if without:
         raise ScoringError(
-            f"{without} no {column}, from which this method answers; extract them by a probe that reads the"
-            " probabilities of the identifiers"
+            f"presentation {signals['presentation_id'][at].as_py()} has no {column}, from which this method answers;"
+            " extract them by a probe that reads the probabilities of the identifiers"
         )
     return observed_scores(signals, formulation)
 
@@ -679,8 +680,8 @@ def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Op
     (difference or ratio), heads (>= 1), parse (integers or released), failed (none or first) and formulation.
 
     Returns:
-        The method, its options (those not named as in `defaults`), and the variant: what follows the name, ''
-        for nothing.
+        The method, its options (those not named as in `defaults`), and the variant: the options that follow the name
+        in the order of their names, so that `prior=no;k=4` and `k=4;prior=no` are one; '' for none.
 
     Raises:
         ScoringError: unknown method, an option that it does not have, a repeated option or an impossible
@@ -705,7 +706,7 @@ def parse_method(text: str, defaults: Options | None = None) -> tuple[Method, Op
             raise ScoringError(f"{text}: {error}") from None
         except (ValueError, KeyError):
             raise ScoringError(f"{text}: option {option} cannot be '{value}'; allowed: {allowed}") from None
-    return method, replace(defaults or Options(), **chosen), ";".join(settings)
+    return method, replace(defaults or Options(), **chosen), ";".join(sorted(settings))
 
 
 def parse_layers(text: str) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 -- Relation predictions: the answer beside the truth, one row per answer.
 -- Relations in: answers, signals. Parameters: $method and $variant, what answered.
 --   candidate  the candidate shown at the answered position
---   correct    false where no answer could be parsed
+--   correct    false where no answer could be parsed, null where the target is unknown
 select
     signals.presentation_id,
     signals.question_id,
@@ -12,7 +12,9 @@ select
     answers.position,
     signals.target_position,
     signals."order"[answers.position] as candidate,
-    coalesce(answers.position = signals.target_position, false) as correct,
+    case
+        when signals.target_position is not null then coalesce(answers.position = signals.target_position, false)
+    end as correct,
     answers.scores,
     answers.parsed
 from answers

@@ -198,6 +198,18 @@ def test_questions_of_several_splits_are_refused():
         calibrate(pa.concat_tables([random_signals(0), random_signals(1, split="symmetrized")]))
 
 
+def test_an_unknown_target_is_refused():
+    signals = random_signals(0)
+    targets = [None, *signals["target_position"].to_pylist()[1:]]
+    with pytest.raises(CalibrationError, match="calibration-000000-00 does not say where its target is"):
+        calibrate(replace_column(signals, "target_position", targets))
+
+
+def test_a_table_that_breaks_the_contract_is_refused_by_name():
+    with pytest.raises(tables.TableError, match="signals: column target_position missing; a signals table has"):
+        calibrate(random_signals(0).drop_columns("target_position"))
+
+
 def test_mixed_n_is_refused():
     signals = pa.concat_tables([random_signals(0, 4), random_signals(0, 3)])
     with pytest.raises(SignalsError, match="mix N = 3 and 4"):

@@ -9,6 +9,7 @@ from signals_factory import random_signals, replace_column
 
 from lad import tables
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, QuestionSums, intervals, question_sums, resample_counts
+from lad.evaluation.differences import differences
 from lad.evaluation.metrics import EvaluationError, evaluate
 from lad.scoring.methods import score
 
@@ -338,6 +339,14 @@ def test_no_resamples_leave_the_intervals_empty():
 def test_an_answer_given_twice_is_refused():
     with pytest.raises(EvaluationError, match=r"vanilla \(variant ''\) answers presentation a-1 2 times"):
         evaluate(predictions_table([*TWO_QUESTIONS, TWO_QUESTIONS[1]]))
+
+
+def test_answers_to_questions_whose_target_is_unknown_are_refused():
+    signals = random_signals(0, rounds=2, split="evaluation")
+    blind = score(replace_column(signals, "target_position", [None] * len(signals)), None, "vanilla")
+    for measure in (evaluate, differences):
+        with pytest.raises(EvaluationError, match="target of presentation evaluation-000000-00 is unknown"):
+            measure(blind)
 
 
 def test_no_predictions_are_refused():

@@ -592,7 +592,32 @@ def test_a_specification_overrides_the_defaults_it_names():
     assert (method.name, variant) == ("agd", "k=4;layers=2-5")
     assert options == Options(temperature=3, top_k=4, layers=(2, 5))
     assert parse_method("agd") == (METHODS["agd"], Options(), "")
+    assert parse_method("agd;prior=no;k=4") == parse_method("agd;k=4;prior=no")
     assert parse_layers("21-35") == (21, 35)
+
+
+def test_an_unknown_target_is_no_obstacle_to_an_answer():
+    table, calibration = evaluation_signals(0), calibrate(random_signals(0))
+    unknown = replace_column(table, "target_position", [None] * len(table))
+    for method in ("vanilla", "agd", "pride", "majority_vote"):
+        known, blind = (score(signals, calibration, method) for signals in (table, unknown))
+        assert blind.drop_columns(["target_position", "correct"]).equals(
+            known.drop_columns(["target_position", "correct"])
+        )
+        assert blind["target_position"].null_count == blind["correct"].null_count == len(table)
+
+
+def test_a_table_that_breaks_the_contract_is_refused_by_name():
+    table = evaluation_signals(0)
+    with pytest.raises(tables.TableError, match="signals: column question_id missing; a signals table has"):
+        score(table.drop_columns("question_id"), None, "vanilla")
+    with pytest.raises(tables.TableError, match="signals: column round has type list<"):
+        score(table.set_column(3, "round", table["order"]), None, "vanilla")
+    blank = content_free_signals(4).drop_columns("image_attention")
+    with pytest.raises(tables.TableError, match="content-free signals: column image_attention missing"):
+        score(table, None, "attention_less_content_free", content_free=blank)
+    with pytest.raises(tables.TableError, match="generations: column text missing"):
+        score(table, None, "cot", generations=tables.GENERATIONS.schema.empty_table().drop_columns("text"))
 
 
 def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produce_it():
@@ -689,7 +714,7 @@ def test_a_batch_of_one_is_refused():
 def test_missing_probabilities_are_refused(method):
     """A presentation without them would else be left out of the answers."""
     table, fitted = signals_for(method, 0), calibrate(random_signals(0))
-    with pytest.raises(ScoringError, match="the signals have no candidate_logprobs, from which this method answers"):
+    with pytest.raises(tables.TableError, match="signals: column candidate_logprobs missing"):
         score(table.drop_columns("candidate_logprobs"), fitted, method)
     logprobs = table["candidate_logprobs"].to_pylist()
     third = table["presentation_id"][2].as_py()
