@@ -78,6 +78,7 @@ class Cell:
             "setting": self.setting,
             "n": self.n,
             "probe": "vanilla",
+            "draw": 1,
             "calibrated_on": f"{DATASET}-{self.setting}",
             "calibration_questions": CALIBRATION_QUESTIONS,
         }
@@ -87,7 +88,7 @@ class Cell:
 
     @property
     def calibration(self) -> Path:
-        return self.path("position_bias", split="calibration", draw="1").parent
+        return self.path("position_bias", split="calibration").parent
 
 
 # --- synthetic signals -----------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ def lad(monkeypatch, capsys):
 def signals(tmp_path):
     """Calibration and evaluation signals of N = 4 as files."""
     for split, rounds in (("calibration", None), ("evaluation", 2)):
-        tables.write(random_signals(0, 4, split=split, rounds=rounds), tmp_path / f"{split}.parquet", tables.SIGNALS)
+        asked = random_signals(0, 4, split=split, rounds=rounds, questions=12)
+        tables.write(asked, tmp_path / f"{split}.parquet", tables.SIGNALS)
     return tmp_path
 
 

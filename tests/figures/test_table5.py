@@ -47,7 +47,7 @@ def measured(tmp_path_factory) -> Path:
         lad("presentations", questions=questions, split=split, out=shown)
         tables_ = {"images": images, "questions": questions, "presentations": shown, "out": out}
         lad("extract", checkpoint=DEMO, image_folder=folder / "images", **tables_, finished=results / split)
-    calibration = path("position_bias", **CELL, split="calibration", calibration_questions=5).parent
+    calibration = path("position_bias", **CELL, split="calibration", draw=1, calibration_questions=5).parent
     lad("calibrate", signals=signals["calibration"], out=calibration)
     predictions = path("predictions", **SCORING)
     methods = ("vanilla", "purified_attention", "agd")
