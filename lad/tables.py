@@ -68,6 +68,13 @@ def _ints(name: str, meaning: str, **rules: Any) -> Column:
 
 
 _floats: Final = pa.list_(pa.float32())
+_target_position: Final = Column(
+    "target_position",
+    pa.int32(),
+    "position of the target, 1-based; null where unknown",
+    nullable=True,
+    places=True,
+)
 _per_layer: Final = pa.list_(pa.list_(pa.float32()))
 
 IMAGES: Final = Contract(
@@ -139,13 +146,7 @@ PRESENTATIONS: Final = Contract(
         ),
         Column("round", pa.int32(), "which order or shift, from 0"),
         _ints("order", "candidate at each position, 1-based", length="n_candidates", places=True),
-        Column(
-            "target_position",
-            pa.int32(),
-            "position of the target, 1-based; null where unknown",
-            nullable=True,
-            places=True,
-        ),
+        _target_position,
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="presentation_id",
@@ -278,13 +279,7 @@ PREDICTIONS: Final = Contract(
         Column("variant", pa.string(), "options that follow the method's name, by name: 'k=4;prior=no'; '' for none"),
         Column("n_candidates", pa.int32(), "N"),
         Column("position", pa.int32(), "the answer; null where no answer could be parsed", nullable=True, places=True),
-        Column(
-            "target_position",
-            pa.int32(),
-            "position of the target, 1-based; null where unknown",
-            nullable=True,
-            places=True,
-        ),
+        _target_position,
         Column("candidate", pa.int32(), "the answer in question order; null as above", nullable=True, places=True),
         Column("correct", pa.bool_(), "whether the answer is the target; null where that is unknown", nullable=True),
         Column(

@@ -76,9 +76,9 @@ def _draw_method(axes: Axes, rows: Rows, method: str) -> None:
         markersize=style.marker_size,
         label=style.name,
     )
-    axes.fill_between(
-        ns, [row["low"] for row in rows], [row["high"] for row in rows], color=style.colour, alpha=0.2, linewidth=0
-    )
+    # Few questions have no interval, and then no band.
+    low, high = (np.array([row[bound] for row in rows], dtype=float) for bound in ("low", "high"))
+    axes.fill_between(ns, low, high, color=style.colour, alpha=0.2, linewidth=0)
     axes.set_xticks(ns)
 
 

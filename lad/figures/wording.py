@@ -91,9 +91,9 @@ def signed(value: float) -> str:
 
 
 def interval(difference: Difference) -> str:
-    """The interval of a difference: −0.3 to 1.2."""
+    """The interval of a difference, −0.3 to 1.2; few questions have none."""
     if difference.low is None or difference.high is None:
-        return "too few questions for an interval"
+        return "no interval"
     return f"{signed(difference.low)} to {signed(difference.high)}"
 
 

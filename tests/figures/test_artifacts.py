@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from synthetic_results import build_results
 
 from lad import catalog, tables
 from lad.catalog import RELATIONS
@@ -254,6 +255,20 @@ def test_a_method_that_was_not_scored_is_one_clear_error(edited, options, tmp_pa
 def test_a_cell_that_was_not_extracted_is_one_clear_error(results, options, tmp_path, name, missing):
     with pytest.raises(ArtifactError, match=rf"^{name}: .*{missing}.*n = 11.*`lad "):
         draw(name, results, options(name) | {"n": 11}, tmp_path)
+
+
+def test_fewer_than_ten_questions_are_drawn_without_intervals_and_beat_nothing(options, tmp_path):
+    few = build_results(tmp_path / "few", ns=(4, 8), questions=8)
+    for name in ("fig5", "table1", "table7", "table_draws", "table_divergences"):
+        draw(name, few, options(name), tmp_path)
+    sentence = read_sentence(tmp_path, "table7")
+    assert "but not clearly" in sentence
+    assert "points, no interval)" in sentence
+    assert "beats" not in sentence
+    assert [row[-1] for row in markdown_rows(tmp_path / "table_draws.md")] == ["–"] * 6
+    assert read_sentence(tmp_path, "table_divergences").endswith(
+        "0 of 4 divergences move it clearly; the largest: none."
+    )
 
 
 def test_an_image_that_is_missing_is_named(results, options, tmp_path):
