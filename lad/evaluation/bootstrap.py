@@ -129,21 +129,22 @@ def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[
         For each method, by metric: (low, high) x values; NaN where no resample defines the metric, and everywhere with
         fewer than FEWEST_QUESTIONS.
     """
+    questions = len(sums[0].shown)
+    measured = [method.metrics() for method in resample(sums, np.ones((1, questions)))]
+    if questions < FEWEST_QUESTIONS:
+        return [{metric: np.full((2, values.shape[1]), np.nan) for metric, values in ours.items()} for ours in measured]
     blocks: list[list[dict[str, Floats]]] = [[] for _ in sums]
-    for counts in resample_counts(len(sums[0].shown), resamples, seed):
+    for counts in resample_counts(questions, resamples, seed):
         for block, resampled in zip(blocks, resample(sums, counts), strict=True):
             block.append(resampled.metrics())
-    return [_bounds(method, block) for method, block in zip(sums, blocks, strict=True)]
+    return [_bounds(block, ours) for block, ours in zip(blocks, measured, strict=True)]
 
 
-def _bounds(sums: QuestionSums, blocks: list[dict[str, Floats]]) -> dict[str, Floats]:
-    """(low, high) x values of one method's metrics, from its blocks of resamples."""
-    resampled = {metric: np.concatenate([block[metric] for block in blocks]) for metric in blocks[0]}
-    if len(sums.shown) < FEWEST_QUESTIONS:
-        return {metric: np.full((2, values.shape[1]), np.nan) for metric, values in resampled.items()}
-    (measured,) = resample([sums], np.ones((1, len(sums.shown))))
+def _bounds(blocks: list[dict[str, Floats]], measured: dict[str, Floats]) -> dict[str, Floats]:
+    """(low, high) x values of one method's metrics, from its blocks of resamples and what was measured."""
+    resampled = {metric: np.concatenate([block[metric] for block in blocks]) for metric in measured}
     return {
-        metric: _less_noise(values, measured.metrics()[metric]) if metric == "rstd" else _percentiles(values)
+        metric: _less_noise(values, measured[metric]) if metric == "rstd" else _percentiles(values)
         for metric, values in resampled.items()
     }
 

@@ -729,10 +729,7 @@ def _read_count(value: str) -> int:
 
 
 def _read_temperature(value: str) -> float:
-    temperature = float(value)
-    if not 0 < temperature < float("inf"):
-        raise ValueError(value)
-    return temperature
+    return Options(temperature=float(value)).temperature
 
 
 def _read_layers(value: str) -> Literal["all"] | tuple[int, int]:
