@@ -85,6 +85,11 @@ class Source:
             dataset, setting, "symmetrized" if place.endswith(REUSED) else "calibration", int(number) if marked else 1
         )
 
+    @property
+    def names_a_kind(self) -> bool:
+        """Whether the name says a kind of question and no more: not used again, and not a further set of a kind."""
+        return self.split == "calibration" and self.draw == 1
+
 
 @dataclass(frozen=True, order=True)
 class Scoring:

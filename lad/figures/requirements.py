@@ -252,7 +252,7 @@ def _transfers(planned: Planned, options: Options) -> None:
             sources = [
                 source
                 for source in dict.fromkeys(condition.calibrated_on for condition in planned.of(tested))
-                if (Source.named(source).split, Source.named(source).draw) == ("calibration", 1)
+                if Source.named(source).names_a_kind
                 and planned.has(tested, setting=setting, n=options.n, method="agd", calibrated_on=source)
             ]
             elsewhere |= len(sources) > 1

@@ -53,8 +53,8 @@ def _sources(measures: Measures, test: str, n: int) -> list[str]:
 
     Evaluation questions are none, nor are further questions of a kind.
     """
-    sources = {name: Source.named(name) for name in measures.records["calibrated_on"].unique().to_pylist()}
-    measured = [name for name, source in sources.items() if source.split == "calibration" and source.draw == 1]
+    sources = measures.records["calibrated_on"].unique().to_pylist()
+    measured = [source for source in sources if Source.named(source).names_a_kind]
     own = own_calibration(measures.options.dataset, test)
     conditions = {
         source: measures.condition(setting=test, n=n, method="agd", calibrated_on=source) for source in measured
