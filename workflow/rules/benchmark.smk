@@ -3,7 +3,7 @@
 
 rule render_scenes:
     input:
-        code=["lad/demo/scenes.py"],
+        code=modules("demo/scenes.py"),
     output:
         captions=str(RESULTS / "datasets" / "{dataset}" / RENDERED["captions"]),
         instances=str(RESULTS / "datasets" / "{dataset}" / RENDERED["instances"]),
@@ -26,7 +26,7 @@ rule render_scenes:
 
 rule render_tasks:
     input:
-        code=["lad/demo/tasks.py", "lad/demo/scenes.py"],
+        code=modules("demo/tasks.py", "demo/scenes.py"),
     output:
         annotations=str(RESULTS / "datasets" / "{dataset}" / RENDERED["annotations"]),
         images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
@@ -68,7 +68,7 @@ rule read_images:
         data=lambda w: dataset_files(
             w.dataset, "captions", "instances", "images", made=table("images", dataset=w.dataset)
         ),
-        code=["lad/benchmark/coco.py", "lad/benchmark/flickr8k.py"],
+        code=modules("benchmark/coco.py", "benchmark/flickr8k.py"),
     output:
         table("images"),
     log:
@@ -93,7 +93,7 @@ rule read_images:
 rule read_mmiu:
     input:
         data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("images", dataset=w.dataset)),
-        code=["lad/benchmark/mmiu.py"],
+        code=modules("benchmark/mmiu.py"),
     output:
         images=table("images"),
         refused=str(Path(table("images")).with_name("refused.json")),
@@ -119,7 +119,7 @@ rule embed_images:
         images=table("images"),
         data=lambda w: dataset_files(w.dataset, "images", made=table("embeddings", dataset=w.dataset)),
         checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"].get("checkpoint")),
-        code=["lad/benchmark/embeddings.py", "lad/pictures.py"],
+        code=modules("benchmark/embeddings.py", "pictures.py"),
     output:
         table("embeddings"),
     log:
@@ -144,7 +144,7 @@ rule build_questions:
     input:
         images=table("images"),
         embeddings=lambda w: table("embeddings", dataset=w.dataset) if w.setting == "adversarial" else [],
-        code=[f"lad/benchmark/{module}.py" for module in ("questions", "negatives", "draws")],
+        code=modules("benchmark/questions.py", "benchmark/negatives.py", "benchmark/draws.py"),
     output:
         table("questions"),
     log:
@@ -179,7 +179,7 @@ rule choose_questions:
     input:
         data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("questions", **dict(w.items()))),
         images=table("images"),
-        code=[f"lad/benchmark/{module}.py" for module in ("mmiu", "draws")],
+        code=modules("benchmark/mmiu.py", "benchmark/draws.py"),
     output:
         table("questions"),
     log:
@@ -206,7 +206,7 @@ rule choose_questions:
 rule build_presentations:
     input:
         questions=table("questions"),
-        code=[f"lad/benchmark/{module}.py" for module in ("presentations", "draws")],
+        code=modules("benchmark/presentations.py", "benchmark/draws.py"),
     output:
         table("presentations"),
     log:
@@ -226,7 +226,7 @@ rule build_presentations:
 rule build_content_free:
     input:
         images=table("images"),
-        code=["lad/benchmark/content_free.py"],
+        code=modules("benchmark/content_free.py"),
     output:
         folder=directory(f"{content_free()}/images"),
         images=f"{content_free()}/images.parquet",

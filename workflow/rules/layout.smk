@@ -13,9 +13,14 @@ from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.shards import shard_files
 from lad.figures.requirements import check_report, configured_options
 from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
+from lad.workflow.places import code, modules, refuse_paths_from_elsewhere
 
 try:
-    check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
+    check_configuration(config, yaml.safe_load(Path(workflow.source_path("../schemas/config.schema.yaml")).read_text()))
+    refuse_paths_from_elsewhere(
+        {f"models.{name}.checkpoint": model["checkpoint"] for name, model in config["models"].items()},
+        checkout=Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1],
+    )
     GRID = build_grid(config)
     check_report(config, GRID)
 except ValueError as error:
@@ -74,13 +79,6 @@ def shards_of(wildcards) -> list[str]:
     folder = shards_folder(**vars(cell_of(wildcards)), split=wildcards.split)
     count = shard_count(GRID, cell_of(wildcards), wildcards.split, config)
     return [str(file) for file in shard_files(folder, wildcards.relation, count)]
-
-
-def code(*stages: str) -> list[str]:
-    """Modules and queries of these stages: a rule that lists them runs again when they change."""
-    files = [file for stage in stages for file in sorted(Path("lad", stage).glob("*.*")) if file.suffix != ".pyc"]
-    shared = [Path("lad/tables.py"), Path("lad/query.py"), Path("lad/catalog.py"), *sorted(Path("lad").glob("*.sql"))]
-    return [str(file) for file in [*files, *shared]]
 
 
 def cell_of(wildcards) -> Cell:
