@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import Method, Options, parse_method
+from lad.methods import Method, Options, parse_method
+from lad.methods.options import ReadsEquations
 
 REUSED: Final = "-reused"
 """Ends the name of a source whose calibration questions are the first evaluation questions, as in the released code."""
@@ -118,21 +119,21 @@ class Grid:
     """All scorings of a configuration with their method specifications, in the order of the configuration."""
 
     methods: Mapping[Scoring, tuple[str, ...]]
-    defaults: Options
+    defaults: Mapping[str, object]
 
     @cached_property
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
     @cached_property
-    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method, Options]]]:
+    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method[Any], Options]]]:
         """The methods that specifications name: thousands of scorings have the same few."""
         return {
             specifications: [parse_method(specification, self.defaults)[:2] for specification in specifications]
             for specifications in set(self.methods.values())
         }
 
-    def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
+    def parsed(self, scoring: Scoring) -> list[tuple[Method[Any], Options]]:
         """The scoring's methods with their options."""
         return self._parsed[self.methods[scoring]]
 
@@ -166,7 +167,7 @@ class Grid:
         asked: dict[Cell, dict[str, None]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_calibration and "formulation" in method.options:
+                if method.needs_calibration and isinstance(options, ReadsEquations):
                     asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
         return {cell: list(names) for cell, names in asked.items()}
 
@@ -266,7 +267,7 @@ def build_grid(config: Mapping[str, Any]) -> Grid:
                 methods.setdefault(scoring, {}).update(specifications)
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
-    defaults = Options(**{name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")})
+    defaults = {name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")}
     return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
 
 
@@ -329,8 +330,7 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
 
 def _specifications(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """The run's methods, the options of each in one order: two spellings of a method would answer twice."""
-    read = [parse_method(specification) for specification in run.get("methods", config["scoring"]["methods"])]
-    return [";".join(filter(None, (method.name, variant))) for method, _, variant in read]
+    return [parse_method(method).text for method in run.get("methods", config["scoring"]["methods"])]
 
 
 def is_mmiu(dataset: Mapping[str, Any]) -> bool:

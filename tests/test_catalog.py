@@ -10,7 +10,7 @@ from signals_factory import random_signals
 
 from lad import catalog, tables
 from lad.calibration.calibrate import calibrate
-from lad.scoring.methods import score
+from lad.methods import score
 
 README = Path(__file__).parents[1] / "README.md"
 

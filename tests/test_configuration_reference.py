@@ -11,8 +11,9 @@ from lad.calibration.formulation import _CHOICES as FIELDS
 from lad.figures.artifacts import ARTIFACTS
 from lad.figures.requirements import REQUIREMENTS
 from lad.grid import SCHEMA
-from lad.scoring.methods import _OPTIONS, METHODS
+from lad.methods import METHODS
 
+OPTIONS = {option.label: option for method in METHODS.values() for option in method.options.values()}
 TEXT = (Path(__file__).parents[1] / "config" / "README.md").read_text()
 PROPERTIES = yaml.safe_load(SCHEMA.read_text())["properties"]
 
@@ -59,17 +60,19 @@ def test_what_a_method_needs_stands_in_its_row(name):
 
 def test_every_option_has_its_row_with_the_methods_that_take_it():
     told = {code(option)[0]: set(methods.split(", ")) for option, _, methods in table("option")}
-    assert told == {option: {m.name for m in METHODS.values() if option in m.options} for option in _OPTIONS}
+    assert told == {
+        label: {m.name for m in METHODS.values() if option in m.options.values()} for label, option in OPTIONS.items()
+    }
 
 
 def test_the_words_that_an_option_may_be_stand_in_its_row():
     meanings = {code(option)[0]: code(meaning) for option, meaning, _ in table("option")}
-    for option, (_, read, allowed) in _OPTIONS.items():
-        words = [word for word in allowed.split(", ") if re.fullmatch(r"\w+", word)]
-        assert set(words) <= set(meanings[option]), option
-        for word in meanings[option]:
+    for label, option in OPTIONS.items():
+        words = [word for word in option.kind.allowed.split(", ") if re.fullmatch(r"\w+", word)]
+        assert set(words) <= set(meanings[label]), label
+        for word in meanings[label]:
             if "." not in word:
-                read(word)
+                option.read(word, label)
 
 
 def test_every_field_of_a_formulation_has_its_row_with_its_values():

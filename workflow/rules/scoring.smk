@@ -12,7 +12,7 @@ rule score:
             if GRID.needs_generations(scoring_of(w))
             else []
         ),
-        code=code("scoring", "calibration"),
+        code=code("methods", "calibration"),
     output:
         table("predictions"),
     log:
