@@ -28,7 +28,7 @@ import typer
 
 from lad import cli, tables
 from lad.catalog import RELATIONS
-from lad.scoring.methods import METHODS
+from lad.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
 SETTINGS: Final = ("random", "adversarial")
@@ -78,8 +78,10 @@ class Cell:
             "setting": self.setting,
             "n": self.n,
             "probe": "vanilla",
-            "draw": 1,
-            "calibrated_on": f"{DATASET}-{self.setting}",
+            "calibration_dataset": DATASET,
+            "calibration_setting": self.setting,
+            "calibration_split": "calibration",
+            "calibration_set": 1,
             "calibration_questions": CALIBRATION_QUESTIONS,
         }
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lad import workflow
+from lad.config import parse_configuration
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "config" / "config.yaml"
@@ -55,7 +56,9 @@ def test_what_was_made_by_directory_is_up_to_date_from_within_that_folder(tmp_pa
     status, lines = run(tmp_path, snakefile, f"--configfile={config}", SCENES)
     assert (status, lines[0].partition(":")[0]) == (0, "Nothing to be done")
     status, lines = run(tmp_path, snakefile, f"--configfile={config}", "--dry-run")
-    assert (status, lines[0]) == (0, "12 jobs would run:")
+    assert status == 0, lines
+    assert "      1  extract_signals" in lines
+    assert not any("render_scenes" in line for line in lines)
 
 
 def test_another_workflow_uses_it_as_a_module(tmp_path):
@@ -67,8 +70,8 @@ def test_another_workflow_uses_it_as_a_module(tmp_path):
         "rule mine:\n    default_target: True\n    input: rules.lad_all.input\n    output: 'mine.txt'\n"
     )
     status, lines = run(tmp_path, "--dry-run")
-    assert (status, lines[0]) == (0, "13 jobs would run:")
-    assert lines[1:3] == ["      1  lad_render_scenes", "      1  lad_read_images"]
+    assert status == 0, lines
+    assert {"      1  lad_render_scenes", "      1  lad_write_report", "      1  mine"} <= set(lines)
 
 
 def test_without_a_configuration_in_the_folder_one_has_to_be_named(tmp_path):
@@ -91,7 +94,9 @@ def test_the_demos_configuration_is_refused_where_its_checkpoints_are_not(tmp_pa
 def test_a_missing_package_is_named_with_what_to_do(tmp_path):
     (tmp_path / "lad").mkdir()
     (tmp_path / "lad" / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'duckdb'\")\n")
-    status, lines = run(tmp_path, f"--snakefile={ROOT / 'workflow' / 'Snakefile'}", PYTHONPATH=str(tmp_path))
+    status, lines = run(
+        tmp_path, f"--snakefile={ROOT / 'workflow' / 'Snakefile'}", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"
+    )
     assert (status, len(lines)) == (1, 1)
     assert lines[0].startswith("No module named 'duckdb': install this pipeline's package where Snakemake runs")
 
@@ -106,5 +111,7 @@ def test_code_is_named_from_a_checkout_by_the_path_below_it_and_from_elsewhere_i
 
 @pytest.mark.parametrize("checkpoint", ["some-lab/some-model", str(ROOT / "resources" / "demo-model")])
 def test_names_of_the_hub_and_paths_from_the_root_hold_anywhere(tmp_path, monkeypatch, checkpoint):
+    config = yaml.safe_load(DEMO.read_text())
+    config["models"] = {name: {"checkpoint": checkpoint} for name in config["models"]}
     monkeypatch.chdir(tmp_path)
-    workflow.refuse_paths_from_elsewhere({"models.demo.checkpoint": checkpoint}, ROOT)
+    workflow.refuse_paths_of_the_checkout(parse_configuration(config), ROOT)

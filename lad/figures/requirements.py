@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from lad.benchmark.mmiu import PAPER_TASKS
+from lad.config import Configuration
 from lad.extraction.prompts import MAX_CANDIDATES, get_probe
 from lad.figures import published, table1, table3, table5, table7, table_draws
 from lad.figures.content import ArtifactError, Options
-from lad.figures.measures import Condition, own_condition
+from lad.figures.measures import Condition, Key, own_condition
 from lad.figures.tabulate import Row
-from lad.grid import DRAW, Cell, Grid, Source
-from lad.scoring.methods import parse_method
+from lad.grid import Cell, Grid
+from lad.methods import parse_method
 
 Place = tuple[str, int]
 """A setting and a number of candidates."""
@@ -43,7 +44,7 @@ class Planned:
                     method=named[specification][0],
                     variant=named[specification][1],
                     probe=scoring.cell.probe,
-                    calibrated_on=scoring.calibrated_on,
+                    calibrated_on=scoring.source,
                     calibration_questions=scoring.calibration_questions,
                 ),
             ): None
@@ -55,10 +56,10 @@ class Planned:
         """The conditions of the model and dataset."""
         return [c for model, dataset, c in self.conditions if (model, dataset) == (options.model, options.dataset)]
 
-    def has(self, options: Options, **keys: str | int) -> bool:
+    def has(self, options: Options, **keys: Key) -> bool:
         return (options.model, options.dataset, own_condition(options, **keys)) in self.conditions
 
-    def require(self, options: Options, methods: Iterable[str], places: Iterable[Place], **keys: str | int) -> None:
+    def require(self, options: Options, methods: Iterable[str], places: Iterable[Place], **keys: Key) -> None:
         """Each method, with its variant behind a semicolon, is measured in each of the places.
 
         Raises:
@@ -88,7 +89,7 @@ class Planned:
 _NAMES: Final = {"n": "n =", "calibrated_on": "calibrated on", "calibration_questions": "calibration questions"}
 
 
-def _told(condition: Condition) -> dict[str, str | int]:
+def _told(condition: Condition) -> dict[str, Key]:
     """The keys in the order in which one looks for what is missing; the method last, with its variant."""
     told = {key.name: getattr(condition, key.name) for key in fields(condition)}
     variant = told.pop("variant")
@@ -252,7 +253,8 @@ def _transfers(planned: Planned, options: Options) -> None:
             sources = [
                 source
                 for source in dict.fromkeys(condition.calibrated_on for condition in planned.of(tested))
-                if Source.named(source).names_a_kind
+                if source is not None
+                and source.is_first_of_its_kind
                 and planned.has(tested, setting=setting, n=options.n, method="agd", calibrated_on=source)
             ]
             elsewhere |= len(sources) > 1
@@ -292,7 +294,7 @@ def _read_outs(planned: Planned, options: Options) -> None:
 
 
 def _two_draws(planned: Planned, options: Options) -> None:
-    for source in (options.calibrated_on, f"{options.calibrated_on}{DRAW}2"):
+    for source in (options.calibrated_on, replace(options.calibrated_on, set=2)):
         planned.require(options, table_draws.CALIBRATED, _by_n(options), calibrated_on=source)
 
 
@@ -346,45 +348,43 @@ REQUIREMENTS: Final = {
 }
 
 
-def configured_options(config: Mapping[str, Any], artifact: str) -> dict[str, Any]:
+def configured_options(config: Configuration, artifact: str) -> dict[str, Any]:
     """What a configuration tells the drawing of an artifact: its own options over those of all."""
     return {
-        "model": config["report"]["model"],
-        "dataset": config["report"]["dataset"],
-        "label": config["label"],
-        "calibration_questions": config["calibration"]["questions"],
-        "top_k": config["scoring"]["top_k"],
-        "temperature": config["scoring"]["temperature"],
-        "resamples": config["evaluation"]["resamples"],
-        "seed": config["seed"],
-        **config["report"]["artifacts"][artifact],
+        "model": config.report.model,
+        "dataset": config.report.dataset,
+        "label": config.label,
+        "calibration_questions": config.calibration.questions,
+        "top_k": config.scoring.top_k,
+        "temperature": config.scoring.temperature,
+        "resamples": config.evaluation.resamples,
+        "seed": config.seed,
+        **config.report.artifacts[artifact],
     }
 
 
-def check_report(config: Mapping[str, Any], grid: Grid) -> None:
+def check_report(config: Configuration, grid: Grid) -> None:
     """Refuse a report that the results of a configuration's grid would not fill.
 
     Raises:
         ValueError: an artifact or option that does not exist, or something shown that no run measures; the message
             says where in the configuration, what there is, and what to do.
     """
-    for key in ("model", "dataset"):
-        known = config[f"{key}s"]
-        if config["report"][key] not in known:
-            name = config["report"][key]
+    for key, known in (("model", config.models), ("dataset", config.datasets)):
+        if (name := getattr(config.report, key)) not in known:
             raise ValueError(f"configuration, report.{key}: unknown {key} '{name}'; known: {', '.join(known)}")
     planned = Planned(grid)
-    for name in config["report"]["artifacts"]:
+    for name in config.report.artifacts:
         _check_artifact(config, planned, name)
 
 
-def _check_artifact(config: Mapping[str, Any], planned: Planned, name: str) -> None:
+def _check_artifact(config: Configuration, planned: Planned, name: str) -> None:
     where = f"configuration, report.artifacts.{name}"
     if name not in REQUIREMENTS:
         raise ValueError(f"{where}: unknown artifact; known: {', '.join(REQUIREMENTS)}")
     requirement = REQUIREMENTS[name]
     allowed = ("model", "dataset", *requirement.options)
-    for option in config["report"]["artifacts"][name]:
+    for option in config.report.artifacts[name]:
         if option not in allowed:
             raise ValueError(f"{where}: has no option '{option}'; it has {', '.join(allowed)}")
     options = Options.from_mapping({**requirement.defaults, **configured_options(config, name)})

@@ -1,1 +1,0 @@
-"""What the rules of the Snakemake workflow ask: typed functions, tested without Snakemake."""
