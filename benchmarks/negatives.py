@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import typer
 
 from lad import tables
+from lad.benchmark import CategoryFilter
 from lad.benchmark.negatives import CATEGORY_FILTERS, nearest_allowed
 
 DIMENSION: Final = 768
@@ -45,7 +46,7 @@ class Case:
 
     targets: int
     pool: int
-    category_filter: str
+    category_filter: CategoryFilter
     categories: Path | None
     checked: int
     seed: int

@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from lad import cli, tables
+from lad import tables
 from lad.catalog import RELATIONS
+from lad.cli import measurement
 from lad.scoring.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
@@ -212,16 +213,16 @@ def _numbered(prefix: str, numbers: Ints, digits: int) -> pa.Array:
 
 def calibrate(cell: Cell) -> None:
     signals = [str(cell.path("signals", split="calibration"))]
-    cli.calibrate(signals=signals, out=cell.calibration, questions=CALIBRATION_QUESTIONS)
+    measurement.calibrate(signals=signals, out=cell.calibration, questions=CALIBRATION_QUESTIONS)
 
 
 def score(cell: Cell) -> None:
     signals = [str(cell.path("signals", split=split)) for split in cell.evaluated_splits]
-    cli.score(signals=signals, out=cell.path("predictions"), method=cell.methods, calibration=cell.calibration)
+    measurement.score(signals=signals, out=cell.path("predictions"), method=cell.methods, calibration=cell.calibration)
 
 
 def evaluate(cell: Cell) -> None:
-    cli.evaluate(predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), resamples=RESAMPLES)
+    measurement.evaluate(predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), resamples=RESAMPLES)
 
 
 STAGES: Final = (calibrate, score, evaluate)

@@ -340,3 +340,12 @@ def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):
     for name, contract in tables.CONTRACTS.items():
         assert name in shown
         assert all(column.name in shown for column in contract.columns)
+
+
+def test_the_help_groups_the_commands_by_what_they_are_for(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lad", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().out
+    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "mmiu-questions")]
+    assert places == sorted(places)

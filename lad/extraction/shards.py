@@ -12,12 +12,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad import tables
+
+Sharded = Literal["signals", "generations"]
+"""The relations of which an extraction may write a part."""
 
 FACT: Final = "shard"
 """In the metadata of a shard's file: which one it is."""

@@ -99,10 +99,10 @@ def test_not_a_number_in_the_signals_names_the_presentation(backbone, extracted)
             weight.copy_(before)
 
 
-def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pycocotools():
+def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pydantic():
     """Machines with a GPU are often bare."""
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(('duckdb', 'snakemake', 'pycocotools', 'matplotlib')));"
-        "import lad.cli, lad.extraction.extract"
+        "import sys; sys.modules.update(dict.fromkeys("
+        "('duckdb', 'snakemake', 'pydantic', 'pycocotools', 'matplotlib'))); import lad.cli, lad.extraction.cell"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,10 +17,11 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
-from lad import cli, tables
+from lad import tables
 from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
+from lad.cli.measurement import extract
 from lad.extraction.backbone import load_backbone
 from lad.extraction.inputs import open_image
 from lad.extraction.prompts import PROBES
@@ -57,7 +58,7 @@ def compare(checkpoint, eager, tmp_path) -> Callable[..., pa.Table]:
         files = {"images": images, "questions": questions, "presentations": presentations}
         for name, table in files.items():
             tables.write(table, tmp_path / f"{name}.parquet", tables.CONTRACTS[name])
-        cli.extract(
+        extract(
             checkpoint=str(checkpoint),
             image_folder=image_folder,
             out=tmp_path / "signals.parquet",
@@ -144,5 +145,5 @@ def test_a_strip_that_the_processor_refuses_is_named_with_its_presentation(photo
     paths = {name: tmp_path / f"{name}.parquet" for name in files}
     message = r"presentation coco-\S+ cannot be shown: \S+strip\.jpg: the processor takes no picture of 640 x 3 pixels"
     with pytest.raises(ValueError, match=message):
-        cli.extract(checkpoint=str(checkpoint), image_folder=tmp_path, out=tmp_path / "signals.parquet", **paths)
+        extract(checkpoint=str(checkpoint), image_folder=tmp_path, out=tmp_path / "signals.parquet", **paths)
     assert open_image(tmp_path / "strip.jpg", 336).size == (336, 336)
