@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from lad import tables
+from lad import contracts, parquet
 from lad.catalog import RELATIONS
 from lad.cli import measurement
 from lad.scoring.methods import METHODS
@@ -101,7 +101,7 @@ def write_signals(cell: Cell, questions: int, seed: int) -> None:
         shown = CALIBRATION_QUESTIONS if split == "calibration" else questions
         table = synthetic_signals(cell, split, shown, seed)
         facts = {"synthetic": True, "seed": seed, "identifiers": _identifiers(cell.n)}
-        tables.write(table, cell.path("signals", split=split), tables.SIGNALS, facts)
+        parquet.write(table, cell.path("signals", split=split), contracts.SIGNALS, facts)
 
 
 def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers: int = LAYERS) -> pa.Table:
@@ -132,15 +132,15 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers:
             "question_id": question_ids,
             "split": pa.repeat(split, len(question)),
             "round": round_,
-            "order": tables.nested_lists(orders.reshape(-1, cell.n) + 1),
+            "order": parquet.nested_lists(orders.reshape(-1, cell.n) + 1),
             "target_position": is_target.argmax(axis=1) + 1,
             "n_candidates": np.full(len(question), cell.n),
-            "identifier_logits": tables.nested_lists(logits),
-            "processed_logits": tables.nested_lists(logits / np.float32(1.05)),
-            "candidate_logprobs": tables.nested_lists(_log_softmax(logits)),
-            "image_attention": tables.nested_lists(image_attention),
-            "delimiter_attention": tables.nested_lists(delimiter_attention),
-            "image_tokens": tables.nested_lists(np.full((len(question), cell.n), 144)),
+            "identifier_logits": parquet.nested_lists(logits),
+            "processed_logits": parquet.nested_lists(logits / np.float32(1.05)),
+            "candidate_logprobs": parquet.nested_lists(_log_softmax(logits)),
+            "image_attention": parquet.nested_lists(image_attention),
+            "delimiter_attention": parquet.nested_lists(delimiter_attention),
+            "image_tokens": parquet.nested_lists(np.full((len(question), cell.n), 144)),
             "prompt_tokens": np.full(len(question), 60 + 146 * cell.n),
             "generated_text": _texts(rng, logits),
         }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts, parquet
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:
@@ -58,15 +58,15 @@ def random_signals(
             "question_id": [f"{split}-{q:06d}" for q in question],
             "split": [split] * rows,
             "round": np.tile(np.arange(shown), questions),
-            "order": tables.nested_lists(orders + 1),
+            "order": parquet.nested_lists(orders + 1),
             "target_position": is_target.argmax(axis=1) + 1,
             "n_candidates": np.full(rows, n_candidates),
-            "identifier_logits": tables.nested_lists(logits),
-            "processed_logits": tables.nested_lists(logits - 0.1 * np.abs(logits)),
-            "candidate_logprobs": tables.nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
-            "image_attention": tables.nested_lists(image_attention),
-            "delimiter_attention": tables.nested_lists(delimiter_attention),
-            "image_tokens": tables.nested_lists(np.full((rows, n_candidates), 16)),
+            "identifier_logits": parquet.nested_lists(logits),
+            "processed_logits": parquet.nested_lists(logits - 0.1 * np.abs(logits)),
+            "candidate_logprobs": parquet.nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
+            "image_attention": parquet.nested_lists(image_attention),
+            "delimiter_attention": parquet.nested_lists(delimiter_attention),
+            "image_tokens": parquet.nested_lists(np.full((rows, n_candidates), 16)),
             "prompt_tokens": np.full(rows, 99),
             "generated_text": pa.array(list(texts) if texts else [None] * rows, pa.string()),
         }
@@ -77,8 +77,8 @@ def random_signals(
         split_up = (
             image_attention[:, :, None] * sight * np.exp(0.3 * rng.normal(size=(rows, layers, heads, n_candidates)))
         )
-        table = table.append_column("head_attention", tables.nested_lists(split_up.astype(np.float16)))
-    return tables.conform(table, tables.SIGNALS, "random signals")
+        table = table.append_column("head_attention", parquet.nested_lists(split_up.astype(np.float16)))
+    return parquet.conform(table, contracts.SIGNALS, "random signals")
 
 
 def content_free_signals(n_candidates: int, **options: int) -> pa.Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from signals_factory import random_signals
 
-from lad import cli, tables
+from lad import cli, contracts, parquet
 from lad.bundle import BundleError, check, read_manifest, summary, unpack, write_bundle
 from lad.catalog import RELATIONS
 
@@ -41,13 +41,13 @@ def results(tmp_path_factory) -> Path:
     ]
     question = {"role": "evaluation", "rank": 0, "caption": "c", "candidates": [1, 2, 3, 4], "target": 1}
     rows = [{**question, "question_id": "q", "n_candidates": 4}]
-    put(folder, "images", tables.from_rows(images, tables.IMAGES), dataset="d")
-    put(folder, "questions", tables.from_rows(rows, tables.QUESTIONS), **BENCHMARK)
+    put(folder, "images", parquet.from_rows(images, contracts.IMAGES), dataset="d")
+    put(folder, "questions", parquet.from_rows(rows, contracts.QUESTIONS), **BENCHMARK)
     for split in ("calibration", "evaluation"):
         signals = random_signals(0, 4, split=split)
-        put(folder, "presentations", signals.select(tables.PRESENTATIONS.schema.names), **BENCHMARK, split=split)
+        put(folder, "presentations", signals.select(contracts.PRESENTATIONS.schema.names), **BENCHMARK, split=split)
         put(folder, "signals", signals, EXTRACTION, **CELL, split=split)
-    bias = tables.POSITION_BIAS.schema.empty_table()
+    bias = contracts.POSITION_BIAS.schema.empty_table()
     put(folder, "position_bias", bias, **CELL, split="calibration", draw=1, calibration_questions=5)
     (folder / "datasets").mkdir()
     (folder / "datasets" / "1.png").write_bytes(b"pixels")
@@ -63,7 +63,7 @@ def bundle(results, tmp_path) -> Path:
 
 
 def put(folder: Path, name: str, table, metadata: dict | None = None, **keys) -> None:
-    tables.write(table, RELATIONS[name].path(folder, **keys), RELATIONS[name].contract, metadata)
+    parquet.write(table, RELATIONS[name].path(folder, **keys), RELATIONS[name].contract, metadata)
 
 
 def signals_path(split: str) -> str:
@@ -288,7 +288,7 @@ def test_an_archive_that_does_not_begin_with_a_manifest_or_has_a_broken_one_is_r
 
 
 def test_results_without_signals_are_refused_and_nothing_is_left(tmp_path):
-    put(tmp_path / "r", "questions", tables.QUESTIONS.schema.empty_table(), **BENCHMARK)
+    put(tmp_path / "r", "questions", contracts.QUESTIONS.schema.empty_table(), **BENCHMARK)
     with pytest.raises(BundleError, match="no signals in this results folder"):
         write_bundle(tmp_path / "r", tmp_path / "out" / "b.tar")
     assert not (tmp_path / "out").exists()

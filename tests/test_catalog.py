@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from signals_factory import random_signals
 
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.scoring.methods import score
 
@@ -18,7 +18,7 @@ README = Path(__file__).parents[1] / "README.md"
 def without_rows(results: Path) -> Path:
     """A results folder whose only file, a table of images, has no row."""
     file = catalog.RELATIONS["images"].path(results, dataset="d")
-    tables.write(tables.IMAGES.schema.empty_table(), file, tables.IMAGES)
+    parquet.write(contracts.IMAGES.schema.empty_table(), file, contracts.IMAGES)
     return results
 
 
@@ -29,7 +29,7 @@ def metrics_of(results: Path, *values: float, method: str = "vanilla", **keys: s
     file = catalog.RELATIONS["metrics"].path(
         results, **{**cell, "calibrated_on": "scenes-random", "calibration_questions": 5, **keys}
     )
-    tables.write(tables.from_rows([{**row, "value": v} for v in values], tables.METRICS), file, tables.METRICS)
+    parquet.write(parquet.from_rows([{**row, "value": v} for v in values], contracts.METRICS), file, contracts.METRICS)
 
 
 def test_every_relation_is_there_even_if_it_has_no_file(tmp_path):
@@ -86,7 +86,7 @@ def test_keys_come_back_as_columns_of_their_type(tmp_path):
         file = catalog.RELATIONS["signals"].path(
             tmp_path, model="m", dataset="d", setting="random", n=n, probe="vanilla", split="evaluation"
         )
-        tables.write(random_signals(0, n, questions=1), file, tables.SIGNALS)
+        parquet.write(random_signals(0, n, questions=1), file, contracts.SIGNALS)
     rows = catalog.connect(tmp_path).sql(
         "select n, model, split, count(*) from signals where n > 2 group by all order by n"
     )
@@ -109,10 +109,10 @@ def test_the_attention_of_heads_is_a_column_whether_no_file_has_it_or_some_or_al
             heads = pa.array([[[[0.25] * 4] * 2] * 3] * len(signals))
             signals = signals.append_column("head_attention", heads)
         keys = {"model": model, "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
-        tables.write(signals, catalog.RELATIONS["signals"].path(tmp_path, **keys), tables.SIGNALS)
+        parquet.write(signals, catalog.RELATIONS["signals"].path(tmp_path, **keys), contracts.SIGNALS)
     connection = catalog.connect(tmp_path)
     view = connection.table("signals")
-    optional = [column.name for column in tables.SIGNALS.columns]
+    optional = [column.name for column in contracts.SIGNALS.columns]
     assert set(optional) <= set(view.columns)
     assert str(dict(zip(view.columns, view.types, strict=True))["head_attention"]) == "FLOAT[][][]"
     heads = "select distinct model, head_attention[3][2][4] from signals order by model"
@@ -177,15 +177,19 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
     relations = catalog.RELATIONS
     recorded = {"device": "a GPU", "seconds": 12.5, "presentations": 24, "versions": {"torch": "2.13.0"}}
     signals = random_signals(0, 4)
-    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="calibration"), tables.SIGNALS, recorded)
-    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), tables.SIGNALS)
+    parquet.write(
+        signals, relations["signals"].path(tmp_path, **cell, split="calibration"), contracts.SIGNALS, recorded
+    )
+    parquet.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), contracts.SIGNALS)
     folder = (
         relations["position_bias"].path(tmp_path, **cell, split="calibration", draw=1, calibration_questions=5).parent
     )
     calibrate(signals).write(folder, {"seconds": 0.25})
     scoring = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
     file = relations["predictions"].path(tmp_path, **scoring)
-    tables.write(score(signals, None, "vanilla"), file, tables.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}})
+    parquet.write(
+        score(signals, None, "vanilla"), file, contracts.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}}
+    )
 
     connection = catalog.connect(tmp_path)
     runs = connection.sql("select split, n, device, seconds, presentations, torch, dtype from runs order by split")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
-from lad import tables
+from lad import contracts
 from lad.benchmark import BenchmarkError, CaptionPolicy
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def read_images(
 
 def images_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     """An `images` table, its optional column included."""
-    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in tables.IMAGES.columns]
+    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in contracts.IMAGES.columns]
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
 

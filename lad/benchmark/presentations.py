@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError, Split
 from lad.benchmark.draws import shuffled
 
@@ -66,7 +66,7 @@ def build_presentations(questions: pa.Table, split: Split, *, rounds: int = 5, s
         else:
             orders = cyclic_shifts(n, (seed, split, question["question_id"]))
         rows += [_presentation(question, split, r, order) for r, order in enumerate(orders)]
-    return tables.from_rows(rows, tables.PRESENTATIONS)
+    return parquet.from_rows(rows, contracts.PRESENTATIONS)
 
 
 def random_orders(n: int, rounds: int, key: tuple[object, ...]) -> list[Order]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError, CategoryFilter, Setting
 from lad.benchmark.draws import draw, shuffled
 from lad.benchmark.negatives import nearest_allowed
@@ -102,7 +102,7 @@ def build_questions(
         for role, members in targets.items()
         for rank, target in enumerate(members)
     ]
-    return tables.from_rows(rows, tables.QUESTIONS)
+    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def _that_may_be_asked_about(images: pa.Table) -> tuple[pa.Table, str]:

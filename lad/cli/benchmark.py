@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, Setting, Split
 from lad.cli.arguments import (
     Candidates,
@@ -57,7 +57,7 @@ def images(
         raise ValueError(f"{instances}: Flickr8k has no object categories; leave --instances out")
     else:
         table = flickr8k.read_images(captions, image_folder, caption_policy)
-    tables.write(table, out, tables.IMAGES, {"captions": str(captions), "caption_policy": caption_policy})
+    parquet.write(table, out, contracts.IMAGES, {"captions": str(captions), "caption_policy": caption_policy})
 
 
 def embed(
@@ -83,7 +83,7 @@ def embed(
         torch.set_num_threads(threads)
     with devices.taken(device) as own_device:
         table, metadata = embed_images(
-            tables.read(images, tables.IMAGES),
+            parquet.read(images, contracts.IMAGES),
             image_folder,
             backend,
             checkpoint,
@@ -91,7 +91,7 @@ def embed(
             device=own_device,
             finished=finished or finished_beside(out),
         )
-    tables.write(table, out, tables.EMBEDDINGS, metadata)
+    parquet.write(table, out, contracts.EMBEDDINGS, metadata)
 
 
 def questions(
@@ -112,7 +112,7 @@ def questions(
     from lad.benchmark.questions import build_questions
 
     table = build_questions(
-        tables.read(images, tables.IMAGES),
+        parquet.read(images, contracts.IMAGES),
         dataset=dataset,
         setting=setting,
         n=n,
@@ -120,11 +120,11 @@ def questions(
         calibration=calibration,
         seed=seed,
         pool=pool,
-        embeddings=tables.read(embeddings, tables.EMBEDDINGS) if embeddings else None,
+        embeddings=parquet.read(embeddings, contracts.EMBEDDINGS) if embeddings else None,
         category_filter=category_filter,
         caption_threshold=caption_threshold,
     )
-    tables.write(table, out, tables.QUESTIONS, {"setting": setting, "seed": seed, "pool": pool})
+    parquet.write(table, out, contracts.QUESTIONS, {"setting": setting, "seed": seed, "pool": pool})
 
 
 def presentations(
@@ -137,5 +137,5 @@ def presentations(
     """Build the presentations of one split: the orders in which questions are shown."""
     from lad.benchmark.presentations import build_presentations
 
-    table = build_presentations(tables.read(questions, tables.QUESTIONS), split, rounds=rounds, seed=seed)
-    tables.write(table, out, tables.PRESENTATIONS, {"split": split, "seed": seed})
+    table = build_presentations(parquet.read(questions, contracts.QUESTIONS), split, rounds=rounds, seed=seed)
+    parquet.write(table, out, contracts.PRESENTATIONS, {"split": split, "seed": seed})

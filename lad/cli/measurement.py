@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lad import tables
+from lad import contracts, parquet
 from lad.calibration.formulation import Base
 from lad.cli.arguments import (
     Device,
@@ -74,10 +74,10 @@ def extract(
     extracted = extract_cell(
         checkpoint,
         how,
-        images=tables.read(images, tables.IMAGES),
+        images=parquet.read(images, contracts.IMAGES),
         image_folder=image_folder,
-        questions=tables.read(questions, tables.QUESTIONS),
-        presentations=tables.read(presentations, tables.PRESENTATIONS),
+        questions=parquet.read(questions, contracts.QUESTIONS),
+        presentations=parquet.read(presentations, contracts.PRESENTATIONS),
         first_questions=first_questions,
         shard=shard,
         revision=revision,
@@ -92,8 +92,8 @@ def extract(
         seed=seed,
     )
     if generations:
-        tables.write(extracted.generations, generations, tables.GENERATIONS, extracted.metadata)
-    tables.write(extracted.signals, out, tables.SIGNALS, extracted.metadata)
+        parquet.write(extracted.generations, generations, contracts.GENERATIONS, extracted.metadata)
+    parquet.write(extracted.signals, out, contracts.SIGNALS, extracted.metadata)
 
 
 def calibrate(
@@ -112,7 +112,7 @@ def calibrate(
     from lad.calibration.calibrate import calibrate as fit
     from lad.scoring.methods import parse_layers
 
-    table = tables.read(files(signals), tables.SIGNALS)
+    table = parquet.read(files(signals), contracts.SIGNALS)
     fitted, seconds = query.timed(
         lambda: fit(
             table,
@@ -147,10 +147,10 @@ def score(
         read_calibration(calibration) if calibration else None,
         method,
         Options(formulation=formulation, top_k=top_k, temperature=temperature),
-        generations=tables.read(files(generations), tables.GENERATIONS) if generations else None,
+        generations=parquet.read(files(generations), contracts.GENERATIONS) if generations else None,
     )
     metadata = {"signals": signals, "calibration": str(calibration), "seconds": seconds}
-    tables.write(predictions, out, tables.PREDICTIONS, metadata)
+    parquet.write(predictions, out, contracts.PREDICTIONS, metadata)
 
 
 def evaluate(
@@ -166,9 +166,9 @@ def evaluate(
     from lad.evaluation.differences import differences as compare
     from lad.evaluation.metrics import evaluate as measure
 
-    answers = tables.read(files(predictions), tables.PREDICTIONS)
+    answers = parquet.read(files(predictions), contracts.PREDICTIONS)
     metadata = {"predictions": predictions, "resamples": resamples, "seed": seed}
-    tables.write(measure(answers, resamples=resamples, seed=seed), out, tables.METRICS, metadata)
+    parquet.write(measure(answers, resamples=resamples, seed=seed), out, contracts.METRICS, metadata)
     if differences:
         compared = compare(answers, resamples=resamples, seed=seed)
-        tables.write(compared, differences, tables.DIFFERENCES, metadata)
+        parquet.write(compared, differences, contracts.DIFFERENCES, metadata)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lad import tables
+from lad import contracts, parquet
 from lad.cli.arguments import Candidates, Out, Seed
 from lad.extraction.shards import Sharded
 
@@ -50,7 +50,9 @@ def mmiu_images(
     read = read_annotations(annotations, image_folder, task)
     refused.parent.mkdir(parents=True, exist_ok=True)
     refused.write_text(json.dumps([asdict(refusal) for refusal in read.refused], indent=1) + "\n", encoding="utf-8")
-    tables.write(images_of(read, image_folder), out, tables.IMAGES, {"annotations": str(annotations), "tasks": task})
+    parquet.write(
+        images_of(read, image_folder), out, contracts.IMAGES, {"annotations": str(annotations), "tasks": task}
+    )
     typer.echo(f"{read.summary}; all reasons: {refused}" if read.refused else read.summary)
 
 
@@ -71,7 +73,7 @@ def mmiu_questions(
 
     table = build_questions(
         read_annotations(annotations, image_folder, [task]),
-        tables.read(images, tables.IMAGES),
+        parquet.read(images, contracts.IMAGES),
         dataset=dataset,
         task=task,
         n=n,
@@ -79,7 +81,7 @@ def mmiu_questions(
         calibration=calibration,
         seed=seed,
     )
-    tables.write(table, out, tables.QUESTIONS, {"setting": task, "seed": seed})
+    parquet.write(table, out, contracts.QUESTIONS, {"setting": task, "seed": seed})
 
 
 def content_free(
@@ -90,7 +92,7 @@ def content_free(
     """Build the question without content that contextual calibration asks once."""
     from lad.benchmark.content_free import write_content_free
 
-    write_content_free(tables.read(images, tables.IMAGES), n, out)
+    write_content_free(parquet.read(images, contracts.IMAGES), n, out)
 
 
 def merge(
@@ -103,6 +105,6 @@ def merge(
     from lad.extraction.shards import merge as merge_shards
     from lad.extraction.shards import shard_files
 
-    contract = tables.CONTRACTS[relation]
+    contract = contracts.CONTRACTS[relation]
     table, metadata = merge_shards(shard_files(folder, relation, shards), contract)
-    tables.write(table, out, contract, metadata)
+    parquet.write(table, out, contract, metadata)

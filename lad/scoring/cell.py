@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
 from lad.scoring.methods import Options, ScoringError, parse_method, score
 
@@ -35,13 +35,13 @@ def score_cell(
 
     Raises:
         ScoringError: as of `score`; no signals of the split that a method needs.
-        TableError: as of `tables.read`.
+        TableError: as of `parquet.read`.
     """
     parsed = {text: parse_method(text, defaults)[:2] for text in methods}
     by_head = any(method.needs_heads for method, _ in parsed.values())
-    by_split = tables.read_by("split", signals, tables.SIGNALS, without=() if by_head else ("head_attention",))
+    by_split = parquet.read_by("split", signals, contracts.SIGNALS, without=() if by_head else ("head_attention",))
     content_free = by_split.pop("content_free", None)
-    identifiers = tables.read_metadata(signals[0]).get("identifiers")
+    identifiers = parquet.read_metadata(signals[0]).get("identifiers")
     predictions, seconds = [], {}
     for text, (method, options) in parsed.items():
         needed = method.split_for(options)

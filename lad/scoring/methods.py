@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
 from lad.calibration.formulation import PRINTED, RELEASED, Formulation, FormulationError, get_formulation
 from lad.calibration.observations import (
@@ -171,11 +171,11 @@ def score(
         SignalsError: presentations of several N or of several models.
     """
     method, options, variant = parse_method(method_spec, defaults)
-    signals = tables.conformed(signals, tables.SIGNALS, "signals")
+    signals = parquet.conformed(signals, contracts.SIGNALS, "signals")
     if content_free is not None:
-        content_free = tables.conformed(content_free, tables.SIGNALS, "content-free signals")
+        content_free = parquet.conformed(content_free, contracts.SIGNALS, "content-free signals")
     if generations is not None:
-        generations = tables.conformed(generations, tables.GENERATIONS, "generations")
+        generations = parquet.conformed(generations, contracts.GENERATIONS, "generations")
     if method.needs_calibration:
         _refuse_other_calibration(method, signals, calibration)
     if method.needs_content_free:
@@ -188,7 +188,7 @@ def score(
         {"answers": answers, "signals": signals},
         {"method": method.name, "variant": variant},
     )
-    return tables.conform(predictions, tables.PREDICTIONS, f"predictions of {method_spec}")
+    return parquet.conform(predictions, contracts.PREDICTIONS, f"predictions of {method_spec}")
 
 
 def _refuse_other_calibration(method: Method, signals: pa.Table, calibration: Calibration | None) -> None:

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.offline import LAYERS, MODELS, ROUNDS, SETTINGS, SPLITS, Cell, synthetic_signals
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def signals(split: str, n: int = 4, seed: int = 0, **other: str):
     cell = Cell(Path(), **{"model": MODELS[0], "setting": SETTINGS[0], **other}, n=n)
-    return tables.conform(synthetic_signals(cell, split, 3, seed), tables.SIGNALS, "synthetic signals")
+    return parquet.conform(synthetic_signals(cell, split, 3, seed), contracts.SIGNALS, "synthetic signals")
 
 
 def array(table, column: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import plain
 import pytest
 import torch
 
-from lad import tables
+from lad import contracts, parquet
 from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.extract import ExtractionError
 from lad.extraction.forward import answer_trie
@@ -75,8 +75,8 @@ def test_batch_size_and_order_of_work_change_no_number(extracted):
 
 def test_the_file_says_how_it_came_to_be(extracted, tmp_path):
     signals, metadata = extracted(2)
-    tables.write(signals, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
-    stored = tables.read_metadata(tmp_path / "signals.parquet")
+    parquet.write(signals, tmp_path / "signals.parquet", contracts.SIGNALS, metadata)
+    stored = parquet.read_metadata(tmp_path / "signals.parquet")
     assert stored["extractor_version"] == EXTRACTOR_VERSION
     assert stored["dtype"] == "float32"
     assert stored["generation_config"]["repetition_penalty"] == 1.05

@@ -17,7 +17,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
@@ -57,7 +57,7 @@ def compare(checkpoint, eager, tmp_path) -> Callable[..., pa.Table]:
         presentations = build_presentations(questions, "evaluation", rounds=1, seed=1)
         files = {"images": images, "questions": questions, "presentations": presentations}
         for name, table in files.items():
-            tables.write(table, tmp_path / f"{name}.parquet", tables.CONTRACTS[name])
+            parquet.write(table, tmp_path / f"{name}.parquet", contracts.CONTRACTS[name])
         extract(
             checkpoint=str(checkpoint),
             image_folder=image_folder,
@@ -65,7 +65,7 @@ def compare(checkpoint, eager, tmp_path) -> Callable[..., pa.Table]:
             image_size=image_size,
             **{name: tmp_path / f"{name}.parquet" for name in files},
         )
-        signals = tables.read(tmp_path / "signals.parquet", tables.SIGNALS)
+        signals = parquet.read(tmp_path / "signals.parquet", contracts.SIGNALS)
         rows = {row["presentation_id"]: row for row in signals.to_pylist()}
         whole = plain.presentations(images, image_folder, questions, presentations)
         assert len(rows) == len(whole) == evaluation
@@ -118,7 +118,7 @@ def test_every_kind_of_file_is_read_as_by_eager_attention(photographs, compare, 
         {"image_id": k, "file_name": name, "width": 1, "height": 1, "caption": f"file {k}", "category_ids": []}
         for k, name in enumerate(names)
     ]
-    signals = compare(tables.from_rows(rows, tables.IMAGES), tmp_path, len(names), 1, image_size)
+    signals = compare(parquet.from_rows(rows, contracts.IMAGES), tmp_path, len(names), 1, image_size)
     counts = dict(zip(signals["order"].to_pylist()[0], signals["image_tokens"].to_pylist()[0], strict=True))
     # In their own sizes: the whole photograph and the two strips.
     assert len(set(counts.values())) == (1 if image_size else 3)
@@ -132,7 +132,7 @@ def test_a_strip_that_the_processor_refuses_is_named_with_its_presentation(photo
         {"image_id": k, "file_name": name, "width": 1, "height": 1, "caption": f"file {k}", "category_ids": []}
         for k, name in enumerate(["strip.jpg", "plain.jpg"])
     ]
-    images = tables.from_rows(rows, tables.IMAGES)
+    images = parquet.from_rows(rows, contracts.IMAGES)
     options = {"dataset": "coco", "setting": "random", "evaluation": 1, "calibration": 0, "seed": 0}
     questions = build_questions(images, n=2, **options)
     files = {
@@ -141,7 +141,7 @@ def test_a_strip_that_the_processor_refuses_is_named_with_its_presentation(photo
         "presentations": build_presentations(questions, "evaluation", rounds=1, seed=0),
     }
     for name, table in files.items():
-        tables.write(table, tmp_path / f"{name}.parquet", tables.CONTRACTS[name])
+        parquet.write(table, tmp_path / f"{name}.parquet", contracts.CONTRACTS[name])
     paths = {name: tmp_path / f"{name}.parquet" for name in files}
     message = r"presentation coco-\S+ cannot be shown: \S+strip\.jpg: the processor takes no picture of 640 x 3 pixels"
     with pytest.raises(ValueError, match=message):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from PIL import Image
 from signals_factory import content_free_signals
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.calibration.calibrate import calibrate
@@ -119,7 +119,12 @@ def _answer(
     shifts = _read(folder, "signals", **calibration_cell)
     fit = partial(calibrate, shifts, questions=budget, draw=place.draw, formulations=list(formulations))
     fitted, taken = query.timed(fit)
-    for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE):
+    for contract in (
+        contracts.POSITION_BIAS,
+        contracts.ATTENTION_PRIOR,
+        contracts.POSITION_PRIOR,
+        contracts.HEAD_CHOICE,
+    ):
         table = getattr(fitted, contract.name)
         keys = {**calibration_cell, "draw": place.draw, "calibration_questions": budget}
         _write(folder, contract.name, table, {"seconds": taken}, **keys)
@@ -159,7 +164,7 @@ def _images(folder: Path) -> pa.Table:
                 "category_ids": [image_id],
             }
         )
-    return tables.from_rows(rows, tables.IMAGES)
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def _embeddings(images: pa.Table) -> pa.Table:
@@ -171,7 +176,7 @@ def _embeddings(images: pa.Table) -> pa.Table:
         "image_embedding": list(vectors[0]),
         "caption_embedding": list(vectors[1]),
     }
-    return tables.conform(pa.table(columns), tables.EMBEDDINGS, "made-up embeddings")
+    return parquet.conform(pa.table(columns), contracts.EMBEDDINGS, "made-up embeddings")
 
 
 def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
@@ -202,8 +207,8 @@ def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
     by_head = image_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
-    table = table.append_column("head_attention", tables.nested_lists(by_head))
-    return tables.conform(table, tables.SIGNALS, "made-up signals")
+    table = table.append_column("head_attention", parquet.nested_lists(by_head))
+    return parquet.conform(table, contracts.SIGNALS, "made-up signals")
 
 
 def _extraction(shown: pa.Table, cell: dict[str, str | int]) -> dict[str, Any]:
@@ -223,9 +228,9 @@ def _extraction(shown: pa.Table, cell: dict[str, str | int]) -> dict[str, Any]:
 
 def _read(folder: Path, name: str, **keys: str | int) -> pa.Table:
     relation = RELATIONS[name]
-    return tables.read(relation.path(folder, **keys), relation.contract)
+    return parquet.read(relation.path(folder, **keys), relation.contract)
 
 
 def _write(folder: Path, name: str, table: pa.Table, metadata: dict[str, Any] | None = None, **keys: str | int) -> None:
     relation = RELATIONS[name]
-    tables.write(table, relation.path(folder, **keys), relation.contract, metadata)
+    parquet.write(table, relation.path(folder, **keys), relation.contract, metadata)

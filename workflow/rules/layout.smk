@@ -79,7 +79,10 @@ def shards_of(wildcards) -> list[str]:
 def code(*stages: str) -> list[str]:
     """Modules and queries of these stages: a rule that lists them runs again when they change."""
     files = [file for stage in stages for file in sorted(Path("lad", stage).glob("*.*")) if file.suffix != ".pyc"]
-    shared = [Path("lad/tables.py"), Path("lad/query.py"), Path("lad/catalog.py"), *sorted(Path("lad").glob("*.sql"))]
+    shared = [
+        *(Path(f"lad/{module}.py") for module in ("contracts", "parquet", "query", "catalog")),
+        *sorted(Path("lad").glob("*.sql")),
+    ]
     return [str(file) for file in [*files, *shared]]
 
 
