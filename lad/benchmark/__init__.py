@@ -21,6 +21,7 @@ CaptionFormat = Literal["coco", "flickr8k"]
 CaptionPolicy = Literal["first", "last", "longest", "all"]
 Setting = Literal["random", "adversarial"]
 CategoryFilter = Literal["printed", "released"]
+EmbeddingBackend = Literal["vision_tower", "clip"]
 Split = Literal["calibration", "evaluation", "symmetrized", "permuted"]
 
 

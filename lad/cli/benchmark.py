@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lad import contracts, parquet
-from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, Setting, Split
+from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, EmbeddingBackend, Setting, Split
 from lad.cli.arguments import (
     Candidates,
     Device,
@@ -64,7 +64,7 @@ def embed(
     images: Images,
     image_folder: ImageFolder,
     out: Out,
-    backend: Annotated[str, typer.Option(help="Embedding backend: clip or vision_tower.")] = "vision_tower",
+    backend: Annotated[EmbeddingBackend, typer.Option(help="Where embeddings come from.")] = "vision_tower",
     checkpoint: Annotated[
         str | None, typer.Option(help="Checkpoint folder or hub id; for clip the paper's ViT-L/14 by default.")
     ] = None,

@@ -22,6 +22,7 @@ from lad.cli.arguments import (
     named,
     scalar,
 )
+from lad.extraction import Dtype
 
 
 def extract(
@@ -33,7 +34,7 @@ def extract(
     out: Out,
     probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
     revision: Revision = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[Dtype, typer.Option(help="Number format of weights and activations.")] = "float32",
     device: Device = "cpu",
     image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
     processor_option: Annotated[

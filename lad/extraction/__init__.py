@@ -1,6 +1,8 @@
-"""Extraction: from presentations to signals. This file imports nothing heavy: the workflow reads the version below."""
+"""Extraction: from presentations to signals. This file imports nothing heavy: the workflow reads it."""
 
-from typing import Final
+from typing import Final, Literal
+
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 EXTRACTOR_VERSION: Final = 3
 """Raised whenever the numbers in the signals change: it re-runs the extraction and is stored with its results.
