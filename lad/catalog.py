@@ -217,23 +217,29 @@ def _in_sql(column: str) -> str:
 
 
 def _files_view(connection: duckdb.DuckDBPyConnection, paths: str, relation: Relation) -> str:
-    """All files that the pattern matches, with the optional columns that no file has.
+    """All files that the pattern matches, with the optional columns that no file has, and by their present names.
 
     `union_by_name` makes every query open every file, even those that its keys rule out: files that all have the
     same columns go without.
     """
     optional = [column.name for column in relation.contract.columns if not column.required]
-    files, found = _files_with(connection, paths, optional) if optional else (0, {})
-    union = any(0 < found[name] < files for name in optional)
-    names = ", ".join(relation.keys)
+    former = relation.contract.renamed
+    files, found = _files_with(connection, paths, [*optional, *former]) if optional or former else (0, {})
+    union = any(0 < found[name] < files for name in (*optional, *former))
     types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
     absent = [
         f'null::{kind} as "{name}"'
         for name, kind in _columns(connection, relation).items()
         if name in optional and not found[name]
     ]
+    both = {old: new for old, new in former.items() if 0 < found[old] < files}
+    columns = f"* exclude ({', '.join([*relation.keys, *both])})"
+    if both:
+        columns += f" replace ({', '.join(f'coalesce({new}, {old}) as {new}' for old, new in both.items())})"
+    elif renamed := [f"{old} as {new}" for old, new in former.items() if found[old]]:
+        columns += f" rename ({', '.join(renamed)})"
     return (
-        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet({paths},"
+        f"select {', '.join([*relation.keys, columns, *absent])} from read_parquet({paths},"
         f" hive_partitioning = true, hive_types = {{{types}}}, union_by_name = {str(union).lower()})"
     )
 

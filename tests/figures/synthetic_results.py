@@ -191,22 +191,22 @@ def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
     hardness = {"random": 1.0, "adversarial": 0.55}[setting]
     logits = 10 + 2.5 * hardness * is_target + 1.6 * bias[target] + 0.8 * rng.normal(size=(len(shown), n))
     looks = 2.2 * hardness * is_target[:, None] + 0.6 * rng.normal(size=(len(shown), LAYERS, n))
-    image_attention = 0.02 * np.linspace(0.5, 1.5, LAYERS)[:, None] * preference * np.exp(looks)
+    candidate_attention = 0.02 * np.linspace(0.5, 1.5, LAYERS)[:, None] * preference * np.exp(looks)
     shifted = logits - logits.max(axis=1, keepdims=True)
     columns = {
         "identifier_logits": list(logits),
         "processed_logits": list(logits - 0.05 * np.abs(logits)),
         "candidate_logprobs": list(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))),
-        "image_attention": image_attention.tolist(),
-        "delimiter_attention": (0.3 * image_attention).tolist(),
-        "image_tokens": [[4] * n] * len(shown),
+        "candidate_attention": candidate_attention.tolist(),
+        "delimiter_attention": (0.3 * candidate_attention).tolist(),
+        "candidate_tokens": [[4] * n] * len(shown),
         "prompt_tokens": [80] * len(shown),
         "generated_text": pa.nulls(len(shown), pa.string()),
     }
     table = shown
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
-    by_head = image_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
+    by_head = candidate_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
     table = table.append_column("head_attention", parquet.nested_lists(by_head))
     return parquet.conform(table, contracts.SIGNALS, "made-up signals")
 

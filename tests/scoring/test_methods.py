@@ -415,7 +415,7 @@ def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
         logprobs -= np.log(np.exp(logprobs).sum(axis=1, keepdims=True))
         attention = (1 + own)[:, None] * np.ones((1, 5, 1)) * np.linspace(1, 2, n) * 0.1
         table = replace_column(table, "candidate_logprobs", nested_lists(logprobs.astype(np.float32)))
-        return replace_column(table, "image_attention", nested_lists(attention.astype(np.float32)))
+        return replace_column(table, "candidate_attention", nested_lists(attention.astype(np.float32)))
 
     table, fitted = planted(1, "evaluation"), calibrate(planted(0, "calibration"))
     right = {
@@ -485,7 +485,9 @@ def test_of_equal_scores_the_lowest_position_answers():
 def test_of_layers_with_equal_attention_the_lowest_are_chosen():
     table = evaluation_signals(0, layers=4)
     layers = np.array([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]], dtype=np.float32)
-    table = replace_column(table, "image_attention", nested_lists(np.broadcast_to(layers, (len(table), 4, 4)).copy()))
+    table = replace_column(
+        table, "candidate_attention", nested_lists(np.broadcast_to(layers, (len(table), 4, 4)).copy())
+    )
     for k, expected in ((1, [0, 2, 0, 0]), (2, [0, 1, 1, 0])):
         scores = scores_of(score(table, None, f"attention_readout;k={k}"))
         np.testing.assert_array_equal(scores, np.broadcast_to(expected, scores.shape))
@@ -494,7 +496,7 @@ def test_of_layers_with_equal_attention_the_lowest_are_chosen():
 @pytest.mark.parametrize("formulation", ["printed", "released"])
 def test_no_attention_at_all_still_gives_finite_scores(formulation):
     table, fitted = evaluation_signals(0), calibrate(random_signals(0))
-    for column in ("image_attention", "delimiter_attention"):
+    for column in ("candidate_attention", "delimiter_attention"):
         nothing = np.array(table[column].to_pylist(), dtype=np.float32)
         nothing[:, :, 0] = 0
         nothing[::2] = 0
@@ -613,8 +615,8 @@ def test_a_table_that_breaks_the_contract_is_refused_by_name():
         score(table.drop_columns("question_id"), None, "vanilla")
     with pytest.raises(parquet.TableError, match="signals: column round has type list<"):
         score(table.set_column(3, "round", table["order"]), None, "vanilla")
-    blank = content_free_signals(4).drop_columns("image_attention")
-    with pytest.raises(parquet.TableError, match="content-free signals: column image_attention missing"):
+    blank = content_free_signals(4).drop_columns("candidate_attention")
+    with pytest.raises(parquet.TableError, match="content-free signals: column candidate_attention missing"):
         score(table, None, "attention_less_content_free", content_free=blank)
     with pytest.raises(parquet.TableError, match="generations: column text missing"):
         score(table, None, "cot", generations=contracts.GENERATIONS.schema.empty_table().drop_columns("text"))
