@@ -29,7 +29,7 @@ import typer
 from lad import contracts, parquet
 from lad.catalog import RELATIONS
 from lad.cli import measurement
-from lad.scoring.methods import METHODS
+from lad.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
 SETTINGS: Final = ("random", "adversarial")

@@ -27,7 +27,8 @@ from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, Embeddin
 from lad.calibration.formulation import Base
 from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
-from lad.scoring.methods import parse_method
+from lad.methods import parse_method
+from lad.methods.options import Purifies
 
 
 def _without_braces(path: str) -> str:
@@ -39,10 +40,9 @@ def _without_braces(path: str) -> str:
 
 def _method(value: object) -> str:
     """A method with its options in one order, whichever way it was written: two spellings would answer twice."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("method", "a method is its name with options, such as agd;k=4")
-    method, _, variant = parse_method(value)
-    return ";".join(filter(None, (method.name, variant)))
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {method: agd, top_k: 4}")
+    return parse_method(value).text
 
 
 FilePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_braces)]
@@ -221,8 +221,10 @@ class Calibration(Section):
 
 class Scoring(Section):
     formulation: Base = Field("printed", description="`printed`: the paper's equations. `released`: its authors' code.")
-    top_k: Count = Field(2, description="Layers aggregated (K, eq. 9).")
-    temperature: float = Field(5.0, gt=0, description="Sharpness of the attention posterior (tau, eq. 12).")
+    top_k: Count = Field(Purifies.top_k, description="Layers aggregated (K, eq. 9).")
+    temperature: float = Field(
+        Purifies.temperature, gt=0, description="Sharpness of the attention posterior (tau, eq. 12)."
+    )
     methods: list[MethodName] = Field([], description="Methods of every run that names none.")
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from lad.config import Configuration, Dataset, Run, did_you_mean
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import Method, Options, parse_method
+from lad.methods import Method, Options, parse_method
+from lad.methods.options import ReadsEquations
 
 CAPTIONED_SETTINGS: Final = ("random", "adversarial")
 """The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
@@ -111,21 +112,21 @@ class Grid:
     """All scorings of a configuration with their method specifications, in the order of the configuration."""
 
     methods: Mapping[Scoring, tuple[str, ...]]
-    defaults: Options
+    defaults: Mapping[str, object]
 
     @cached_property
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
     @cached_property
-    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method, Options]]]:
+    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method[Any], Options]]]:
         """The methods that specifications name: thousands of scorings have the same few."""
         return {
             specifications: [parse_method(specification, self.defaults)[:2] for specification in specifications]
             for specifications in set(self.methods.values())
         }
 
-    def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
+    def parsed(self, scoring: Scoring) -> list[tuple[Method[Any], Options]]:
         """The scoring's methods with their options."""
         return self._parsed[self.methods[scoring]]
 
@@ -159,7 +160,7 @@ class Grid:
         asked: dict[Cell, dict[str, None]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_calibration and "formulation" in method.options:
+                if method.needs_calibration and isinstance(options, ReadsEquations):
                     asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
         return {cell: list(names) for cell, names in asked.items()}
 
@@ -225,7 +226,7 @@ def build_grid(config: Configuration) -> Grid:
                 methods.setdefault(scoring, {}).update(specifications)
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
-    defaults = Options(**{name: getattr(config.scoring, name) for name in ("formulation", "top_k", "temperature")})
+    defaults = {name: getattr(config.scoring, name) for name in ("formulation", "top_k", "temperature")}
     return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
 
 

@@ -16,7 +16,7 @@ from lad.bundle import BundleError, check, read_manifest, summary, unpack, write
 from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
 from lad.contracts import SIGNALS
-from lad.scoring.methods import score
+from lad.methods import score
 
 BENCHMARK = {"dataset": "d", "setting": "random", "n": 4}
 CELL = {"model": "m", **BENCHMARK, "probe": "vanilla"}

@@ -11,7 +11,7 @@ from signals_factory import of_an_earlier_version, random_signals
 from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.grid import CalibrationSource
-from lad.scoring.methods import score
+from lad.methods import score
 
 README = Path(__file__).parents[1] / "README.md"
 

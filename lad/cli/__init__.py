@@ -19,14 +19,19 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
-    "Helpers of the pipeline and its demo": (
-        *(pipeline.scenes, pipeline.scene_tasks, pipeline.mmiu_images, pipeline.mmiu_questions),
-        *(pipeline.content_free, pipeline.merge),
+    "Helpers": (
+        *(measurement.methods, pipeline.merge, pipeline.content_free, pipeline.mmiu_images, pipeline.mmiu_questions),
+        *(pipeline.scenes, pipeline.scene_tasks),
     ),
 }
 """The commands as `lad --help` groups them."""
 
-_SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {results.sql: results.SQL_COMMAND}
+_SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
+    # A query may begin with a comment, which is no option.
+    results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
+    measurement.score: {"cls": measurement.ListsMethods},
+}
+"""What commands have besides their function."""
 
 app = typer.Typer(
     help="Measure, explain and correct the position bias of multimodal LLMs that choose among images.",

@@ -6,10 +6,11 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import typer
+from typer.core import TyperCommand
 
 from lad import catalog
 from lad.cli.arguments import Out, named
@@ -104,6 +105,15 @@ def unbundle(
     typer.echo(f"{len(files)} tables of {bundle} in {results}")
 
 
+class ListsRelations(TyperCommand):
+    """A command whose help ends in the relations and their columns."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # \b keeps the line breaks of a paragraph.
+        self.epilog = "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n")
+        super().format_help(ctx, formatter)
+
+
 def sql(
     query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
     results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
@@ -128,15 +138,6 @@ def sql(
         raise ValueError(
             f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
         ) from None
-
-
-SQL_COMMAND: Final[dict[str, Any]] = {
-    # A query may begin with a comment, which is no option.
-    "context_settings": {"ignore_unknown_options": True},
-    # \b keeps the line breaks of a paragraph.
-    "epilog": "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n"),
-}
-"""What `lad sql` has besides its function."""
 
 
 def _as_csv(table: pa.Table) -> str:

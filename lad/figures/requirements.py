@@ -18,7 +18,7 @@ from lad.figures.content import ArtifactError, Options
 from lad.figures.measures import Condition, Key, own_condition
 from lad.figures.tabulate import Row
 from lad.grid import Cell, Grid
-from lad.scoring.methods import parse_method
+from lad.methods import parse_method
 
 Place = tuple[str, int]
 """A setting and a number of candidates."""
