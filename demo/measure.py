@@ -1,6 +1,6 @@
 """Measure a demo checkpoint on held-out scenes, in minutes and without the workflow.
 
-`python -m lad.demo.measure CHECKPOINT` prints the table of the model card. The numbers come from the functions that the
+`python -m demo.measure CHECKPOINT` prints the table of the model card. The numbers come from the functions that the
 pipeline runs, on scenes of another seed than the demo's.
 """
 
