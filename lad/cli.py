@@ -506,14 +506,52 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    predictions: Files,
+    reference: Annotated[list[str], typer.Option(help="Predictions of the scoring it is compared with, as above.")],
+    calibration_questions: Annotated[
+        int, typer.Option(min=1, help="How many questions the reference is calibrated on.")
+    ],
+    out: Out,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Compare methods asked by another probe or calibrated otherwise with those of the reference, question by question.
+
+    The reference is asked by probe vanilla and calibrated on its own questions.
+    """
+    from lad.evaluation.differences import comparisons
+
+    compared = comparisons(
+        tables.read(_files(predictions), tables.PREDICTIONS),
+        tables.read(_files(reference), tables.PREDICTIONS),
+        reference_calibration_questions=calibration_questions,
+        resamples=resamples,
+        seed=seed,
+    )
+    metadata = {"predictions": predictions, "reference": reference, "resamples": resamples, "seed": seed}
+    tables.write(compared, out, tables.COMPARISONS, metadata)
+
+
+@app.command()
+def artifacts(
+    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+) -> None:
+    """List the figures and tables that there are, with their options, defaults and meanings."""
+    from lad.report.artifacts import describe
+
+    typer.echo(describe(name))
+
+
+@app.command()
 def draw(
     artifact: Annotated[str, typer.Argument(help="fig1, table1 ...")],
     results: Annotated[Path, typer.Option(help="Results folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    option: Annotated[list[str], typer.Option(help="Which results, name=value: model=demo, n=8 ...")],
+    option: Annotated[list[str], typer.Option(help="name=value, 'n=8'; `lad artifacts` lists each artifact's.")],
 ) -> None:
     """Draw one figure or table of the paper from a results folder."""
-    from lad.figures.artifacts import draw as draw_artifact
+    from lad.report.drawing import draw as draw_artifact
 
     draw_artifact(artifact, results, _named(option), out)
 
@@ -528,7 +566,7 @@ def report(
     provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
 ) -> None:
     """Put all drawn artifacts on one self-contained page."""
-    from lad.figures.report import report as write_report
+    from lad.report.page import report as write_report
 
     write_report(results, artifacts, out, title, label, _named(provenance or []))
 
@@ -543,11 +581,11 @@ def plan(
 ) -> None:
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
-    from lad.figures.requirements import check_report
     from lad.grid import build_grid, read_configuration
+    from lad.report.planned import planned_needs
 
     settings = read_configuration(config)
-    check_report(settings, build_grid(settings))
+    planned_needs(settings, build_grid(settings))
     planned = plans.make_plan(
         settings,
         plans.published_rate(),

@@ -8,10 +8,13 @@ import yaml
 
 from lad.benchmark.mmiu import PAPER_TASKS
 from lad.calibration.formulation import _CHOICES as FIELDS
-from lad.figures.artifacts import ARTIFACTS
-from lad.figures.requirements import REQUIREMENTS
 from lad.grid import SCHEMA
+from lad.report.artifacts import ARTIFACTS
+from lad.report.options import selectable
 from lad.scoring.methods import _OPTIONS, METHODS
+
+DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), (), None)
+"""What config/README.md says once for all artifacts, and what is no value."""
 
 TEXT = (Path(__file__).parents[1] / "config" / "README.md").read_text()
 PROPERTIES = yaml.safe_load(SCHEMA.read_text())["properties"]
@@ -83,18 +86,13 @@ def test_every_split_is_explained():
 
 def test_every_artifact_has_its_row_with_its_options_and_their_defaults():
     told = {code(name)[0]: options for name, options, _ in table("artifact")}
-    assert list(told) == list(ARTIFACTS) == list(REQUIREMENTS)
-    for name, requirement in REQUIREMENTS.items():
-        assert tuple(code(told[name])) == requirement.options
+    assert list(told) == list(ARTIFACTS)
+    for name, artifact in ARTIFACTS.items():
+        _model, _dataset, *own = selectable(artifact.options)
+        assert code(told[name]) == [option.name for option in own]
         given = dict(re.findall(r"`(\w+)` \(([^)]+)\)", told[name]))
-        for option, value in requirement.defaults.items():
-            if value not in (4, "random", tuple(PAPER_TASKS)) or option in given:
-                words = value if isinstance(value, tuple) else (value,)
+        for option in own:
+            if option.name in given or option.default not in DEFAULTS:
+                words = option.default if isinstance(option.default, tuple) else (option.default,)
                 joined = "2 to 12" if words == tuple(range(2, 13)) else ", ".join(map(str, words))
-                assert given[option] == joined, f"{name}: {option}"
-
-
-def test_an_option_of_an_artifact_is_one_that_the_schema_lets_through():
-    allowed = PROPERTIES["report"]["properties"]["artifacts"]["patternProperties"]
-    (options,) = (entry["properties"] for entry in allowed.values())
-    assert set(options) == {"model", "dataset", *(o for needed in REQUIREMENTS.values() for o in needed.options)}
+                assert given[option.name] == joined, f"{name}: {option.name}"

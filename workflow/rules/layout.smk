@@ -11,13 +11,14 @@ from snakemake.exceptions import WorkflowError
 from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.shards import shard_files
-from lad.figures.requirements import check_report, configured_options
 from lad.grid import Benchmark, CalibrationSource, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
+from lad.report.artifacts import ARTIFACTS, sources
+from lad.report.planned import configured_options, headline_needs, planned_needs
 
 try:
     check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
     GRID = build_grid(config)
-    check_report(config, GRID)
+    NEEDS = planned_needs(config, GRID)
 except ValueError as error:
     raise WorkflowError(str(error))
 
@@ -31,7 +32,7 @@ RESULTS = Path(config["results"])
 LOGS = RESULTS / "logs"
 FINISHED = RESULTS / "finished"
 SHARDED = "shard_size" in config["extraction"]
-ARTIFACTS = RESULTS / "artifacts"
+DRAWN = RESULTS / "artifacts"
 REPORT = str(RESULTS / "report.html")
 RENDERED = {
     "captions": "captions.json",
@@ -39,7 +40,7 @@ RENDERED = {
     "annotations": "annotations.json",
     "images": "images",
 }
-ARTIFACT_FILES = [str(ARTIFACTS / f"{artifact}.json") for artifact in config["report"]["artifacts"]]
+ARTIFACT_FILES = [str(DRAWN / f"{artifact}.json") for artifact in config["report"]["artifacts"]]
 
 
 def table(relation: str, **keys) -> str:
@@ -224,15 +225,35 @@ def bundled_partitions() -> dict[str, int]:
 
 
 def evaluations() -> list[str]:
-    """Metrics and differences of the whole grid: what figures and tables are drawn from, directly or further up."""
-    return [table(relation, **scoring.keys) for scoring in GRID.methods for relation in ("metrics", "differences")]
+    """Metrics, differences and comparisons of the whole grid."""
+    tables = [table(relation, **scoring.keys) for scoring in GRID.methods for relation in ("metrics", "differences")]
+    return tables + [table("comparisons", **scoring.keys) for scoring in GRID.methods if GRID.reference(scoring)]
+
+
+def needed(needs) -> list[str]:
+    """The tables that a drawing reads."""
+    return [str(path) for paths in needs.files(RESULTS).values() for path in paths]
+
+
+def shown_photographs(artifact: str) -> list[str]:
+    """What a drawing waits for to show pictures."""
+    made = str(DRAWN / f"{artifact}.json")
+    shown = [dataset for dataset in NEEDS[artifact].photographs if photographs(dataset)]
+    return [path for dataset in shown for path in dataset_files(dataset, "images", made=made)]
+
+
+def drawing_code(artifact: str) -> list[str]:
+    """What an artifact shares with others, and its own module and queries."""
+    shared = [file for file in code("report") if Path(file).stem not in ("page", "headline")]
+    return [*shared, *(os.path.relpath(file) for file in sources(artifact))]
 
 
 def artifact_options(artifact: str) -> list[str]:
     """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""
     chosen = configured_options(config, artifact)
-    if artifact == "fig7" and (folder := photographs(chosen["dataset"])):
-        chosen["images"] = folder
+    for dataset in NEEDS[artifact].photographs:
+        if folder := photographs(dataset):
+            chosen["images"] = folder
     values = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in chosen.items()}
     return [f"--option={name}={value}" for name, value in values.items()]
 
@@ -283,5 +304,5 @@ wildcard_constraints:
     calibration_questions=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
-    figure=r"fig\w+",
-    table=r"table\w+|published",
+    figure=one_of(name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"),
+    table=one_of(name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"),
