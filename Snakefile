@@ -32,7 +32,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        REPORT,
+        W.report,
         ARTIFACT_FILES,
-        evaluations(),
-        benchmark_tables(),
+        W.evaluations(),
+        W.benchmark_tables(),

@@ -8,25 +8,13 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from lad.grid import CalibrationSource
+from lad.methods import METHODS
 from lad.report.artifact import ArtifactError
 from lad.report.needs import Condition, Key
 from lad.report.options import ArtifactOptions, TopK
 
 PUBLISHED: Final = Path(__file__).parents[2] / "resources" / "published" / "results.csv"
 METRICS: Final = ("accuracy", "rstd", "consistency")
-TWO_FORMULATIONS: Final = {
-    "agd": ("agd", "agd;formulation=released"),
-    "pride": ("pride", "pride_released"),
-    "purified_attention": ("purified_attention", "purified_attention;formulation=released"),
-}
-"""Methods of the paper that were printed in one way and released in another, by our names for both."""
-BY_PROBE: Final = {
-    "instruction": ("vanilla", "instruction"),
-    "cot": ("cot", "cot"),
-    "self_consistency": ("self_consistency", "self_consistency"),
-    "sofa": ("vanilla", "sofa"),
-}
-"""Methods of the paper that are another probe, by our method and probe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,23 +83,26 @@ def conditions(published: Value, options: PublishedOptions) -> Iterator[tuple[st
         if (model, dataset) != (options.published_model, options.published_dataset):
             return
         model, dataset = options.model, options.dataset
-    method, probe = BY_PROBE.get(published.method, (published.method, "vanilla"))
-    method = "attention_readout" if method == "raw_attention" else method
-    keys: dict[str, Key] = {"model": model, "dataset": dataset, "probe": probe}
+    keys: dict[str, Key] = {"model": model, "dataset": dataset}
     settings = dict(part.split("=") for part in published.variant.split(";") if "=" in part)
     if source := settings.pop("calibration_dataset", None):
         stand_in = options.dataset if source == options.published_dataset and options.published_model else source
         keys["source"] = CalibrationSource(stand_in, settings.pop("calibration_setting"))
-    if method == "attention_readout" and settings.pop("prior", "no") == "yes":
-        method = "purified_attention"
+    name = published.method
+    if name == "attention_readout" and settings.pop("prior", "no") == "yes":
+        name = "purified_attention"
     variant = _our_variant(settings, options)
-    for formulation, name in zip(("printed", "released"), TWO_FORMULATIONS.get(method, (method,)), strict=False):
-        ours, _, released = name.partition(";")
-        named = {"method": ours, "variant": ";".join(sorted(filter(None, (*variant, released))))}
-        yield (
-            formulation,
-            options.condition(setting=published.setting, n=int(published.n_candidates), **keys, **named),
+    named = [(ours, method.name) for method in METHODS.values() for ours in method.published if ours.name == name]
+    for ours, method_name in sorted(named, key=lambda pair: pair[0].formulation):
+        condition = options.condition(
+            **keys,
+            setting=published.setting,
+            n=int(published.n_candidates),
+            probe=ours.probe,
+            method=method_name,
+            variant=";".join(sorted(filter(None, (*variant, ours.variant)))),
         )
+        yield ours.formulation, condition
 
 
 def _our_variant(settings: Mapping[str, str], options: PublishedOptions) -> list[str]:

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
+from lad.config import Configuration
 from lad.grid import Grid, Scoring
+from lad.methods import parse_method
 from lad.report import headline
 from lad.report.artifact import AnyArtifact, ArtifactError
 from lad.report.artifacts import ARTIFACTS
 from lad.report.needs import Available, Key, Needs, wanted_keys
 from lad.report.options import ArtifactOptions, in_words, options_of, selectable
-from lad.scoring.methods import parse_method
 
 
 class Planned(Available):
@@ -61,51 +62,49 @@ class Planned(Available):
         return ArtifactError(f"no run measures {missing}{where}; measured: {', '.join(missing.known)}")
 
 
-def configured_options(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+def configured_options(config: Configuration, name: str) -> dict[str, Any]:
     """What a configuration tells the drawing of an artifact: its own options over those of all."""
     everywhere = {
-        "model": config["report"]["model"],
-        "dataset": config["report"]["dataset"],
-        "label": config["label"],
-        "calibration_questions": config["calibration"]["questions"],
-        "top_k": config["scoring"]["top_k"],
-        "temperature": config["scoring"]["temperature"],
+        "model": config.report.model,
+        "dataset": config.report.dataset,
+        "label": config.label,
+        "calibration_questions": config.calibration.questions,
+        "top_k": config.scoring.top_k,
+        "temperature": config.scoring.temperature,
     }
     known = {option.name for option in options_of(ARTIFACTS[name].options)}
-    own = config["report"]["artifacts"][name]
+    own = config.report.artifacts[name]
     return {**{option: value for option, value in everywhere.items() if option in known}, **own}
 
 
-def planned_needs(config: Mapping[str, Any], grid: Grid) -> dict[str, Needs]:
+def planned_needs(config: Configuration, grid: Grid) -> dict[str, Needs]:
     """What each artifact of a configuration's report needs of the configuration's grid.
 
     Raises:
         ValueError: an artifact or option that does not exist, or something shown that no run measures. The message
             says where in the configuration, what there is, and what to do.
     """
-    for key in ("model", "dataset"):
-        known = config[f"{key}s"]
-        if config["report"][key] not in known:
-            name = config["report"][key]
+    for key, known in (("model", config.models), ("dataset", config.datasets)):
+        if (name := getattr(config.report, key)) not in known:
             raise ValueError(f"configuration, report.{key}: unknown {key} '{name}'; known: {', '.join(known)}")
     planned = Planned(grid)
-    return {name: _needs(config, planned, name) for name in config["report"]["artifacts"]}
+    return {name: _needs(config, planned, name) for name in config.report.artifacts}
 
 
-def headline_needs(config: Mapping[str, Any], grid: Grid) -> Needs:
+def headline_needs(config: Configuration, grid: Grid) -> Needs:
     """What the page's first lines need: they are about the model and dataset of the first artifact."""
-    first = next(name for name in ARTIFACTS if name in config["report"]["artifacts"])
+    first = next(name for name in ARTIFACTS if name in config.report.artifacts)
     options = ARTIFACTS[first].options.read(configured_options(config, first))
     return headline.needs(Planned(grid), options)
 
 
-def _needs(config: Mapping[str, Any], planned: Planned, name: str) -> Needs:
+def _needs(config: Configuration, planned: Planned, name: str) -> Needs:
     where = f"configuration, report.artifacts.{name}"
     if name not in ARTIFACTS:
         raise ValueError(f"{where}: unknown artifact; known: {', '.join(ARTIFACTS)}")
     artifact = ARTIFACTS[name]
     allowed = [option.name for option in selectable(artifact.options)]
-    for option in config["report"]["artifacts"][name]:
+    for option in config.report.artifacts[name]:
         if option not in allowed:
             raise ValueError(f"{where}: has no option '{option}'; it has {', '.join(allowed)}")
     try:

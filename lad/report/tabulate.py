@@ -6,10 +6,11 @@ may show, instead of a score, by how much a reference is ahead of the row: the p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 
+from lad.methods import METHODS
 from lad.report.artifact import Cell, Line, Table
 from lad.report.measures import Difference, Measure
 from lad.report.needs import Available, Condition, Key, Needs
@@ -60,6 +61,20 @@ class Column:
     heading: str = ""
     with_std: bool = True
     reference: Mapping[str, Key] | None = None
+
+
+def rows_of_methods(table: Literal["main", "permutations", "baselines"]) -> tuple[Row, ...]:
+    """The rows that methods have in a table that lists many of them, as their modules say."""
+    listed = [(row, method) for method in METHODS.values() for row in method.rows if row.table == table]
+    return tuple(
+        Row(
+            (row.label or method.display,),
+            {"method": method.name, "variant": row.variant, "probe": row.probe},
+            optional=row.optional,
+            block=row.block,
+        )
+        for row, method in sorted(listed, key=lambda pair: pair[0].rank)
+    )
 
 
 def lead_of(method: str, group: str, keys: Mapping[str, Key], heading: str) -> Column:

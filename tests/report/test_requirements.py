@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lad.config import parse_configuration
 from lad.grid import build_grid
 from lad.report.artifact import ArtifactError
 from lad.report.artifacts import ARTIFACTS
@@ -27,12 +28,14 @@ def check(artifacts: dict, *runs: dict, **report) -> None:
     config = {**copy.deepcopy(DEMO), "report": told}
     if runs:
         config["runs"] = [{**RUN, "methods": BASIC, **run} for run in runs]
-    planned_needs(config, build_grid(config))
+    configured = parse_configuration(config)
+    planned_needs(configured, build_grid(configured))
 
 
 @pytest.mark.parametrize("config", [DEMO, PAPER])
 def test_the_shipped_reports_are_filled(config):
-    planned_needs(config, build_grid(config))
+    configured = parse_configuration(config)
+    planned_needs(configured, build_grid(configured))
 
 
 def test_it_is_told_without_matplotlib_and_torch():

@@ -4,18 +4,18 @@
 
 rule evaluate:
     input:
-        predictions=table("predictions"),
+        predictions=W.table("predictions"),
         code=code("evaluation"),
     output:
-        metrics=table("metrics"),
-        differences=table("differences"),
+        metrics=W.table("metrics"),
+        differences=W.table("differences"),
     log:
-        log("evaluate", *RELATIONS["predictions"].keys),
+        W.log("evaluate", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
     message:
         "Measuring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:
@@ -25,19 +25,19 @@ rule evaluate:
 
 rule compare:
     input:
-        predictions=table("predictions"),
-        reference=lambda w: table("predictions", **GRID.reference(scoring_of(w)).keys),
+        predictions=W.table("predictions"),
+        reference=lambda w: W.table("predictions", **W.grid.reference(scoring_of(w)).keys),
         code=code("evaluation"),
     output:
-        table("comparisons"),
+        W.table("comparisons"),
     log:
-        log("compare", *RELATIONS["predictions"].keys),
+        W.log("compare", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:
-        questions=config["calibration"]["questions"],
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
+        questions=CONFIG.calibration.questions,
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
     message:
         "Comparing {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:

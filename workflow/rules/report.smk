@@ -1,21 +1,31 @@
 # Figures and tables, each from the tables that it needs, and the report that shows them all.
+ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.report.artifacts]
+
+
+def photographs_in(artifact: str) -> list[str]:
+    """What the drawing of an artifact waits for to show pictures."""
+    made = str(W.artifacts / f"{artifact}.json")
+    shown = [dataset for dataset in W.needs[artifact].photographs if W.photographs(dataset)]
+    return [file for dataset in shown for file in dataset_files(dataset, "images", made=made)]
 
 
 rule draw_figure:
     input:
-        tables=lambda w: needed(NEEDS[w.figure]),
-        photographs=lambda w: shown_photographs(w.figure),
+        tables=lambda w: W.needed(W.needs[w.figure]),
+        photographs=lambda w: photographs_in(w.figure),
         code=lambda w: drawing_code(w.figure),
     output:
-        multiext(str(DRAWN / "{figure}"), ".pdf", ".svg", ".png", ".json"),
+        multiext(str(W.artifacts / "{figure}"), ".pdf", ".svg", ".png", ".json"),
     log:
-        log("draw", "figure"),
+        W.log("draw", "figure"),
+    wildcard_constraints:
+        figure=one_of(names_of("figure")),
     conda:
         "../../environment.yml"
     params:
-        results=RESULTS,
-        folder=DRAWN,
-        options=lambda w: artifact_options(w.figure),
+        results=W.results,
+        folder=W.artifacts,
+        options=lambda w: W.drawing_words(w.figure),
     message:
         "Drawing {wildcards.figure}"
     shell:
@@ -24,18 +34,20 @@ rule draw_figure:
 
 rule draw_table:
     input:
-        tables=lambda w: needed(NEEDS[w.table]),
+        tables=lambda w: W.needed(W.needs[w.table]),
         code=lambda w: drawing_code(w.table),
     output:
-        multiext(str(DRAWN / "{table}"), ".csv", ".md", ".tex", ".json"),
+        multiext(str(W.artifacts / "{table}"), ".csv", ".md", ".tex", ".json"),
     log:
-        log("draw", "table"),
+        W.log("draw", "table"),
+    wildcard_constraints:
+        table=one_of(names_of("table")),
     conda:
         "../../environment.yml"
     params:
-        results=RESULTS,
-        folder=DRAWN,
-        options=lambda w: artifact_options(w.table),
+        results=W.results,
+        folder=W.artifacts,
+        options=lambda w: W.drawing_words(w.table),
     message:
         "Drawing {wildcards.table}"
     shell:
@@ -45,20 +57,20 @@ rule draw_table:
 rule write_report:
     input:
         artifacts=ARTIFACT_FILES,
-        headline=needed(headline_needs(config, GRID)),
-        code=code("report"),
+        headline=W.needed(W.headline),
+        code=code("report/page.py", "report/page.html.j2", "report/page.css", "report/headline.py"),
     output:
-        REPORT,
+        W.report,
     log:
-        str(LOGS / "write_report.log"),
+        W.log("write_report"),
     conda:
         "../../environment.yml"
     params:
-        results=RESULTS,
-        folder=DRAWN,
-        title=config["title"],
-        label=config["label"],
-        provenance=provenance(),
+        results=W.results,
+        folder=W.artifacts,
+        title=CONFIG.title,
+        label=CONFIG.label,
+        provenance=W.provenance_words(),
     message:
         "Writing {output}"
     shell:

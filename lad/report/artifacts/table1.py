@@ -12,25 +12,9 @@ from lad.report.artifact import PAIRED, Artifact, Table
 from lad.report.needs import Available, Contest, Key, Needs
 from lad.report.options import ArtifactOptions, Settings, Size
 from lad.report.results import Results
-from lad.report.style import METHODS
-from lad.report.tabulate import SCORES, Column, Layout, Row, lead_of
+from lad.report.tabulate import SCORES, Column, Layout, Row, lead_of, rows_of_methods
 from lad.report.wording import known, listed, outcome, percent
 
-ROWS: Final = (
-    Row((METHODS["vanilla"].name,), {"method": "vanilla"}),
-    Row((METHODS["vanilla_parsed"].name,), {"method": "vanilla_parsed"}, optional=True),
-    Row((METHODS["instruction"].name,), {"method": "vanilla", "probe": "instruction"}, optional=True),
-    Row((METHODS["cot"].name,), {"method": "cot", "probe": "cot"}, optional=True),
-    Row(
-        (METHODS["self_consistency"].name,),
-        {"method": "self_consistency", "probe": "self_consistency"},
-        optional=True,
-    ),
-    Row((METHODS["pride"].name,), {"method": "pride"}),
-    Row((METHODS["pride_released"].name,), {"method": "pride_released"}, optional=True),
-    Row((METHODS["agd"].name,), {"method": "agd"}),
-    Row(("AGD (released code)",), {"method": "agd", "variant": "formulation=released"}, optional=True),
-)
 NAMED: Final = ("vanilla", "pride", "agd")
 """The methods that the sentence names."""
 
@@ -63,11 +47,11 @@ def _layout(options: Options) -> Layout:
         columns += [Column(group, metric, where) for metric in SCORES]
         columns.append(lead_of("agd", group, where, "AGD’s lead (points)"))
     if not options.models:
-        return Layout(options, ("Method",), ROWS, columns)
+        return Layout(options, ("Method",), rows_of_methods("main"), columns)
     rows = [
         Row((model, *row.labels), {**row.keys, "model": model}, row.optional, block)
         for block, model in enumerate(options.models)
-        for row in ROWS
+        for row in rows_of_methods("main")
     ]
     return Layout(options, ("Model", "Method"), rows, columns)
 

@@ -7,16 +7,10 @@ from typing import Final
 
 from lad.report.artifact import PAIRED, Artifact
 from lad.report.places import PlacesOptions, PlacesTable
-from lad.report.style import METHODS
-from lad.report.tabulate import Row
+from lad.report.tabulate import rows_of_methods
 
 TABLE: Final = PlacesTable(
-    rows=(
-        Row((METHODS["vanilla"].name,), {"method": "vanilla"}),
-        Row((METHODS["sofa"].name,), {"method": "vanilla", "probe": "sofa"}, optional=True),
-        Row((METHODS["permutation_average"].name,), {"method": "permutation_average"}),
-        Row((METHODS["agd"].name,), {"method": "agd"}),
-    ),
+    rows=rows_of_methods("permutations"),
     where="permutation_average",
     compared={"against_permutation": ("agd", "permutation_average")},
 )

@@ -4,34 +4,10 @@ from typing import Final
 
 from lad.report.artifact import PAIRED, Artifact
 from lad.report.places import PlacesOptions, PlacesTable
-from lad.report.style import METHODS
-from lad.report.tabulate import Row
-
-BASELINES: Final = (
-    ("vanilla", "", 0),
-    ("batch_calibration", "", 0),
-    ("batch_calibration", "correction=ratio", 0),
-    ("contextual_calibration", "", 0),
-    ("pride", "", 0),
-    ("majority_vote", "", 0),
-    ("attention_readout", "", 1),
-    ("attention_less_content_free", "", 1),
-    ("chosen_heads", "", 1),
-    ("purified_attention", "", 1),
-    ("agd", "", 2),
-)
-"""Method, variant and block: answers from logits, from attention, from both."""
+from lad.report.tabulate import rows_of_methods
 
 TABLE: Final = PlacesTable(
-    rows=tuple(
-        Row(
-            (METHODS[method].name + (", by ratio" if variant else ""),),
-            {"method": method, "variant": variant},
-            optional=True,
-            block=block,
-        )
-        for method, variant, block in BASELINES
-    ),
+    rows=rows_of_methods("baselines"),
     where="batch_calibration",
     compared={
         "purified": ("purified_attention", "attention_less_content_free"),
