@@ -26,7 +26,7 @@ else:
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/scoring.smk"
 include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -34,4 +34,5 @@ rule all:
     input:
         W.report,
         ARTIFACT_FILES,
+        W.evaluations(),
         W.benchmark_tables(),

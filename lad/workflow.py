@@ -19,6 +19,9 @@ from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
 from lad.grid import Benchmark, CalibrationSource, Cell, Grid, Scoring, build_grid, shard_count
+from lad.report.artifacts import ARTIFACTS, sources
+from lad.report.needs import Needs
+from lad.report.planned import configured_options, headline_needs, planned_needs
 
 PACKAGE: Final = Path(lad.__file__).parent
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
@@ -91,6 +94,18 @@ def _code_of(part: Path) -> list[Path]:
     return sorted(file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".mplstyle"))
 
 
+def drawing_code(artifact: str) -> list[str]:
+    """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
+    shared = [file for file in code("report", "methods") if Path(file).parent.name != "artifacts"]
+    page = [str(file) for name in ("page", "headline") for file in (PACKAGE / "report").glob(f"{name}.*")]
+    return [*(file for file in shared if file not in page), *(str(file) for file in sources(artifact))]
+
+
+def names_of(kind: str) -> list[str]:
+    """The artifacts that are figures, or tables."""
+    return [name for name, artifact in ARTIFACTS.items() if artifact.kind == kind]
+
+
 def local_checkpoint(checkpoint: str | None) -> list[str]:
     """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
     return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
@@ -111,14 +126,20 @@ def path_with_this_environment(path: str) -> str:
 class Workflow:
     """The paths and words of one configuration.
 
+    Attributes:
+        grid: what it measures.
+        needs: by artifact of its report, what the drawing reads.
+
     Paths with keys left out have wildcards in their place, as the outputs of rules do.
     """
 
     config: Configuration
     grid: Grid = field(init=False)
+    needs: dict[str, Needs] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", build_grid(self.config))
+        object.__setattr__(self, "needs", planned_needs(self.config, self.grid))
 
     # --- paths -------------------------------------------------------------------------------------------------
 
@@ -286,6 +307,35 @@ class Workflow:
             if cell.probe in self.grid.generating_probes:
                 partitions[self.table("generations", **vars(cell), split=split)] = least
         return {Path(path).relative_to(self.results).as_posix(): rows for path, rows in partitions.items()}
+
+    def evaluations(self) -> list[str]:
+        """Metrics and differences of the whole grid; comparisons are made where an artifact needs them."""
+        return [self.table(name, **s.keys) for s in self.grid.methods for name in ("metrics", "differences")]
+
+    # --- report ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def headline(self) -> Needs:
+        """What the report's first lines read."""
+        return headline_needs(self.config, self.grid)
+
+    def needed(self, needs: Needs) -> list[str]:
+        """The tables that hold what is needed."""
+        return [str(path) for paths in needs.files(self.results).values() for path in paths]
+
+    def photographs(self, dataset: str) -> str | None:
+        """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
+        folder = self.dataset_part(dataset, "images")
+        return None if folder is None or (self.config.bundle and not Path(folder).is_dir()) else folder
+
+    def drawing_words(self, artifact: str) -> list[str]:
+        """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""
+        chosen = configured_options(self.config, artifact)
+        for dataset in self.needs[artifact].photographs:
+            if folder := self.photographs(dataset):
+                chosen["images"] = folder
+        words = {n: ",".join(map(str, value)) if isinstance(value, list) else value for n, value in chosen.items()}
+        return [f"--option={name}={value}" for name, value in words.items()]
 
     def provenance_words(self) -> list[str]:
         """What the end of the report says about how its numbers came to be."""
