@@ -559,8 +559,9 @@ def plan(
 ) -> None:
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
+    from lad.config import read_configuration
     from lad.figures.requirements import check_report
-    from lad.grid import build_grid, read_configuration
+    from lad.grid import build_grid
 
     settings = read_configuration(config)
     check_report(settings, build_grid(settings))
