@@ -23,6 +23,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, EmbeddingBackend
+from lad.calibration.formulation import Base
+from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.methods import parse_method
 from lad.methods.options import Purifies, options_of
@@ -39,7 +42,7 @@ def _without_braces(path: str) -> str:
 def _method(value: object) -> str:
     """A method with its options in one order, whichever way it was written: two spellings would answer twice."""
     if not isinstance(value, str | Mapping):
-        raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {{method: agd, top_k: 4}}")
+        raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {method: agd, top_k: 4}")
     return parse_method(value).text
 
 
@@ -51,9 +54,6 @@ MethodName = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": ["
 Count = Annotated[int, Field(ge=1)]
 Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
 Seed = Annotated[int, Field(ge=0)]
-Dtype = Literal["float32", "bfloat16", "float16"]
-CategoryFilter = Literal["printed", "released"]
-CaptionPolicy = Literal["first", "last", "longest", "all"]
 
 PATTERNS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, '.', '_' and '-', first a letter or digit",
@@ -119,7 +119,7 @@ class Download(Section):
 
 
 class Embeddings(Section):
-    backend: Literal["vision_tower", "clip"] = Field(
+    backend: EmbeddingBackend = Field(
         description="`clip`: any CLIP or SigLIP checkpoint. `vision_tower`: that of a multimodal LLM."
     )
     checkpoint: FilePath | None = Field(
@@ -140,7 +140,7 @@ class Dataset(Section):
     render_tasks: RenderedTasks | None = Field(
         None, description="Render the demo's tasks in MMIU's format instead of reading files."
     )
-    format: Literal["coco", "flickr8k"] = Field("coco", description="What the captions are written in.")
+    format: CaptionFormat = Field("coco", description="What the captions are written in.")
     captions: FilePath | None = Field(None, description="COCO's captions file, or Flickr8k.token.txt.")
     instances: FilePath | None = Field(
         None,
@@ -227,9 +227,7 @@ def _meaning(option: str) -> str:
 
 
 class Scoring(Section):
-    formulation: Literal["printed", "released"] = Field(
-        "printed", description="`printed`: the paper's equations. `released`: its authors' code."
-    )
+    formulation: Base = Field("printed", description="`printed`: the paper's equations. `released`: its authors' code.")
     top_k: Count = Field(Purifies.top_k, description=_meaning("top_k"))
     temperature: float = Field(Purifies.temperature, gt=0, description=_meaning("temperature"))
     methods: list[MethodName] = Field([], description="Methods of every run that names none.")

@@ -21,7 +21,7 @@ from lad.extraction.shards import shard_files
 from lad.grid import Benchmark, CalibrationSource, Cell, Grid, Scoring, build_grid, shard_count
 
 PACKAGE: Final = Path(lad.__file__).parent
-SHARED_CODE: Final = ("contracts.py", "parquet.py", "tables.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
+SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 RENDERED: Final = {
     "captions": "captions.json",
     "instances": "instances.json",

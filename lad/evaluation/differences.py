@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts, parquet
 from lad.evaluation.bootstrap import QuestionSums, paired_differences, question_sums
 from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_unfit
 
@@ -37,9 +37,9 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
     if resamples < 1:
         raise EvaluationError(f"{resamples} resamples: an interval needs at least one")
     rows = [row for cells in _cells_by_questions(predictions) for row in _pairs(cells, resamples, seed)]
-    table = tables.from_rows(rows, tables.DIFFERENCES)
+    table = parquet.from_rows(rows, contracts.DIFFERENCES)
     order = ("method", "variant", "against", "against_variant", "n_candidates")
-    return tables.conform(table.sort_by([(name, "ascending") for name in order]), tables.DIFFERENCES, "differences")
+    return parquet.conform(table.sort_by([(name, "ascending") for name in order]), contracts.DIFFERENCES, "differences")
 
 
 def _cells_by_questions(predictions: pa.Table) -> list[dict[Cell, QuestionSums]]:

@@ -1,0 +1,362 @@
+"""The contracts: every table that passes between two stages, described once.
+
+Each table is a list of columns with type, meaning and the rules that a reader may rely on. `lad.parquet` reads, checks
+and writes such tables.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract.
+
+    Attributes:
+        length: name of the integer column that gives the length of this column's (innermost) lists, or None.
+        places: whether the values are positions or candidates, that is 1 to n_candidates; in a list each once.
+        stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
+        formerly: the column's name in files of earlier versions, which are still read. The numbers are the same.
+        vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
+            single precision, and is then left as it is.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+    length: str | None = None
+    required: bool = True
+    places: bool = False
+    stored: pa.DataType | None = None
+    vectors: bool = False
+    formerly: str | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A named table: its columns in order.
+
+    Attributes:
+        key: the column whose values must be unique, if any.
+        one_target: whether order and target_position give one target to each question, in whatever order it is shown.
+    """
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: str | None = None
+    one_target: bool = False
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that had another name in earlier versions: the present name by the former one."""
+        return {c.formerly: c.name for c in self.columns if c.formerly}
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns if c.required])
+
+
+def _ints(name: str, meaning: str, **rules: Any) -> Column:
+    return Column(name, pa.list_(pa.int32()), meaning, **rules)
+
+
+_floats: Final = pa.list_(pa.float32())
+_target_position: Final = Column(
+    "target_position",
+    pa.int32(),
+    "position of the target, 1-based; null where unknown",
+    nullable=True,
+    places=True,
+)
+_per_layer: Final = pa.list_(pa.list_(pa.float32()))
+
+IMAGES: Final = Contract(
+    "images",
+    "one row per image of a dataset",
+    (
+        Column("image_id", pa.int64(), "id in the annotation file; counted from 1 where that has none"),
+        Column("file_name", pa.string(), "path below the dataset's image folder"),
+        Column("width", pa.int32(), "pixels"),
+        Column("height", pa.int32(), "pixels"),
+        Column("caption", pa.string(), "the caption that asks for this image; empty where questions have own texts"),
+        _ints("category_ids", "object categories in the image, ascending, distinct; empty where none are known"),
+        Column("license", pa.string(), "licence name or URL, where the dataset declares one", nullable=True),
+        Column(
+            "attribution",
+            pa.string(),
+            "URL that leads to the photograph and its author, where the dataset has one (optional)",
+            nullable=True,
+            required=False,
+        ),
+    ),
+    key="image_id",
+)
+
+EMBEDDINGS: Final = Contract(
+    "embeddings",
+    "one row per image: what hard negatives are chosen by",
+    (
+        Column("image_id", pa.int64(), "foreign key to images"),
+        Column("image_embedding", _floats, "l2-normalised embedding of the image", vectors=True),
+        Column("caption_embedding", _floats, "l2-normalised embedding of the caption", vectors=True),
+    ),
+    key="image_id",
+)
+
+QUESTIONS: Final = Contract(
+    "questions",
+    "one row per question: a caption (or other text) and its N candidate images, one of which is the target",
+    (
+        Column("question_id", pa.string(), "key"),
+        Column("role", pa.string(), "calibration or evaluation; no target serves both"),
+        Column("rank", pa.int32(), "place within the role, from 0; a longer benchmark keeps all earlier ranks"),
+        Column("caption", pa.string(), "the target's caption, or the question's own text"),
+        Column("candidates", pa.list_(pa.int64()), "image ids, in question order", length="n_candidates"),
+        Column(
+            "target",
+            pa.int32(),
+            "which candidate is the target, 1-based; null where unknown",
+            nullable=True,
+            places=True,
+        ),
+        Column("n_candidates", pa.int32(), "N"),
+    ),
+    key="question_id",
+)
+
+PRESENTATIONS: Final = Contract(
+    "presentations",
+    "one row per presentation: a question shown in one order",
+    (
+        Column("presentation_id", pa.string(), "key"),
+        Column("question_id", pa.string(), "foreign key to questions"),
+        Column(
+            "split",
+            pa.string(),
+            "calibration (cyclic shifts of calibration questions), evaluation (random orders), symmetrized (cyclic"
+            " shifts of evaluation questions), permuted (more random orders, those of evaluation first) or content_free"
+            " (blank images, caption N/A; any position may pass for the target's)",
+        ),
+        Column("round", pa.int32(), "which order or shift, from 0"),
+        _ints("order", "candidate at each position, 1-based", length="n_candidates", places=True),
+        _target_position,
+        Column("n_candidates", pa.int32(), "N"),
+    ),
+    key="presentation_id",
+    one_target=True,
+)
+
+SIGNALS: Final = Contract(
+    "signals",
+    "one row per presentation: what one forward pass leaves behind",
+    (
+        *PRESENTATIONS.columns,
+        Column(
+            "identifier_logits",
+            _floats,
+            "raw logit of each identifier's first token at the last prompt token, before any logits processor",
+            length="n_candidates",
+        ),
+        Column(
+            "processed_logits",
+            _floats,
+            "the same after the model's own generation-config processors (a repetition penalty, say)",
+            length="n_candidates",
+        ),
+        Column(
+            "candidate_logprobs",
+            _floats,
+            "log-probability of each identifier, each token's softmax restricted to valid tokens; exp sums to 1",
+            length="n_candidates",
+        ),
+        Column(
+            "candidate_attention",
+            _per_layer,
+            "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens",
+            length="n_candidates",
+            formerly="image_attention",
+        ),
+        Column(
+            "delimiter_attention",
+            _per_layer,
+            "layer x position: the same over that candidate's start and end delimiter tokens",
+            length="n_candidates",
+        ),
+        _ints("candidate_tokens", "tokens per candidate", length="n_candidates", formerly="image_tokens"),
+        Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
+        Column(
+            "generated_text",
+            pa.string(),
+            "greedy answer text, where it was asked for; of a generating probe the text of sample 0",
+            nullable=True,
+        ),
+        Column(
+            "head_attention",
+            pa.list_(pa.list_(pa.list_(pa.float32()))),
+            "layer x head x position: candidate_attention before the head mean (optional; half precision in the file)",
+            length="n_candidates",
+            required=False,
+            stored=pa.list_(pa.list_(pa.list_(pa.float16()))),
+        ),
+    ),
+    key="presentation_id",
+    one_target=True,
+)
+
+GENERATIONS: Final = Contract(
+    "generations",
+    "one row per text that the model wrote for a presentation (generating probes only)",
+    (
+        Column("presentation_id", pa.string(), "foreign key to signals"),
+        Column("sample", pa.int32(), "which of the presentation's texts, from 0"),
+        Column("text", pa.string(), "what stands behind the prompt, without special tokens"),
+        Column("tokens", pa.int32(), "number of generated tokens, the end token not counted"),
+        Column("finished", pa.bool_(), "whether the model ended the text, rather than the limit on its length"),
+    ),
+)
+
+POSITION_BIAS: Final = Contract(
+    "position_bias",
+    "calibration: one row per formulation, target position and position",
+    (
+        Column("formulation", pa.string(), "printed or released"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("target_position", pa.int32(), "i, where the target was", places=True),
+        Column("position", pa.int32(), "j, the answer", places=True),
+        Column("observed", pa.float64(), "printed: P_obs(j|i), eq. 1; released: mean log-domain score O_ij"),
+        Column("bias", pa.float64(), "printed: log P_bias(j|i), eq. 5; released: O_ij - ideal_ij"),
+    ),
+)
+
+ATTENTION_PRIOR: Final = Contract(
+    "attention_prior",
+    "calibration: one row per formulation, layer and position",
+    (
+        Column("formulation", pa.string(), "printed (image tokens) or released (delimiters included)"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("layer", pa.int32(), "decoder layer, from 0"),
+        Column("position", pa.int32(), "k", places=True),
+        Column("prior", pa.float64(), "mean attention on the image at k over all calibration presentations, eq. 7"),
+    ),
+)
+
+POSITION_PRIOR: Final = Contract(
+    "position_prior",
+    "calibration: PriDe's static prior, one row per variant and position",
+    (
+        Column("method", pa.string(), "pride or pride_released"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("position", pa.int32(), "j", places=True),
+        Column("log_prior", pa.float64(), "what is subtracted from the log-probability of the answer j"),
+    ),
+)
+
+HEAD_CHOICE: Final = Contract(
+    "head_choice",
+    "calibration: one row per attention head, best first; none where the signals do not tell heads apart",
+    (
+        Column("n_candidates", pa.int32(), "N"),
+        Column("rank", pa.int32(), "from 1: by found, then by target_share, then the lower layer and head"),
+        Column("layer", pa.int32(), "decoder layer, from 0"),
+        Column("head", pa.int32(), "attention head, from 0"),
+        Column("found", pa.float64(), "share of calibration presentations in which the head looks at the target most"),
+        Column("target_share", pa.float64(), "mean share of the head's attention to images that the target has"),
+    ),
+)
+
+PREDICTIONS: Final = Contract(
+    "predictions",
+    "one row per method, variant and presentation: what the method answers",
+    (
+        Column("presentation_id", pa.string(), "foreign key to presentations"),
+        Column("question_id", pa.string(), "foreign key to questions"),
+        Column("round", pa.int32(), "which order, from 0"),
+        Column("method", pa.string(), "name of the method"),
+        Column("variant", pa.string(), "options that follow the method's name, by name: 'k=4;prior=no'; '' for none"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("position", pa.int32(), "the answer; null where no answer could be parsed", nullable=True, places=True),
+        _target_position,
+        Column("candidate", pa.int32(), "the answer in question order; null as above", nullable=True, places=True),
+        Column("correct", pa.bool_(), "whether the answer is the target; null where that is unknown", nullable=True),
+        Column(
+            "scores",
+            pa.list_(pa.float64()),
+            "the score of each position, the answer has the largest; null for parsed text",
+            nullable=True,
+            length="n_candidates",
+        ),
+        Column(
+            "parsed",
+            pa.float64(),
+            "share of the presentation's generated texts from which a position could be read; null where the answer is"
+            " not from texts",
+            nullable=True,
+        ),
+    ),
+)
+
+METRICS: Final = Contract(
+    "metrics",
+    "one row per method, variant and metric (and per position where the metric has them)",
+    (
+        Column("method", pa.string(), "name of the method"),
+        Column("variant", pa.string(), "as in predictions"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column(
+            "metric",
+            pa.string(),
+            "accuracy, rstd, consistency, success_rate (share of the texts, or of the presentations, from which an"
+            " answer could be read), ties (share of the answers whose score another position has as well), recall (by"
+            " target_position), selection_rate (by position), confusion (by both)",
+        ),
+        Column("target_position", pa.int32(), "for recall and confusion", nullable=True),
+        Column("position", pa.int32(), "for selection_rate and confusion", nullable=True),
+        Column("value", pa.float64(), "percent; null where undefined (consistency of one order)", nullable=True),
+        Column("std", pa.float64(), "sample standard deviation over the orders (accuracy only)", nullable=True),
+        Column(
+            "low",
+            pa.float64(),
+            "lower end of the 95 % bootstrap interval over questions, the calibration taken as it is; null with fewer"
+            " than 10 questions",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "upper end", nullable=True),
+        Column("questions", pa.int32(), "number of questions"),
+        Column("presentations", pa.int32(), "number of presentations"),
+    ),
+)
+
+DIFFERENCES: Final = Contract(
+    "differences",
+    "one row per ordered pair of methods and variants that answer the same questions: the paired difference",
+    (
+        Column("method", pa.string(), "name of the method"),
+        Column("variant", pa.string(), "as in predictions"),
+        Column("against", pa.string(), "name of the method it is compared with"),
+        Column("against_variant", pa.string(), "its variant"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column("metric", pa.string(), "accuracy"),
+        Column("value", pa.float64(), "points: the metric of method minus that of against"),
+        Column(
+            "low",
+            pa.float64(),
+            "lower end of its 95 % bootstrap interval; each resample draws questions for both; null as in metrics",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "upper end of the interval", nullable=True),
+        Column("questions", pa.int32(), "number of questions"),
+        Column("presentations", pa.int32(), "number of presentations that method answers"),
+    ),
+)
+
+CONTRACTS: Final = {
+    contract.name: contract
+    for contract in (
+        *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
+        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
+    )
+}
