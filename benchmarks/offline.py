@@ -78,8 +78,10 @@ class Cell:
             "setting": self.setting,
             "n": self.n,
             "probe": "vanilla",
-            "draw": 1,
-            "calibrated_on": f"{DATASET}-{self.setting}",
+            "calibration_dataset": DATASET,
+            "calibration_setting": self.setting,
+            "calibration_split": "calibration",
+            "calibration_set": 1,
             "calibration_questions": CALIBRATION_QUESTIONS,
         }
 

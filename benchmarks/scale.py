@@ -149,8 +149,10 @@ def _path(results: Path, relation: str, model: str, dataset: str, setting: str, 
         **{"model": model, "dataset": dataset, "setting": setting, "probe": probe},
         n=n,
         split="evaluation" if relation == "signals" else "calibration",
-        draw=1,
-        calibrated_on=f"{dataset}-{setting}",
+        calibration_dataset=dataset,
+        calibration_setting=setting,
+        calibration_split="calibration",
+        calibration_set=1,
         calibration_questions=offline.CALIBRATION_QUESTIONS,
     )
 

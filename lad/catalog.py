@@ -27,19 +27,22 @@ KEY_MEANINGS: Final = {
     "n": "number of candidates",
     "probe": "how it was asked: vanilla, uppercase ...",
     "split": "calibration, evaluation, symmetrized, permuted or content_free",
-    "calibrated_on": "dataset-setting of the calibration questions; -reused: they are evaluation questions; @2: the"
-    " second set of so many. A method that needs no calibration stands once under each: say which by this and by"
-    " calibration_questions",
-    "draw": "which set of so many calibration questions, from 1",
+    "calibration_dataset": "dataset of the calibration questions. Methods without calibration are repeated for every"
+    " calibration: filter on the five calibration_ keys, or they count several times",
+    "calibration_setting": "setting of the calibration questions",
+    "calibration_split": "calibration; or symmetrized, where evaluation questions were used again",
+    "calibration_set": "which set of so many calibration questions, from 1; no two sets share a question",
     "calibration_questions": "how many calibration questions were used",
 }
-_KEY_TYPES: Final = {"n": "integer", "draw": "integer", "calibration_questions": "integer"}
+_KEY_TYPES: Final = {"n": "integer", "calibration_set": "integer", "calibration_questions": "integer"}
 _RESERVED: Final = ("order",)
 """Columns whose names SQL keeps for itself."""
 
 _BENCHMARK: Final = ("dataset", "setting", "n")
 _CELL: Final = ("model", *_BENCHMARK, "probe")
-_CALIBRATION: Final = (*_CELL, "split", "draw", "calibration_questions")
+_CALIBRATION: Final = (*_CELL, "split", "calibration_set", "calibration_questions")
+_SOURCE: Final = ("calibration_dataset", "calibration_setting", "calibration_split", "calibration_set")
+_SCORING: Final = (*_CELL, *_SOURCE, "calibration_questions")
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,9 @@ RELATIONS: Final = {
         Relation(tables.ATTENTION_PRIOR, "calibration", _CALIBRATION),
         Relation(tables.POSITION_PRIOR, "calibration", _CALIBRATION),
         Relation(tables.HEAD_CHOICE, "calibration", _CALIBRATION),
-        Relation(tables.PREDICTIONS, "predictions", (*_CELL, "calibrated_on", "calibration_questions")),
-        Relation(tables.METRICS, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),
-        Relation(tables.DIFFERENCES, "metrics", (*_CELL, "calibrated_on", "calibration_questions")),
+        Relation(tables.PREDICTIONS, "predictions", _SCORING),
+        Relation(tables.METRICS, "metrics", _SCORING),
+        Relation(tables.DIFFERENCES, "metrics", _SCORING),
     )
 }
 
@@ -123,7 +126,7 @@ RECORDED: Final = {
                 ),
             ),
             "predictions",
-            (*_CELL, "calibrated_on", "calibration_questions"),
+            _SCORING,
         ),
     )
 }

@@ -406,7 +406,9 @@ def calibrate(
         typer.Option(help="Fit these only, 'printed+mixture=logs' say; printed and released by default."),
     ] = None,
     questions: Annotated[int | None, typer.Option(min=1, help="Use the first K calibration questions.")] = None,
-    draw: Annotated[int, typer.Option(min=1, help="Use the second K questions, the third K, and so on.")] = 1,
+    question_set: Annotated[
+        int, typer.Option("--set", min=1, help="Which set of K questions: 2 for the second K questions, and so on.")
+    ] = 1,
     layers: Annotated[str | None, typer.Option(help="Layers allowed, A-B from 0; all by default.")] = None,
 ) -> None:
     """Fit the conditional position bias and the attention prior on calibration signals."""
@@ -419,7 +421,7 @@ def calibrate(
         lambda: fit(
             table,
             questions=questions,
-            draw=draw,
+            question_set=question_set,
             layers=parse_layers(layers) if layers else None,
             formulations=formulation or ("printed", "released"),
         )

@@ -18,12 +18,6 @@ from jsonschema.exceptions import best_match
 from lad.extraction.prompts import get_probe
 from lad.scoring.methods import Method, Options, parse_method
 
-REUSED: Final = "-reused"
-"""Ends the name of a source whose calibration questions are the first evaluation questions, as in the released code."""
-
-DRAW: Final = "@"
-"""Stands before the number of the set of calibration questions: `scenes-random@2` are the next ones after the first."""
-
 CAPTIONED_SETTINGS: Final = ("random", "adversarial")
 """The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
 
@@ -51,66 +45,68 @@ class Cell:
     def benchmark(self) -> Benchmark:
         return Benchmark(self.dataset, self.setting, self.n)
 
-    def calibrated_on(self, source: "Source") -> "Cell":
+    def calibrated_on(self, source: "CalibrationSource") -> "Cell":
         """The cell whose calibration questions serve this one."""
         return Cell(self.model, source.dataset, source.setting, self.n, self.probe)
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, order=True)
+class CalibrationSource:
     """Where calibration questions come from.
 
     Attributes:
-        split: of the calibration questions, or of evaluation questions used again.
-        draw: which set of so many questions, from 1; no two sets share a question.
+        dataset, setting: of the questions.
+        split: `calibration`; or `symmetrized`: the first evaluation questions again, as in the released code.
+        set: which set of so many questions, from 1. No two sets share a question.
     """
 
     dataset: str
     setting: str
-    split: str
-    draw: int
-
-    @classmethod
-    def named(cls, name: str) -> "Source":
-        """As `calibrated_on` names it: `<dataset>-<setting>`, then perhaps `-reused`, then perhaps `@2`.
-
-        Raises:
-            ValueError: what stands behind @ is no number from 2; the first set has no number.
-        """
-        place, marked, number = name.partition(DRAW)
-        if marked and not (number.isdecimal() and int(number) > 1 and number[0] != "0"):
-            raise ValueError(f"calibrated_on '{name}': {DRAW} stands before the number of a set of questions, from 2")
-        dataset, _, setting = place.removesuffix(REUSED).rpartition("-")
-        return cls(
-            dataset, setting, "symmetrized" if place.endswith(REUSED) else "calibration", int(number) if marked else 1
-        )
+    split: str = "calibration"
+    set: int = 1
 
     @property
-    def names_a_kind(self) -> bool:
-        """Whether the name says a kind of question and no more: not used again, and not a further set of a kind."""
-        return self.split == "calibration" and self.draw == 1
+    def keys(self) -> dict[str, str | int]:
+        """The source as the partition keys of predictions and metrics name it."""
+        return {f"calibration_{name}": value for name, value in vars(self).items()}
+
+    @property
+    def is_first_of_its_kind(self) -> bool:
+        """Whether these are the first calibration questions of a dataset and setting."""
+        return self.split == "calibration" and self.set == 1
+
+    def __str__(self) -> str:
+        """For people: `scenes-random`, and what is special about it."""
+        reused = "" if self.split == "calibration" else " (evaluation questions)"
+        return f"{self.dataset}-{self.setting}{reused}{'' if self.set == 1 else f' (set {self.set})'}"
 
 
 @dataclass(frozen=True, order=True)
 class Scoring:
-    """A cell, answered after calibration on some questions of a source."""
+    """A cell, answered after calibration on so many questions of a source."""
 
     cell: Cell
-    calibrated_on: str
+    source: CalibrationSource
     calibration_questions: int
-
-    @property
-    def source(self) -> Source:
-        return Source.named(self.calibrated_on)
 
     @property
     def calibration_cell(self) -> Cell:
         return self.cell.calibrated_on(self.source)
 
     @property
-    def calibration_split(self) -> str:
-        """The split that is calibrated on: of the calibration questions, or of evaluation questions used again."""
-        return self.source.split
+    def keys(self) -> dict[str, str | int]:
+        """The partition keys of its predictions and metrics."""
+        return {**vars(self.cell), **self.source.keys, "calibration_questions": self.calibration_questions}
+
+    @property
+    def calibration_keys(self) -> dict[str, str | int]:
+        """The partition keys of the calibration that it uses."""
+        return {
+            **vars(self.calibration_cell),
+            "split": self.source.split,
+            "calibration_set": self.source.set,
+            "calibration_questions": self.calibration_questions,
+        }
 
 
 @dataclass(frozen=True)
@@ -155,8 +151,8 @@ class Grid:
         needed: dict[tuple[Cell, str], int] = {}
         for scoring in self.methods:
             if self.needs_calibration(scoring):
-                place = scoring.calibration_cell, scoring.calibration_split
-                questions = scoring.source.draw * scoring.calibration_questions
+                place = scoring.calibration_cell, scoring.source.split
+                questions = scoring.source.set * scoring.calibration_questions
                 needed[place] = max(needed.get(place, 0), questions)
         return needed
 
@@ -199,7 +195,7 @@ class Grid:
                 if method.needs_heads:
                     kept |= {
                         (scoring.cell, method.split_for(options)),
-                        (scoring.calibration_cell, scoring.calibration_split),
+                        (scoring.calibration_cell, scoring.source.split),
                     }
         return kept
 
@@ -316,13 +312,15 @@ def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sco
     for model, dataset, setting, n, probe in product(*axes):
         _require_setting(setting, config["datasets"][dataset], f"setting of dataset {dataset}")
         _require_embeddings(setting, dataset, config)
-        sources = run.get("calibrated_on", [f"{dataset}-{setting}"])
-        draws = [f"{name}{DRAW}{draw}" for name in sources for draw in range(2, run.get("calibration_draws", 1) + 1)]
-        for source in [*sources, *draws]:
-            there = Cell(model, dataset, setting, n, probe).calibrated_on(Source.named(source))
-            _require(there.dataset, config["datasets"], "dataset of calibrated_on")
-            _require_setting(there.setting, config["datasets"][there.dataset], "setting of calibrated_on")
-            _require_embeddings(there.setting, there.dataset, config)
+        sources = [
+            CalibrationSource(**{"dataset": dataset, "setting": setting, **named, "set": number})
+            for number in range(1, run.get("calibration_sets", 1) + 1)
+            for named in run.get("calibrated_on", [{}])
+        ]
+        for source in sources:
+            _require(source.dataset, config["datasets"], "dataset of calibrated_on")
+            _require_setting(source.setting, config["datasets"][source.dataset], "setting of calibrated_on")
+            _require_embeddings(source.setting, source.dataset, config)
             for questions in run.get("calibration_questions", default_questions):
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 

@@ -1,5 +1,5 @@
 -- How long everything after the forward passes took: one row per calibration and per method of each scoring.
---   calibrated_on  dataset-setting of the calibration questions
+--   calibration_*  dataset, setting, split and set of the calibration questions, and how many
 --   step           calibrate or score
 --   method         method with its options; null for calibrate, which serves all of them
 --   seconds        without reading files; steps that methods share are counted with each of them
@@ -10,8 +10,10 @@ with calibrations as (
         setting,
         n,
         probe,
-        dataset || '-' || setting || if(split = 'calibration', '', '-reused') || if(draw = 1, '', '@' || draw)
-            as calibrated_on,
+        dataset as calibration_dataset,
+        setting as calibration_setting,
+        split as calibration_split,
+        calibration_set,
         calibration_questions,
         'calibrate' as step,
         null::varchar as method,
@@ -27,7 +29,10 @@ scorings as (
         scored.setting,
         scored.n,
         scored.probe,
-        scored.calibrated_on,
+        scored.calibration_dataset,
+        scored.calibration_setting,
+        scored.calibration_split,
+        scored.calibration_set,
         scored.calibration_questions,
         'score' as step,
         timed.key as method,

@@ -48,7 +48,7 @@ def results(tmp_path_factory) -> Path:
         put(folder, "presentations", signals.select(tables.PRESENTATIONS.schema.names), **BENCHMARK, split=split)
         put(folder, "signals", signals, EXTRACTION, **CELL, split=split)
     bias = tables.POSITION_BIAS.schema.empty_table()
-    put(folder, "position_bias", bias, **CELL, split="calibration", draw=1, calibration_questions=5)
+    put(folder, "position_bias", bias, **CELL, split="calibration", calibration_set=1, calibration_questions=5)
     (folder / "datasets").mkdir()
     (folder / "datasets" / "1.png").write_bytes(b"pixels")
     (folder / "signals" / "notes.txt").write_text("not a table")

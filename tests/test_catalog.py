@@ -10,6 +10,7 @@ from signals_factory import random_signals
 
 from lad import catalog, tables
 from lad.calibration.calibrate import calibrate
+from lad.grid import CalibrationSource
 from lad.scoring.methods import score
 
 README = Path(__file__).parents[1] / "README.md"
@@ -27,7 +28,7 @@ def metrics_of(results: Path, *values: float, method: str = "vanilla", **keys: s
     row = {"method": method, "variant": "", "n_candidates": 4, "metric": "accuracy", "questions": 1, "presentations": 1}
     cell = {"model": "demo", "dataset": "scenes", "setting": "random", "n": 4, "probe": "vanilla"}
     file = catalog.RELATIONS["metrics"].path(
-        results, **{**cell, "calibrated_on": "scenes-random", "calibration_questions": 5, **keys}
+        results, **{**cell, **CalibrationSource("scenes", "random").keys, "calibration_questions": 5, **keys}
     )
     tables.write(tables.from_rows([{**row, "value": v} for v in values], tables.METRICS), file, tables.METRICS)
 
@@ -164,8 +165,8 @@ def test_the_queries_of_the_readme_run(tmp_path):
 def test_the_readme_s_query_over_all_settings_counts_a_method_that_needs_no_calibration_once(tmp_path):
     for setting in ("random", "adversarial"):
         metrics_of(tmp_path, 50.0, setting=setting)
-        metrics_of(tmp_path, 50.0, setting=setting, calibrated_on="scenes-adversarial")
-        metrics_of(tmp_path, 50.0, setting=setting, calibrated_on=f"scenes-{setting}-reused")
+        metrics_of(tmp_path, 50.0, setting=setting, calibration_setting="adversarial")
+        metrics_of(tmp_path, 50.0, setting=setting, calibration_setting=setting, calibration_split="symmetrized")
         metrics_of(tmp_path, 50.0, setting=setting, calibration_questions=100)
     (query,) = re.findall(r"^(-- What does each method make.*?);$", README.read_text(), re.MULTILINE | re.DOTALL)
     answers = catalog.connect(tmp_path).sql(query).fetchall()
@@ -180,10 +181,12 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
     tables.write(signals, relations["signals"].path(tmp_path, **cell, split="calibration"), tables.SIGNALS, recorded)
     tables.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), tables.SIGNALS)
     folder = (
-        relations["position_bias"].path(tmp_path, **cell, split="calibration", draw=1, calibration_questions=5).parent
+        relations["position_bias"]
+        .path(tmp_path, **cell, split="calibration", calibration_set=1, calibration_questions=5)
+        .parent
     )
     calibrate(signals).write(folder, {"seconds": 0.25})
-    scoring = {**cell, "calibrated_on": "d-random", "calibration_questions": 5}
+    scoring = {**cell, **CalibrationSource("d", "random").keys, "calibration_questions": 5}
     file = relations["predictions"].path(tmp_path, **scoring)
     tables.write(score(signals, None, "vanilla"), file, tables.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lad.grid import Benchmark, Cell, Scoring, build_grid, presentations, shard_count
+from lad.grid import Benchmark, CalibrationSource, Cell, Scoring, build_grid, presentations, shard_count
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
 CELL = Cell("demo", "scenes", "random", 4, "vanilla")
@@ -50,7 +50,7 @@ def test_a_benchmark_provides_the_largest_calibration_that_any_run_needs():
 
 
 def test_calibration_elsewhere_extracts_the_calibration_questions_there():
-    grid = build_grid(config({"methods": ["agd"], "calibrated_on": ["scenes-adversarial"]}))
+    grid = build_grid(config({"methods": ["agd"], "calibrated_on": [{"setting": "adversarial"}]}))
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
     assert grid.calibrations == {(there, "calibration"): 5}
     assert grid.signals == [(there, "calibration"), (CELL, "evaluation")]
@@ -58,7 +58,7 @@ def test_calibration_elsewhere_extracts_the_calibration_questions_there():
 
 def test_calibration_on_evaluation_questions_asks_the_first_of_them_in_cyclic_shifts_and_none_besides():
     """As the released code does: no calibration questions are needed then."""
-    grid = build_grid(config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]}))
+    grid = build_grid(config({"methods": ["agd"], "calibrated_on": [{"split": "symmetrized"}]}))
     assert grid.signals == [(CELL, "evaluation"), (CELL, "symmetrized")]
     assert grid.first_questions(CELL, "symmetrized") == 5
     assert grid.first_questions(CELL, "evaluation") is None
@@ -66,25 +66,16 @@ def test_calibration_on_evaluation_questions_asks_the_first_of_them_in_cyclic_sh
 
 
 def test_sets_of_calibration_questions_follow_upon_each_other():
-    grid = build_grid(config({"methods": ["agd"], "calibration_draws": 3, "calibration_questions": [4]}))
-    names = ["scenes-random", "scenes-random@2", "scenes-random@3"]
-    assert [scoring.calibrated_on for scoring in grid.methods] == names
-    assert [scoring.source.draw for scoring in grid.methods] == [1, 2, 3]
+    grid = build_grid(config({"methods": ["agd"], "calibration_sets": 3, "calibration_questions": [4]}))
+    sources = [CalibrationSource("scenes", "random", set=number) for number in (1, 2, 3)]
+    assert [scoring.source for scoring in grid.methods] == sources
     assert grid.calibrations == {(CELL, "calibration"): 12}
     assert grid.calibration_questions == {Benchmark("scenes", "random", 4): 12}
 
 
-@pytest.mark.parametrize("number", ["", "1", "0", "02", "-2", "two"])
-def test_a_set_of_calibration_questions_is_numbered_from_2(number):
-    with pytest.raises(
-        ValueError, match=f"calibrated_on 'scenes-random@{number}': @ stands before the number of a set"
-    ):
-        build_grid(config({"methods": ["agd"], "calibrated_on": [f"scenes-random@{number}"]}))
-
-
 def test_a_split_that_a_method_answers_is_asked_whole_even_if_calibration_needs_but_its_beginning():
     grid = build_grid(
-        config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]}, {"methods": ["permutation_average"]})
+        config({"methods": ["agd"], "calibrated_on": [{"split": "symmetrized"}]}, {"methods": ["permutation_average"]})
     )
     assert grid.first_questions(CELL, "symmetrized") is None
 
@@ -95,7 +86,7 @@ def test_options_decide_which_orders_are_averaged_over():
 
 
 def test_a_method_that_listens_to_heads_keeps_them_where_it_is_calibrated_and_where_it_answers():
-    run = {"methods": ["chosen_heads"], "calibrated_on": ["scenes-adversarial"]}
+    run = {"methods": ["chosen_heads"], "calibrated_on": [{"setting": "adversarial"}]}
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
     others = {"methods": ["agd", "permutation_average;orders=random"]}
     assert build_grid(config(run, others)).by_head == {(CELL, "evaluation"), (there, "calibration")}
@@ -144,7 +135,7 @@ def test_how_many_presentations_a_split_has_is_known_beforehand():
 
 
 def test_a_split_of_which_calibration_needs_the_beginning_has_only_that_many():
-    configured = config({"methods": ["agd"], "calibrated_on": ["scenes-random-reused"]})
+    configured = config({"methods": ["agd"], "calibrated_on": [{"split": "symmetrized"}]})
     assert presentations(build_grid(configured), CELL, "symmetrized", configured) == (5, 4)
 
 
@@ -180,13 +171,13 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
             {"datasets": ["tasks", "plain"], "settings": ["adversarial"]},
             r"run 1: setting adversarial chooses hard negatives by embeddings, and dataset plain has none; give it",
         ),
-        ({"datasets": ["plain"], "calibrated_on": ["plain-adversarial"]}, "run 1: .* dataset plain has none"),
+        ({"datasets": ["plain"], "calibrated_on": [{"setting": "adversarial"}]}, "run 1: .* dataset plain has none"),
         (
             {"settings": ["scene_pairs"]},
             "run 1: unknown setting of dataset scenes 'scene_pairs'; known: random, adversarial",
         ),
         (
-            {"calibrated_on": ["scenes-hard"]},
+            {"calibrated_on": [{"setting": "hard"}]},
             "run 1: unknown setting of calibrated_on 'hard'; known: random, adversarial",
         ),
     ],

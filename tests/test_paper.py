@@ -14,7 +14,7 @@ from lad.figures.artifacts import ARTIFACTS
 from lad.figures.content import Options
 from lad.figures.published import conditions, read_published
 from lad.figures.requirements import check_report
-from lad.grid import Cell, Scoring, build_grid, check_configuration
+from lad.grid import CalibrationSource, Cell, Scoring, build_grid, check_configuration
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text())
@@ -37,7 +37,7 @@ def test_every_published_score_has_a_run_that_measures_it(grid):
         measured = False
         for _, keys in conditions(value, Options(value.model, value.dataset, "")):
             cell = Cell(value.model, value.dataset, value.setting, keys["n"], keys["probe"])
-            source = keys.get("calibrated_on", f"{value.dataset}-{value.setting}")
+            source = keys.get("calibrated_on", CalibrationSource(value.dataset, value.setting))
             specification = f"{keys['method']};{keys['variant']}" if keys["variant"] else keys["method"]
             measured |= specification in grid.methods.get(Scoring(cell, source, 5), ())
         if not measured:

@@ -62,7 +62,7 @@ EVERY_SPLIT = {
 def test_as_many_presentations_are_planned_as_the_benchmark_then_has():
     """N = 2 and 3 have fewer orders than are asked for; calibration on reused questions shows the first of them."""
     few = {**CONFIG["benchmark"], "questions": 12}
-    settings = config(EVERY_SPLIT, {"calibrated_on": ["scenes-random-reused"], "n": [6]}, benchmark=few)
+    settings = config(EVERY_SPLIT, {"calibrated_on": [{"split": "symmetrized"}], "n": [6]}, benchmark=few)
     grid = build_grid(settings)
     pictures = tables.from_rows(
         (

@@ -107,7 +107,7 @@ def calibrate(
     signals: pa.Table,
     *,
     questions: int | None = None,
-    draw: int = 1,
+    question_set: int = 1,
     layers: tuple[int, int] | None = None,
     formulations: Sequence[str] = tuple(FORMULATIONS),
 ) -> Calibration:
@@ -117,7 +117,7 @@ def calibrate(
         signals: presentations of one N, one model and one split, each question with its target equally often at every
             position, as its cyclic shifts have it.
         questions: use only so many question ids, in lexicographic order; None for all.
-        draw: which of the sets of so many that follow upon one another, from 1.
+        question_set: which set of so many question ids, from 1; the second set follows the first.
         layers: first and last decoder layer (from 0, both included) that the attention prior covers and that
             scoring may therefore choose; what lies beyond the model's last layer is left out. None for all.
         formulations: names that `get_formulation` knows.
@@ -135,7 +135,7 @@ def calibrate(
     signals = tables.conformed(signals, tables.SIGNALS, "signals")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
     _refuse_several_splits(signals)
-    signals = _drawn_questions(signals, questions, draw)
+    signals = _question_set(signals, questions, question_set)
     _refuse_uneven_targets(signals, n_candidates)
     first_layer, last_layer = _layer_range(layers, model_layers)
     return Calibration(
@@ -151,17 +151,17 @@ def calibrate(
     )
 
 
-def _drawn_questions(signals: pa.Table, questions: int | None, draw: int) -> pa.Table:
-    if questions is None and draw == 1:
+def _question_set(signals: pa.Table, questions: int | None, number: int) -> pa.Table:
+    if questions is None and number == 1:
         return signals
     available = sorted(pc.unique(signals["question_id"]).to_pylist())
-    if questions is None or not 1 <= questions <= draw * questions <= len(available):
+    if questions is None or not 1 <= questions <= number * questions <= len(available):
         raise CalibrationError(
-            f"questions = {questions}{'' if draw == 1 else f', draw = {draw}'}: the signals hold {len(available)}"
-            f" calibration questions, allowed are 1 to {len(available) // max(draw, 1)}"
+            f"questions = {questions}{'' if number == 1 else f', set {number}'}: the signals hold {len(available)}"
+            f" calibration questions, allowed are 1 to {len(available) // max(number, 1)}"
         )
     return signals.filter(
-        pc.is_in(signals["question_id"], pa.array(available[(draw - 1) * questions : draw * questions]))
+        pc.is_in(signals["question_id"], pa.array(available[(number - 1) * questions : number * questions]))
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from lad.grid import CalibrationSource
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -77,13 +79,9 @@ class Options:
         return cls(**{name: _convert(name, value) for name, value in given.items()})
 
     @property
-    def calibrated_on(self) -> str:
-        """The calibration questions that belong to `setting`, as the results folder names them."""
-        return own_calibration(self.dataset, self.setting)
-
-
-def own_calibration(dataset: str, setting: str) -> str:
-    return f"{dataset}-{setting}"
+    def calibrated_on(self) -> CalibrationSource:
+        """The calibration questions that belong to `setting`."""
+        return CalibrationSource(self.dataset, self.setting)
 
 
 @dataclass(frozen=True)

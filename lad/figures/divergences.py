@@ -5,17 +5,17 @@ stands in lad.calibration.formulation.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 import duckdb
 
-from lad.figures.content import Options, Table, own_calibration
-from lad.figures.measures import Measures
+from lad.figures.content import Options, Table
+from lad.figures.measures import Key, Measures
 from lad.figures.style import METHODS
 from lad.figures.table1 import METRICS
 from lad.figures.tabulate import Column, Row, lead_of, tabulate
 from lad.figures.wording import known, listed, percent, points
-from lad.grid import REUSED
 
 SWITCHES: Final = {
     "formulation=printed+average=logs": "eq. 1 averages logs",
@@ -39,10 +39,10 @@ def draw(connection: duckdb.DuckDBPyConnection, options: Options) -> Table:
 
 
 def _rows(measures: Measures, options: Options) -> list[Row]:
-    reused = own_calibration(options.dataset, options.setting) + REUSED
+    reused = replace(options.calibrated_on, split="symmetrized")
     calibrated_on_evaluation = "calibrated on the first evaluation questions"
 
-    def row(block: int, method: str, difference: str, **keys: str | int) -> Row:
+    def row(block: int, method: str, difference: str, **keys: Key) -> Row:
         return Row((METHODS[method].name, difference), {"method": method, **keys}, optional=block > 0, block=block)
 
     rows = [row(0, "agd", "nothing"), row(1, "agd", calibrated_on_evaluation, calibrated_on=reused)]

@@ -68,7 +68,6 @@ def read_confusions(
         "setting": options.setting,
         "n": options.n,
         "probes": list(probes),
-        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
     }
     rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)

@@ -19,7 +19,10 @@ where model = $model
     and probe in (select unnest($probes))
     and method in ('vanilla', 'agd')
     and variant = ''
-    and calibrated_on = $calibrated_on
+    and calibration_dataset = dataset
+    and calibration_setting = setting
+    and calibration_split = 'calibration'
+    and calibration_set = 1
     and calibration_questions = $calibration_questions
     and metric in ('confusion', 'recall', 'selection_rate', 'accuracy')
 order by all

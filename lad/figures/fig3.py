@@ -50,7 +50,6 @@ def _read_means(connection: duckdb.DuckDBPyConnection, options: Options) -> tupl
         "setting": options.setting,
         "n": options.n,
         "temperature": options.temperature,
-        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
     }
     table = query.on(connection, DIVERGENCE_SQL, parameters)

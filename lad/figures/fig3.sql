@@ -16,7 +16,10 @@ with looked as (
         and probe = 'vanilla'
         and method in ('attention_readout', 'purified_attention')
         and variant = ''
-        and calibrated_on = $calibrated_on
+        and calibration_dataset = dataset
+        and calibration_setting = setting
+        and calibration_split = 'calibration'
+        and calibration_set = 1
         and calibration_questions = $calibration_questions
 ),
 

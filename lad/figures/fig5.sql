@@ -14,7 +14,10 @@ where model = $model
     and probe = 'vanilla'
     and method in ('vanilla', 'pride', 'agd')
     and variant = ''
-    and calibrated_on = dataset || '-' || setting
+    and calibration_dataset = dataset
+    and calibration_setting = setting
+    and calibration_split = 'calibration'
+    and calibration_set = 1
     and calibration_questions = $calibration_questions
     and metric = 'accuracy'
 order by all

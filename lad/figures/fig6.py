@@ -49,7 +49,6 @@ def _read_sensitivity(connection: duckdb.DuckDBPyConnection, options: Options) -
         "dataset": options.dataset,
         "setting": options.setting,
         "ns": list(options.ns),
-        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
         "temperature": options.temperature,
     }

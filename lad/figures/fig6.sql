@@ -18,7 +18,10 @@ with accuracies as (
         and n in (select unnest($ns))
         and probe = 'vanilla'
         and method in ('vanilla', 'pride', 'agd')
-        and calibrated_on = $calibrated_on
+        and calibration_dataset = dataset
+        and calibration_setting = setting
+        and calibration_split = 'calibration'
+        and calibration_set = 1
         and metric = 'accuracy'
 ),
 

@@ -68,7 +68,6 @@ def _read_questions(connection: duckdb.DuckDBPyConnection, options: Options) -> 
         "dataset": options.dataset,
         "setting": options.setting,
         "n": options.n,
-        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
         "most": max(KINDS.values()),
     }

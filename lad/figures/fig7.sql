@@ -18,7 +18,10 @@ with answers as (
         and probe = 'vanilla'
         and method in ('vanilla', 'purified_attention', 'agd')
         and variant = ''
-        and calibrated_on = $calibrated_on
+        and calibration_dataset = dataset
+        and calibration_setting = setting
+        and calibration_split = 'calibration'
+        and calibration_set = 1
         and calibration_questions = $calibration_questions
         and round = 0
 ),

@@ -1,7 +1,7 @@
 """The scores of one model on one dataset, looked up by condition: what every table is put together from."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Final
 
@@ -10,11 +10,15 @@ import pyarrow as pa
 
 from lad import query
 from lad.evaluation.differences import differences
-from lad.figures.content import ArtifactError, Options, own_calibration
+from lad.figures.content import ArtifactError, Options
+from lad.grid import CalibrationSource
 
 MEASURES_SQL: Final = files("lad.figures") / "measures.sql"
 DIFFERENCES_SQL: Final = files("lad.figures") / "differences.sql"
 ANSWERS_SQL: Final = files("lad.figures") / "answers.sql"
+
+Key = str | int | CalibrationSource
+"""What a condition says of one thing."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Condition:
     method: str
     variant: str = ""
     probe: str = "vanilla"
-    calibrated_on: str = ""
+    calibrated_on: CalibrationSource | None = None
     calibration_questions: int = 0
 
     def __str__(self) -> str:
@@ -37,12 +41,12 @@ class Condition:
         )
 
 
-def own_condition(options: Options, **keys: str | int) -> Condition:
+def own_condition(options: Options, **keys: Key) -> Condition:
     """The condition with these keys, by default calibrated on its own setting with the configured budget."""
     condition = Condition(**keys)  # type: ignore[arg-type]
     return replace(
         condition,
-        calibrated_on=condition.calibrated_on or own_calibration(options.dataset, condition.setting),
+        calibrated_on=condition.calibrated_on or CalibrationSource(options.dataset, condition.setting),
         calibration_questions=condition.calibration_questions or options.calibration_questions,
     )
 
@@ -95,9 +99,14 @@ class Measures:
             for record in query.on(connection, DIFFERENCES_SQL, of).to_pylist()
         }
 
-    def condition(self, **keys: str | int) -> Condition:
+    def condition(self, **keys: Key) -> Condition:
         """The condition with these keys, by default calibrated on its own setting with the configured budget."""
         return own_condition(self.options, **keys)
+
+    @property
+    def sources(self) -> list[CalibrationSource]:
+        """The calibration questions that some score was measured after."""
+        return list({condition.calibrated_on: None for condition, _ in self._measure if condition.calibrated_on})
 
     def __contains__(self, condition: Condition) -> bool:
         return (condition, "accuracy") in self._measure
@@ -115,7 +124,7 @@ class Measures:
             )
         return self._measure[condition, metric]
 
-    def __call__(self, metric: str = "accuracy", /, **keys: str | int) -> Measure:
+    def __call__(self, metric: str = "accuracy", /, **keys: Key) -> Measure:
         return self.get(self.condition(**keys), metric)
 
     def difference(self, ours: Condition, theirs: Condition) -> Difference | None:
@@ -137,7 +146,13 @@ class Measures:
             query.on(
                 self._connection,
                 ANSWERS_SQL,
-                {**asdict(condition), "model": self.options.model, "dataset": self.options.dataset, "name": name},
+                {
+                    **{key: value for key, value in vars(condition).items() if key != "calibrated_on"},
+                    **(condition.calibrated_on.keys if condition.calibrated_on else {}),
+                    "model": self.options.model,
+                    "dataset": self.options.dataset,
+                    "name": name,
+                },
             )
             for name, condition in names.items()
         ]
@@ -169,6 +184,11 @@ def _condition(record: dict[str, str | int]) -> Condition:
         method=str(record["method"]),
         variant=str(record["variant"]),
         probe=str(record["probe"]),
-        calibrated_on=str(record["calibrated_on"]),
+        calibrated_on=CalibrationSource(
+            str(record["calibration_dataset"]),
+            str(record["calibration_setting"]),
+            str(record["calibration_split"]),
+            int(record["calibration_set"]),
+        ),
         calibration_questions=int(record["calibration_questions"]),
     )

@@ -1,6 +1,6 @@
 -- Every score of one model on one dataset, in the layout of the published results: one row per condition and metric.
 --   variant        options that follow the method's name, '' for none
---   calibrated_on  dataset-setting of the calibration questions
+--   calibration_*  dataset, setting, split and set of the calibration questions
 --   std            sample standard deviation over the orders (accuracy only)
 --   low, high      95 % bootstrap interval over questions
 select
@@ -11,7 +11,10 @@ select
     probe,
     method,
     variant,
-    calibrated_on,
+    calibration_dataset,
+    calibration_setting,
+    calibration_split,
+    calibration_set,
     calibration_questions,
     metric,
     value,

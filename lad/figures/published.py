@@ -19,8 +19,9 @@ import duckdb
 import pyarrow as pa
 
 from lad.figures.content import ArtifactError, Cell, Line, Options, Table
-from lad.figures.measures import Condition, Measure, Measures
+from lad.figures.measures import Condition, Key, Measure, Measures
 from lad.figures.wording import signed
+from lad.grid import CalibrationSource
 
 PUBLISHED: Final = Path(__file__).parents[2] / "resources" / "published" / "results.csv"
 PUBLISHED_QUESTIONS: Final = 1000
@@ -58,7 +59,7 @@ class Value:
     @property
     def column(self) -> tuple[str, ...]:
         """The values that the paper prints for comparison with each other."""
-        source = self.variant if self.variant.startswith("calibrated_on") else ""
+        source = self.variant if self.variant.startswith("calibration_dataset") else ""
         return (self.artifact, self.model, self.dataset, self.setting, self.n_candidates, source, self.metric)
 
 
@@ -121,7 +122,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, options: Options) -> Iterato
         yield Compared(published, formulation, *place, condition, measured, record["questions"])
 
 
-def counterparts(options: Options) -> Iterator[tuple[Value, str, tuple[str, str], dict[str, str | int]]]:
+def counterparts(options: Options) -> Iterator[tuple[Value, str, tuple[str, str], dict[str, Key]]]:
     """Each published score with what is measured in its place: formulation, model and dataset, keys of `Condition`."""
     for published in read_published():
         if published.metric not in METRICS or published.artifact == "table5":
@@ -154,16 +155,15 @@ def _counterpart(published: Value, options: Options) -> tuple[str, str] | None:
     return None
 
 
-def conditions(published: Value, options: Options) -> Iterator[tuple[str, dict[str, str | int]]]:
+def conditions(published: Value, options: Options) -> Iterator[tuple[str, dict[str, Key]]]:
     """What is measured in place of a published value: by formulation, the keys of `Condition` but those of defaults."""
     method, probe = BY_PROBE.get(published.method, (published.method, "vanilla"))
     method = "attention_readout" if method == "raw_attention" else method
-    keys: dict[str, str | int] = {"setting": published.setting, "n": int(published.n_candidates), "probe": probe}
+    keys: dict[str, Key] = {"setting": published.setting, "n": int(published.n_candidates), "probe": probe}
     settings = dict(part.split("=") for part in published.variant.split(";") if "=" in part)
-    if source := settings.pop("calibrated_on", None):
-        dataset, setting = source.rsplit("-", 1)
+    if dataset := settings.pop("calibration_dataset", None):
         stand_in = options.dataset if dataset == options.published_dataset and options.published_model else dataset
-        keys["calibrated_on"] = f"{stand_in}-{setting}"
+        keys["calibrated_on"] = CalibrationSource(stand_in, settings.pop("calibration_setting"))
     if method == "attention_readout" and settings.pop("prior", "no") == "yes":
         method = "purified_attention"
     variant = _our_variant(settings, options)
@@ -212,7 +212,7 @@ def _records(compared: list[Compared]) -> pa.Table:
                 "measured_method": pair.condition.method,
                 "measured_variant": pair.condition.variant,
                 "measured_probe": pair.condition.probe,
-                "calibrated_on": pair.condition.calibrated_on,
+                **(pair.condition.calibrated_on.keys if pair.condition.calibrated_on else {}),
                 "calibration_questions": pair.condition.calibration_questions,
                 "questions": pair.questions,
                 "measured": pair.measured.value,

@@ -14,9 +14,9 @@ from lad.benchmark.mmiu import PAPER_TASKS
 from lad.extraction.prompts import MAX_CANDIDATES, get_probe
 from lad.figures import published, table1, table3, table5, table7, table_draws
 from lad.figures.content import ArtifactError, Options
-from lad.figures.measures import Condition, own_condition
+from lad.figures.measures import Condition, Key, own_condition
 from lad.figures.tabulate import Row
-from lad.grid import DRAW, Cell, Grid, Source
+from lad.grid import Cell, Grid
 from lad.scoring.methods import parse_method
 
 Place = tuple[str, int]
@@ -43,7 +43,7 @@ class Planned:
                     method=named[specification][0],
                     variant=named[specification][1],
                     probe=scoring.cell.probe,
-                    calibrated_on=scoring.calibrated_on,
+                    calibrated_on=scoring.source,
                     calibration_questions=scoring.calibration_questions,
                 ),
             ): None
@@ -55,10 +55,10 @@ class Planned:
         """The conditions of the model and dataset."""
         return [c for model, dataset, c in self.conditions if (model, dataset) == (options.model, options.dataset)]
 
-    def has(self, options: Options, **keys: str | int) -> bool:
+    def has(self, options: Options, **keys: Key) -> bool:
         return (options.model, options.dataset, own_condition(options, **keys)) in self.conditions
 
-    def require(self, options: Options, methods: Iterable[str], places: Iterable[Place], **keys: str | int) -> None:
+    def require(self, options: Options, methods: Iterable[str], places: Iterable[Place], **keys: Key) -> None:
         """Each method, with its variant behind a semicolon, is measured in each of the places.
 
         Raises:
@@ -88,7 +88,7 @@ class Planned:
 _NAMES: Final = {"n": "n =", "calibrated_on": "calibrated on", "calibration_questions": "calibration questions"}
 
 
-def _told(condition: Condition) -> dict[str, str | int]:
+def _told(condition: Condition) -> dict[str, Key]:
     """The keys in the order in which one looks for what is missing; the method last, with its variant."""
     told = {key.name: getattr(condition, key.name) for key in fields(condition)}
     variant = told.pop("variant")
@@ -252,7 +252,8 @@ def _transfers(planned: Planned, options: Options) -> None:
             sources = [
                 source
                 for source in dict.fromkeys(condition.calibrated_on for condition in planned.of(tested))
-                if Source.named(source).names_a_kind
+                if source is not None
+                and source.is_first_of_its_kind
                 and planned.has(tested, setting=setting, n=options.n, method="agd", calibrated_on=source)
             ]
             elsewhere |= len(sources) > 1
@@ -292,7 +293,7 @@ def _read_outs(planned: Planned, options: Options) -> None:
 
 
 def _two_draws(planned: Planned, options: Options) -> None:
-    for source in (options.calibrated_on, f"{options.calibrated_on}{DRAW}2"):
+    for source in (options.calibrated_on, replace(options.calibrated_on, set=2)):
         planned.require(options, table_draws.CALIBRATED, _by_n(options), calibrated_on=source)
 
 

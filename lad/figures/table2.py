@@ -56,7 +56,6 @@ def _read_costs(connection: duckdb.DuckDBPyConnection, options: Options) -> list
         "dataset": options.dataset,
         "setting": options.setting,
         "ns": list(options.ns),
-        "calibrated_on": options.calibrated_on,
         "calibration_questions": options.calibration_questions,
     }
     rows: list[Row] = query.on(connection, COSTS_SQL, parameters).to_pylist()

@@ -41,7 +41,10 @@ timed as (
         and dataset = $dataset
         and setting = $setting
         and probe = 'vanilla'
-        and calibrated_on = $calibrated_on
+        and calibration_dataset = dataset
+        and calibration_setting = setting
+        and calibration_split = 'calibration'
+        and calibration_set = 1
         and calibration_questions = $calibration_questions
 ),
 

@@ -9,13 +9,13 @@ from typing import Final
 
 import duckdb
 
-from lad.figures.content import ArtifactError, Options, Table, own_calibration
-from lad.figures.measures import Measures
+from lad.figures.content import ArtifactError, Options, Table
+from lad.figures.measures import Key, Measures
 from lad.figures.style import METHODS
 from lad.figures.table1 import METRICS
 from lad.figures.tabulate import Column, Row, lead_of, stack, tabulate
 from lad.figures.wording import Pair, comparison, known, listed, percent
-from lad.grid import Source
+from lad.grid import CalibrationSource
 
 METHOD_ROWS: Final = ("vanilla", "pride", "purified_attention", "agd")
 
@@ -35,7 +35,7 @@ def _transfers(measures: Measures, options: Options) -> Table:
     pairs = [(source, test) for test in options.settings for source in _sources(measures, test, options.n)]
     rows = [
         Row(
-            (source, test, METHODS[method].name),
+            (str(source), test, METHODS[method].name),
             {"setting": test, "method": method, "calibrated_on": source},
             optional=method == "purified_attention",
             block=block,
@@ -48,16 +48,16 @@ def _transfers(measures: Measures, options: Options) -> Table:
     return tabulate(measures, ("Calibrated on", "Tested on", "Method"), rows, columns, {})
 
 
-def _sources(measures: Measures, test: str, n: int) -> list[str]:
+def _sources(measures: Measures, test: str, n: int) -> list[CalibrationSource]:
     """The kinds of question that AGD was calibrated on for this test, its own first.
 
     Evaluation questions are none, nor are further questions of a kind.
     """
-    sources = measures.records["calibrated_on"].unique().to_pylist()
-    measured = [source for source in sources if Source.named(source).names_a_kind]
-    own = own_calibration(measures.options.dataset, test)
+    own = CalibrationSource(measures.options.dataset, test)
     conditions = {
-        source: measures.condition(setting=test, n=n, method="agd", calibrated_on=source) for source in measured
+        source: measures.condition(setting=test, n=n, method="agd", calibrated_on=source)
+        for source in measures.sources
+        if source.is_first_of_its_kind
     }
     return sorted((s for s, c in conditions.items() if c in measures), key=lambda source: (source != own, source))
 
@@ -66,12 +66,12 @@ def _facts(parts: Mapping[str, Measures], options: Options) -> dict[str, str]:
     changes, pairs = [], []
     for dataset, measures in parts.items():
         for test in options.settings:
-            own, *others = _sources(measures, test, options.n) or [""]
-            for source in others:
-                keys: dict[str, str | int] = {"setting": test, "n": options.n, "calibrated_on": source}
+            sources = _sources(measures, test, options.n)
+            for source in sources[1:]:
+                keys: dict[str, Key] = {"setting": test, "n": options.n, "calibrated_on": source}
                 kind = f"on {test} questions" + (f" of {dataset}" if len(parts) > 1 else "")
                 abroad = measures(**keys, method="agd")
-                home = measures(**{**keys, "calibrated_on": own}, method="agd")
+                home = measures(**{**keys, "calibrated_on": sources[0]}, method="agd")
                 changes.append(f"{percent(known(abroad))} {kind} instead of {percent(known(home))}")
                 pairs.append(Pair.measured(measures, f"{kind} after calibration on {source}", "agd", "pride", **keys))
     if not pairs:

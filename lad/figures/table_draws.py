@@ -18,7 +18,7 @@ from lad.figures.content import ArtifactError, Cell, Line, Options, Table
 from lad.figures.measures import Condition, Measures
 from lad.figures.style import METHODS
 from lad.figures.wording import NO_BREAK, between, known, listed
-from lad.grid import DRAW
+from lad.grid import CalibrationSource
 
 CALIBRATED: Final = ("pride", "purified_attention", "agd")
 
@@ -45,13 +45,14 @@ def _draws(measures: Measures, n: int, method: str) -> list[Condition]:
     """
     options = measures.options
     first = measures.condition(setting=options.setting, n=n, method=method)
-    further = (replace(first, calibrated_on=f"{first.calibrated_on}{DRAW}{draw}") for draw in count(2))
+    own = CalibrationSource(options.dataset, options.setting)
+    further = (replace(first, calibrated_on=replace(own, set=number)) for number in count(2))
     found = [first, *takewhile(measures.__contains__, further)]
     if first not in measures or len(found) < 2:
         raise ArtifactError(
             f"metrics of model {options.model} on dataset {options.dataset} have {method} (setting {options.setting},"
             f" n = {n}) after fewer than two sets of {options.calibration_questions} calibration questions;"
-            " `lad calibrate --draw 2`, `lad score` and `lad evaluate` add one"
+            " `lad calibrate --set 2`, `lad score` and `lad evaluate` add one"
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from lad.figures.content import ArtifactError, Cell, Line, Table
-from lad.figures.measures import Condition, Difference, Measure, Measures
+from lad.figures.measures import Condition, Difference, Key, Measure, Measures
 from lad.figures.wording import interval, signed
 
 ABSENT: Final = "–"
@@ -35,7 +35,7 @@ class Row:
     """
 
     labels: tuple[str, ...]
-    keys: Mapping[str, str | int]
+    keys: Mapping[str, Key]
     optional: bool = False
     block: int = 0
 
@@ -50,10 +50,10 @@ class Column:
 
     group: str
     metric: str
-    keys: Mapping[str, str | int] = field(default_factory=dict)
+    keys: Mapping[str, Key] = field(default_factory=dict)
     heading: str = ""
     with_std: bool = True
-    reference: Mapping[str, str | int] | None = None
+    reference: Mapping[str, Key] | None = None
 
 
 def tabulate(
@@ -90,7 +90,7 @@ def stack(heading: str, parts: Mapping[str, Table]) -> Table:
     return Table((heading, *first.stub), first.groups, tuple(lines), records, first.facts)
 
 
-def lead_of(method: str, group: str, keys: Mapping[str, str | int], heading: str) -> Column:
+def lead_of(method: str, group: str, keys: Mapping[str, Key], heading: str) -> Column:
     """The column that says by how many points a method, asked plainly, is ahead of each row."""
     return Column(group, "accuracy", keys, heading, reference={"method": method})
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lad.figures.content import ArtifactError
-from lad.figures.measures import Difference, Measure, Measures
+from lad.figures.measures import Difference, Key, Measure, Measures
 from lad.figures.style import METHODS
 
 NO_BREAK: Final = "\u00a0"
@@ -37,7 +37,7 @@ class Pair:
     difference: Difference | None = None
 
     @classmethod
-    def measured(cls, measures: Measures, where: str, ours: str, theirs: str, **keys: str | int) -> "Pair":
+    def measured(cls, measures: Measures, where: str, ours: str, theirs: str, **keys: Key) -> "Pair":
         """Two methods under the condition with these keys.
 
         Raises:

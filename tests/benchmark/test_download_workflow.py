@@ -16,6 +16,7 @@ import yaml
 
 from lad.catalog import RELATIONS
 from lad.demo.scenes import write_dataset
+from lad.grid import CalibrationSource
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -119,7 +120,7 @@ def test_files_that_are_there_already_are_neither_fetched_nor_deleted(plan, arch
 
 
 def test_where_signals_are_present_their_data_are_not_wanted_until_something_new_is_asked(plan, tmp_path):
-    keys = {**CELL, "calibrated_on": "pictures-random", "calibration_questions": 5, "split": "evaluation"}
+    keys = {**CELL, **CalibrationSource("pictures", "random").keys, "calibration_questions": 5, "split": "evaluation"}
     for relation in ("images", "questions", "presentations", "signals", "predictions", "metrics", "differences"):
         path = RELATIONS[relation].path(tmp_path / "results", **keys)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -184,12 +184,12 @@ def test_a_question_that_shows_its_target_more_often_at_some_positions_is_refuse
 
 def test_the_second_set_of_questions_are_the_next_ones():
     signals = random_signals(0)
-    second = calibrate(signals, questions=2, draw=2)
+    second = calibrate(signals, questions=2, question_set=2)
     assert second.questions == ("calibration-000002", "calibration-000003")
     alone = signals.filter(pc.is_in(signals["question_id"], pa.array(second.questions)))
     assert second.position_bias.equals(calibrate(alone).position_bias)
     with pytest.raises(CalibrationError, match=r"questions = 2, draw = 4: the signals hold 6 .* allowed are 1 to 1$"):
-        calibrate(signals, questions=2, draw=4)
+        calibrate(signals, questions=2, question_set=4)
 
 
 def test_questions_of_several_splits_are_refused():

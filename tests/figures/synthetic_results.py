@@ -6,6 +6,7 @@ bias that depends on where the target is.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
-from lad.grid import Source
+from lad.grid import CalibrationSource
 from lad.scoring.methods import parse_method, score
 
 LAYERS = 5
@@ -44,7 +45,7 @@ RANDOM_ORDERS = ("permutation_average;orders=random", "permutation_average;order
 SOFTENED = ("sofa", "sofa-sigma0.1", "sofa_released")
 TEMPERATURES = ("agd;tau=1", "agd;tau=9")
 BUDGETS = (1, 5, 10)
-DRAWS = (2,)
+FURTHER_SETS = (2,)
 
 
 def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int = 16) -> Path:
@@ -87,41 +88,40 @@ def _cells(ns: Sequence[int]) -> Iterator[dict[str, str | int]]:
 def _score(folder: Path, cell: dict[str, str | int]) -> None:
     """Every calibration that some artifact shows for this cell, and every method on it."""
     main = cell["probe"] == "vanilla" and cell["model"] == "demo" and cell["n"] in (4, 8)
-    own = f"scenes-{cell['setting']}"
+    own = CalibrationSource("scenes", str(cell["setting"]))
     for budget in BUDGETS if main else (5,):
-        for source in (f"scenes-{setting}" for setting in SETTINGS):
+        for source in (CalibrationSource("scenes", setting) for setting in SETTINGS):
             if source == own or (main and budget == 5):
                 everything = main and budget == 5 and source == own
                 _answer(folder, cell, source, budget, everything=everything)
     if main:
         reused = ("agd", "pride", "pride_released", "agd;formulation=released;layers=2-4")
-        _answer(folder, cell, f"{own}-reused", 5, methods=reused)
-        for draw in DRAWS:
-            _answer(folder, cell, f"{own}@{draw}", 5)
+        _answer(folder, cell, replace(own, split="symmetrized"), 5, methods=reused)
+        for number in FURTHER_SETS:
+            _answer(folder, cell, replace(own, set=number), 5)
 
 
 def _answer(
     folder: Path,
     cell: dict[str, str | int],
-    source: str,
+    source: CalibrationSource,
     budget: int,
     *,
     methods: Sequence[str] = BASIC,
     everything: bool = False,
 ) -> None:
     """Calibrate, score and evaluate one cell."""
-    place = Source.named(source)
-    calibration_cell = {**cell, "setting": place.setting, "split": place.split}
+    calibration_cell = {**cell, "setting": source.setting, "split": source.split}
     if everything:
         methods = (*methods, *ABLATION, *TEMPERATURES, *DIVERGENCES, *FURTHER)
     formulations = dict.fromkeys(["printed", "released"])
     formulations |= dict.fromkeys(parse_method(method)[1].formulation for method in methods)
     shifts = _read(folder, "signals", **calibration_cell)
-    fit = partial(calibrate, shifts, questions=budget, draw=place.draw, formulations=list(formulations))
+    fit = partial(calibrate, shifts, questions=budget, question_set=source.set, formulations=list(formulations))
     fitted, taken = query.timed(fit)
     for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE):
         table = getattr(fitted, contract.name)
-        keys = {**calibration_cell, "draw": place.draw, "calibration_questions": budget}
+        keys = {**calibration_cell, "calibration_set": source.set, "calibration_questions": budget}
         _write(folder, contract.name, table, {"seconds": taken}, **keys)
     signals = _read(folder, "signals", **cell, split="evaluation")
     blank = content_free_signals(int(cell["n"]), layers=LAYERS)
@@ -131,7 +131,7 @@ def _answer(
         shifts, orders = (_read(folder, "signals", **cell, split=other) for other in ("symmetrized", "permuted"))
         predictions.append(score(shifts, None, "permutation_average"))
         predictions += [score(orders, None, method) for method in RANDOM_ORDERS]
-    keys = {**cell, "calibrated_on": source, "calibration_questions": budget}
+    keys = {**cell, **source.keys, "calibration_questions": budget}
     answers = pa.concat_tables(predictions)
     seconds = {method: taken for method, (_, taken) in timed.items()}
     _write(folder, "predictions", answers, {"seconds": seconds}, **keys)

@@ -18,9 +18,11 @@ from lad.figures.content import ArtifactError
 from lad.figures.style import METHODS
 from lad.figures.table2 import METRICS as COST_METRICS
 from lad.figures.wording import signed
+from lad.grid import CalibrationSource
 
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
 TABLES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"]
+SOURCE = ("calibration_dataset", "calibration_setting", "calibration_split", "calibration_set")
 SCORES = [name for name in TABLES if name not in ("table2", "table5", "published")]
 """Tables of scores and leads; the others have tests of their own."""
 
@@ -95,11 +97,13 @@ def test_the_values_of_a_table_are_the_metrics(results, drawn, name):
                 continue
             (measured,) = connection.execute(
                 "select value, std, low, high from metrics where model = ? and dataset = ? and setting = ? and n = ?"
-                " and probe = ? and method = ? and variant = ? and calibrated_on = ? and calibration_questions = ?"
+                " and probe = ? and method = ? and variant = ? and calibration_dataset = ? and calibration_setting = ?"
+                " and calibration_split = ? and calibration_set = ?"
+                " and calibration_questions = ?"
                 " and metric = ?",
                 [
                     *(row[key] for key in ("model", "dataset", "setting", "n_candidates", "probe", "method")),
-                    *(row[key] for key in ("variant", "calibrated_on", "calibration_questions", "metric")),
+                    *(row[key] for key in ("variant", *SOURCE, "calibration_questions", "metric")),
                 ],
             ).fetchall()
             printed = [row[key] for key in ("value", "std", "low", "high")]
@@ -115,10 +119,12 @@ def test_a_lead_is_the_paired_difference_of_the_reference_and_the_row(results, d
         for row in leads:
             measured = connection.execute(
                 "select value, low, high from differences where model = ? and dataset = ? and setting = ? and n = ?"
-                " and probe = ? and calibrated_on = ? and calibration_questions = ? and method = 'agd' and variant = ''"
+                " and probe = ? and calibration_dataset = ? and calibration_setting = ?"
+                " and calibration_split = ? and calibration_set = ?"
+                " and calibration_questions = ? and method = 'agd' and variant = ''"
                 " and against = ? and against_variant = ?",
                 [
-                    *(row[key] for key in ("model", "dataset", "setting", "n_candidates", "probe", "calibrated_on")),
+                    *(row[key] for key in ("model", "dataset", "setting", "n_candidates", "probe", *SOURCE)),
                     *(row[key] for key in ("calibration_questions", "method", "variant")),
                 ],
             ).fetchall()
@@ -134,7 +140,7 @@ def test_leads_are_paired_across_probes_and_calibrations_as_well(results, drawn)
     """SoFA asks differently, the reused calibration corrects differently; the questions are the same."""
     for name, row_is in (
         ("table8", lambda row: row["probe"] == "sofa"),
-        ("table_divergences", lambda row: row["calibrated_on"].endswith("-reused")),
+        ("table_divergences", lambda row: row["calibration_split"] == "symmetrized"),
     ):
         with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row_is(row)]
@@ -145,7 +151,8 @@ def test_leads_are_paired_across_probes_and_calibrations_as_well(results, drawn)
             with catalog.connect(results) as connection:
                 ((reference,),) = connection.execute(
                     "select value from metrics where model = 'demo' and setting = ? and n = ? and probe = 'vanilla' and"
-                    " calibrated_on = 'scenes-' || setting and calibration_questions = 5 and method = 'agd' and"
+                    " calibration_setting = setting and calibration_split = 'calibration' and calibration_set = 1"
+                    " and calibration_questions = 5 and method = 'agd' and"
                     " variant = '' and metric = 'accuracy'",
                     [lead["setting"], lead["n_candidates"]],
                 ).fetchall()
@@ -159,7 +166,7 @@ def test_the_spread_over_sets_of_calibration_questions_is_that_of_their_accuraci
     keys = dict.fromkeys((row["n_candidates"], METHODS[row["method"]].name) for row in rows)
     for (n, method), shown in zip(keys, markdown_rows(drawn / "table_draws.md"), strict=True):
         of = [row for row in rows if (row["n_candidates"], METHODS[row["method"]].name) == (n, method)]
-        assert [row["calibrated_on"] for row in of] == ["scenes-adversarial", "scenes-adversarial@2"]
+        assert [row["calibration_set"] for row in of] == ["1", "2"]
         found = [float(row["value"]) for row in of]
         spread = [np.mean(found), np.std(found, ddof=1), min(found), max(found)]
         interval = f"{float(of[0]['low']):.1f} to {float(of[0]['high']):.1f}"
@@ -297,10 +304,10 @@ def test_costs_are_those_that_were_recorded_with_the_tables(results, drawn):
     keys = {"model": "demo", "dataset": "scenes", "setting": "random", "probe": "vanilla"}
     for n in (4, 8):
         scored = RELATIONS["predictions"].path(
-            results, **keys, n=n, calibrated_on="scenes-random", calibration_questions=5
+            results, **keys, n=n, **CalibrationSource("scenes", "random").keys, calibration_questions=5
         )
         fitted = RELATIONS["position_bias"].path(
-            results, **keys, n=n, split="calibration", draw=1, calibration_questions=5
+            results, **keys, n=n, split="calibration", calibration_set=1, calibration_questions=5
         )
         for method in ("vanilla", "pride", "agd"):
             assert costs[n, method, "forward_s"] == pytest.approx(10 * n)

@@ -20,6 +20,7 @@ from lad.figures import fig7
 from lad.figures.artifacts import draw
 from lad.figures.content import Options
 from lad.figures.style import STYLE_SHEET
+from lad.grid import CalibrationSource
 
 METHODS = ("vanilla", "purified_attention", "agd")
 ANSWERED_RIGHT = [(False, True, True), (True, True, True), (False, False, False), (True, False, False)]
@@ -38,7 +39,13 @@ def results(photographs, tmp_path_factory) -> Path:
     questions = build_questions(images, **options)
     presentations = build_presentations(questions, "evaluation", rounds=1, seed=0)
     keys = {"dataset": "coco", "setting": "random", "n": 4}
-    calibrated = {"model": "m", **keys, "probe": "vanilla", "calibrated_on": "coco-random", "calibration_questions": 5}
+    calibrated = {
+        "model": "m",
+        **keys,
+        "probe": "vanilla",
+        **CalibrationSource("coco", "random").keys,
+        "calibration_questions": 5,
+    }
     written = {
         "images": (images, {"dataset": "coco"}),
         "questions": (questions, keys),

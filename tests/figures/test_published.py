@@ -43,8 +43,8 @@ def test_a_value_stands_beside_its_counterpart_under_both_formulations(rows):
     }
     assert measured_as(artifact="table7", method="raw_attention") == {("printed", "attention_readout", "", "vanilla")}
     assert measured_as(artifact="table8", method="sofa") == {("printed", "vanilla", "", "sofa")}
-    sources = {row["calibrated_on"] for row in rows if row["artifact"] == "table3"}
-    assert sources == {"scenes-adversarial", "scenes-random"}
+    sources = {row["calibration_setting"] for row in rows if row["artifact"] == "table3"}
+    assert sources == {"adversarial", "random"}
 
 
 def test_the_difference_is_measured_less_published_and_its_tolerance_is_wider_than_the_interval(rows):

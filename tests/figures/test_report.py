@@ -97,7 +97,8 @@ def test_the_headline_is_what_was_measured_with_eight_random_candidates(results,
         measured = dict(
             connection.execute(
                 "select method, value from metrics where model = 'demo' and n = 8 and setting = 'random' and metric ="
-                " 'accuracy' and variant = '' and calibrated_on = 'scenes-random' and calibration_questions = 5"
+                " 'accuracy' and variant = '' and calibration_setting = 'random' and calibration_split = 'calibration'"
+                " and calibration_set = 1 and calibration_questions = 5"
             ).fetchall()
         )
     start = page.text.index("Asked which of 8 images")

@@ -13,6 +13,7 @@ from lad.figures.artifacts import draw
 from lad.figures.content import Options
 from lad.figures.measures import Difference, Measure, Measures
 from lad.figures.wording import Pair, comparison, numbers, tally
+from lad.grid import CalibrationSource
 
 
 def sentence(folder, name):
@@ -85,11 +86,15 @@ def test_a_pair_carries_the_difference_of_its_own_cell(results, options):
         measures = Measures(connection, chosen)
         (expected,) = connection.execute(
             "select value, low, high from differences where model = 'demo' and n = 4 and setting = 'random' and probe ="
-            " 'vanilla' and calibrated_on = 'scenes-adversarial' and calibration_questions = 5 and method = 'agd' and"
+            " 'vanilla' and calibration_setting = 'adversarial'"
+            " and calibration_split = 'calibration' and calibration_set = 1 and calibration_questions = 5"
+            " and method = 'agd' and"
             " variant = '' and against = 'pride' and against_variant = ''"
         ).fetchall()
     keys = {"setting": "random", "n": 4}
-    abroad = Pair.measured(measures, "here", "agd", "pride", **keys, calibrated_on="scenes-adversarial")
+    abroad = Pair.measured(
+        measures, "here", "agd", "pride", **keys, calibrated_on=CalibrationSource("scenes", "adversarial")
+    )
     assert abroad.difference == Difference(*expected)
     assert abroad.difference.value == pytest.approx(abroad.ours.value - abroad.theirs.value)
 
@@ -128,7 +133,8 @@ def test_figure_1_names_the_position_that_vanilla_answers_most(results, drawn):
     with catalog.connect(results) as connection:
         rows = connection.execute(
             "select position, target_position from predictions where model = 'demo' and method = 'vanilla' and n = 8"
-            " and probe = 'vanilla' and setting = 'random' and calibrated_on = 'scenes-random'"
+            " and probe = 'vanilla' and setting = 'random' and calibration_setting = 'random'"
+            " and calibration_split = 'calibration' and calibration_set = 1"
             " and calibration_questions = 5"
         ).fetchall()
     counts = np.bincount([position for position, _ in rows], minlength=9)
@@ -176,7 +182,7 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
             prior[layer, position - 1] = value
         parameters = {
             **{"model": "demo", "dataset": "scenes", "setting": "random", "n": n},
-            **{"temperature": 5.0, "calibrated_on": "scenes-random", "calibration_questions": 5},
+            **{"temperature": 5.0, "calibration_questions": 5},
         }
         rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters).to_pylist()
     expected = defaultdict(list)

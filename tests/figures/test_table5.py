@@ -11,10 +11,11 @@ from lad import cli, tables
 from lad.catalog import RELATIONS
 from lad.figures.artifacts import draw
 from lad.figures.content import ArtifactError
+from lad.grid import CalibrationSource
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo-model"
 CELL = {"model": "demo", "dataset": "tasks", "setting": "scene_pairs", "n": 2, "probe": "vanilla"}
-SCORING = {**CELL, "calibrated_on": "tasks-scene_pairs", "calibration_questions": 5}
+SCORING = {**CELL, **CalibrationSource("tasks", "scene_pairs").keys, "calibration_questions": 5}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def measured(tmp_path_factory) -> Path:
         lad("presentations", questions=questions, split=split, out=shown)
         tables_ = {"images": images, "questions": questions, "presentations": shown, "out": out}
         lad("extract", checkpoint=DEMO, image_folder=folder / "images", **tables_, finished=results / split)
-    calibration = path("position_bias", **CELL, split="calibration", draw=1, calibration_questions=5).parent
+    calibration = path("position_bias", **CELL, split="calibration", calibration_set=1, calibration_questions=5).parent
     lad("calibrate", signals=signals["calibration"], out=calibration)
     predictions = path("predictions", **SCORING)
     methods = ("vanilla", "purified_attention", "agd")

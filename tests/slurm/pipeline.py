@@ -66,7 +66,7 @@ class Pipeline:
 
     def position_bias(self, n: int) -> Path:
         cell = f"model=demo/dataset=scenes/setting=random/n={n}/probe=vanilla"
-        calibration = "split=calibration/draw=1/calibration_questions=5"
+        calibration = "split=calibration/calibration_set=1/calibration_questions=5"
         return self.results / "calibration" / cell / calibration / "position_bias.parquet"
 
     def run_locally(self, *targets: str) -> str:

@@ -11,7 +11,7 @@ rule calibrate:
         position_prior=table("position_prior"),
         head_choice=table("head_choice"),
     log:
-        log("calibrate", "model", "dataset", "setting", "n", "probe", "split", "draw", "calibration_questions"),
+        log("calibrate", *RELATIONS["position_bias"].keys),
     conda:
         "../../environment.yml"
     params:
@@ -22,4 +22,4 @@ rule calibrate:
         " {wildcards.n} candidates, {wildcards.probe}"
     shell:
         "lad calibrate --signals {input.signals:q} --questions {wildcards.calibration_questions}"
-        " --draw {wildcards.draw} {params.formulations:q} --out {params.folder:q} > {log:q} 2>&1"
+        " --set {wildcards.calibration_set} {params.formulations:q} --out {params.folder:q} > {log:q} 2>&1"

@@ -9,10 +9,7 @@ rule evaluate:
         metrics=table("metrics"),
         differences=table("differences"),
     log:
-        log(
-            "evaluate",
-            *("model", "dataset", "setting", "n", "probe", "calibrated_on", "calibration_questions"),
-        ),
+        log("evaluate", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:

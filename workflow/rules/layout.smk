@@ -12,7 +12,7 @@ from lad.catalog import RELATIONS
 from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.shards import shard_files
 from lad.figures.requirements import check_report, configured_options
-from lad.grid import Benchmark, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
+from lad.grid import Benchmark, CalibrationSource, Cell, Scoring, build_grid, check_configuration, is_mmiu, shard_count
 
 try:
     check_configuration(config, yaml.safe_load(Path("workflow/schemas/config.schema.yaml").read_text()))
@@ -89,18 +89,16 @@ def cell_of(wildcards) -> Cell:
 
 
 def scoring_of(wildcards) -> Scoring:
-    return Scoring(cell_of(wildcards), wildcards.calibrated_on, int(wildcards.calibration_questions))
+    w = wildcards
+    source = CalibrationSource(
+        w.calibration_dataset, w.calibration_setting, w.calibration_split, int(w.calibration_set)
+    )
+    return Scoring(cell_of(w), source, int(w.calibration_questions))
 
 
 def calibration_of(scoring: Scoring) -> str:
     """The calibration that a scoring uses, by one of its tables."""
-    return table(
-        "position_bias",
-        **vars(scoring.calibration_cell),
-        split=scoring.source.split,
-        draw=scoring.source.draw,
-        calibration_questions=scoring.calibration_questions,
-    )
+    return table("position_bias", **scoring.calibration_keys)
 
 
 def benchmark_of(wildcards) -> Benchmark:
@@ -227,16 +225,7 @@ def bundled_partitions() -> dict[str, int]:
 
 def evaluations() -> list[str]:
     """Metrics and differences of the whole grid: what figures and tables are drawn from, directly or further up."""
-    return [
-        table(
-            relation,
-            **vars(scoring.cell),
-            calibrated_on=scoring.calibrated_on,
-            calibration_questions=scoring.calibration_questions,
-        )
-        for scoring in GRID.methods
-        for relation in ("metrics", "differences")
-    ]
+    return [table(relation, **scoring.keys) for scoring in GRID.methods for relation in ("metrics", "differences")]
 
 
 def artifact_options(artifact: str) -> list[str]:
@@ -287,8 +276,10 @@ wildcard_constraints:
     n=per_run("n"),
     probe=per_run("probe"),
     split="calibration|evaluation|symmetrized|permuted|content_free",
-    calibrated_on="|".join(sorted({re.escape(scoring.calibrated_on) for scoring in GRID.methods})),
-    draw=r"\d+",
+    calibration_dataset=one_of({re.escape(scoring.source.dataset) for scoring in GRID.methods}),
+    calibration_setting=one_of({re.escape(scoring.source.setting) for scoring in GRID.methods}),
+    calibration_split="calibration|symmetrized",
+    calibration_set=r"\d+",
     calibration_questions=r"\d+",
     shard=r"\d+",
     shards=r"\d+",

@@ -16,10 +16,7 @@ rule score:
     output:
         table("predictions"),
     log:
-        log(
-            "score",
-            *("model", "dataset", "setting", "n", "probe", "calibrated_on", "calibration_questions"),
-        ),
+        log("score", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:
