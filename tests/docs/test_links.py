@@ -34,6 +34,15 @@ def test_a_link_to_a_place_on_a_page_names_a_heading_of_that_page(document):
             assert anchor in anchors(page), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_path_that_the_document_names_as_code_is_there(document):
+    """But for those that the pages on extending it make up: theirs have `example` or `sharpened` in their names."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:lad|workflow|config|tests|docs|demo|resources|benchmarks|\.ci|\.github)/[\w./-]*)`", text)
+    real = [path for path in paths if "example" not in path and "sharpened" not in path]
+    assert [path for path in real if not (ROOT / path).exists()] == []
+
+
 def anchors(page: Path) -> set[str]:
     """The places of a page, as both GitHub and the site name them after its headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
