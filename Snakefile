@@ -32,6 +32,6 @@ include: "workflow/rules/figures.smk"
 rule all:
     default_target: True
     input:
-        REPORT,
+        W.report,
         ARTIFACT_FILES,
-        benchmark_tables(),
+        W.benchmark_tables(),

@@ -28,7 +28,7 @@ import typer
 
 from lad import cli, tables
 from lad.catalog import RELATIONS
-from lad.scoring.methods import METHODS
+from lad.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
 SETTINGS: Final = ("random", "adversarial")

@@ -27,6 +27,7 @@ import yaml
 from benchmarks import offline
 from lad import catalog, tables
 from lad.catalog import RELATIONS
+from lad.config import parse_configuration
 from lad.grid import build_grid
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -94,7 +95,7 @@ def grid(
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     start = time.process_time()
-    extractions = len(build_grid(config).signals)
+    extractions = len(build_grid(parse_configuration(config)).signals)
     print(f"{extractions} extractions; the grid alone {time.process_time() - start:.2f} s")
     command = ["snakemake", "--configfile", str(file), "--dry-run", "--quiet", "all", "--nolock"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

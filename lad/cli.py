@@ -12,13 +12,13 @@ import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
+from typer.core import TyperCommand
 
 from lad import catalog, tables
 
@@ -414,7 +414,7 @@ def calibrate(
     """Fit the conditional position bias and the attention prior on calibration signals."""
     from lad import query
     from lad.calibration.calibrate import calibrate as fit
-    from lad.scoring.methods import parse_layers
+    from lad.methods import parse_layers
 
     table = tables.read(_files(signals), tables.SIGNALS)
     fitted, seconds = query.timed(
@@ -429,58 +429,74 @@ def calibrate(
     fitted.write(out, {"signals": signals, "seconds": round(seconds, 6)})
 
 
-@app.command()
+class _ListsMethods(TyperCommand):
+    """A command whose help ends in the methods that there are, read when it is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from lad.methods import METHODS, describe
+
+        self.epilog = "Methods; `lad methods` tells more:\n" + describe.names(METHODS.values())
+        super().format_help(ctx, formatter)
+
+
+@app.command(cls=_ListsMethods)
 def score(
     signals: Files,
     out: Out,
     method: Annotated[list[str], typer.Option(help="Method, 'agd', with options if wanted: 'agd;k=4;prior=no'.")],
     calibration: Annotated[Path | None, typer.Option(help="Folder written by `lad calibrate`.")] = None,
-    formulation: Annotated[Formulation, typer.Option(help="Printed equations or released code.")] = (
-        Formulation.printed
-    ),
-    top_k: Annotated[int, typer.Option(min=1, help="Layers aggregated (K, eq. 9).")] = 2,
-    temperature: Annotated[float, typer.Option(help="Sharpness of the attention prior (tau, eq. 12).")] = 5.0,
+    formulation: Annotated[str | None, typer.Option(help="Option formulation of methods that name none.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Option top_k of methods that name none.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Option temperature of methods that name none.")] = None,
     generations: Annotated[
-        list[str] | None, typer.Option(help="Texts of a generating probe, as --signals; for cot and self_consistency.")
+        list[str] | None, typer.Option(help="Texts of a generating probe, as --signals, for methods that read texts.")
     ] = None,
 ) -> None:
     """Answer every presentation by one or several methods."""
-    from lad import query
     from lad.calibration.calibrate import read_calibration
-    from lad.scoring.methods import Options, parse_method
-    from lad.scoring.methods import score as score_method
+    from lad.methods import Session, parse_method
 
     files = _files(signals)
-    defaults = Options(formulation=formulation.value, top_k=top_k, temperature=temperature)
+    given = {"formulation": formulation, "top_k": top_k, "temperature": temperature}
+    defaults = {name: value for name, value in given.items() if value is not None}
     by_head = any(parse_method(specification, defaults)[0].needs_heads for specification in method)
     by_split = tables.read_by("split", files, tables.SIGNALS, without=() if by_head else ("head_attention",))
     content_free = by_split.pop("content_free", None)
     fitted = read_calibration(calibration) if calibration else None
     identifiers = tables.read_metadata(files[0]).get("identifiers")
     texts = tables.read(_files(generations), tables.GENERATIONS) if generations else None
+    sessions = {
+        split: Session(table, fitted, identifiers=identifiers, content_free=content_free, generations=texts)
+        for split, table in by_split.items()
+    }
     predictions, seconds = [], {}
     for specification in method:
         # A table of one split is taken as it is; of several, each method gets the split it is meant for.
         chosen, options, _ = parse_method(specification, defaults)
         needed = chosen.split_for(options)
-        answered = next(iter(by_split.values())) if len(by_split) == 1 else by_split.get(needed)
-        if answered is None:
+        session = next(iter(sessions.values())) if len(sessions) == 1 else sessions.get(needed)
+        if session is None:
             raise ValueError(f"{', '.join(signals)}: no presentations of split {needed}, which {specification} needs")
-        ask = partial(
-            score_method,
-            answered,
-            fitted,
-            specification,
-            defaults,
-            identifiers=identifiers,
-            content_free=content_free,
-            generations=texts,
-        )
-        answers, taken = query.timed(ask)
+        answers, taken = session.timed(specification, defaults)
         predictions.append(answers)
         seconds[specification] = round(taken, 6)
     metadata = {"signals": signals, "calibration": str(calibration), "seconds": seconds}
     tables.write(pa.concat_tables(predictions), out, tables.PREDICTIONS, metadata)
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Tell of this method alone, in full.")] = None,
+    format: Annotated[Literal["text", "markdown"], typer.Option(help="How to print it.")] = "text",
+) -> None:
+    """List the methods with what they need, and their options."""
+    from lad.methods import METHODS, describe, parse_method
+
+    chosen = [parse_method(name).method] if name else list(METHODS.values())
+    if format == "markdown":
+        typer.echo(describe.page(chosen))
+    else:
+        typer.echo(describe.in_full(chosen[0]) if name else describe.overview(chosen))
 
 
 @app.command()
@@ -543,8 +559,9 @@ def plan(
 ) -> None:
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
+    from lad.config import read_configuration
     from lad.figures.requirements import check_report
-    from lad.grid import build_grid, read_configuration
+    from lad.grid import build_grid
 
     settings = read_configuration(config)
     check_report(settings, build_grid(settings))

@@ -5,18 +5,16 @@ the workflow does follows from here, so the whole plan is known before the first
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
+from lad.config import Configuration, Dataset, Run, did_you_mean
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import Method, Options, parse_method
+from lad.methods import Method, Options, parse_method
+from lad.methods.options import ReadsEquations
 
 CAPTIONED_SETTINGS: Final = ("random", "adversarial")
 """The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
@@ -114,21 +112,21 @@ class Grid:
     """All scorings of a configuration with their method specifications, in the order of the configuration."""
 
     methods: Mapping[Scoring, tuple[str, ...]]
-    defaults: Options
+    defaults: Mapping[str, object]
 
     @cached_property
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
     @cached_property
-    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method, Options]]]:
+    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method[Any], Options]]]:
         """The methods that specifications name: thousands of scorings have the same few."""
         return {
             specifications: [parse_method(specification, self.defaults)[:2] for specification in specifications]
             for specifications in set(self.methods.values())
         }
 
-    def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
+    def parsed(self, scoring: Scoring) -> list[tuple[Method[Any], Options]]:
         """The scoring's methods with their options."""
         return self._parsed[self.methods[scoring]]
 
@@ -162,7 +160,7 @@ class Grid:
         asked: dict[Cell, dict[str, None]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_calibration and "formulation" in method.options:
+                if method.needs_calibration and isinstance(options, ReadsEquations):
                     asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
         return {cell: list(names) for cell, names in asked.items()}
 
@@ -213,145 +211,95 @@ class Grid:
         return needed
 
 
-def check_configuration(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Refuse a configuration that breaks the schema.
-
-    Raises:
-        ValueError: one line with the key and what is allowed (Snakemake's own check prints the whole configuration).
-    """
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        key = ".".join(map(str, error.absolute_path)) or "top level"
-        allowed = error.schema.get("properties") if isinstance(error.schema, Mapping) else None
-        known = f"; known keys: {', '.join(allowed)}" if error.validator == "additionalProperties" and allowed else ""
-        raise ValueError(f"configuration, {key}: {error.message}{known}")
-
-
-SCHEMA: Final = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
-
-
-def read_configuration(file: Path, schema: Path = SCHEMA) -> dict[str, Any]:
-    """A configuration file that keeps the schema.
-
-    Raises:
-        ValueError: it is no YAML, or breaks the schema.
-        FileNotFoundError: either is not there.
-    """
-    import yaml
-
-    try:
-        config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-        check_configuration(config, yaml.safe_load(schema.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
-    return config
-
-
-def build_grid(config: Mapping[str, Any]) -> Grid:
-    """The grid of a validated configuration.
+def build_grid(config: Configuration) -> Grid:
+    """The grid of a configuration.
 
     Raises:
         ValueError: a run names a model, dataset, probe, method or calibration source that does not exist; the message
             names the run (counted from 1) and what is allowed.
     """
     methods: dict[Scoring, dict[str, None]] = {}
-    for number, run in enumerate(config["runs"], start=1):
+    for number, run in enumerate(config.runs, start=1):
+        specifications = dict.fromkeys(run.methods or config.scoring.methods)
         try:
-            specifications = dict.fromkeys(_specifications(run, config))
-            for scoring in _scorings(run, config):
+            for scoring in _scorings(run, list(specifications), config):
                 methods.setdefault(scoring, {}).update(specifications)
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
-    defaults = Options(**{name: config["scoring"][name] for name in ("formulation", "top_k", "temperature")})
+    defaults = {name: getattr(config.scoring, name) for name in ("formulation", "top_k", "temperature")}
     return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
 
 
-def shard_count(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -> int:
+def shard_count(grid: Grid, cell: Cell, split: str, config: Configuration) -> int:
     """Into how many shards of about `extraction.shard_size` presentations the split is cut, between questions.
 
     One where there is no such size. One as well of an MMIU-format dataset: how many questions a task has is known once
     its annotation file is read, and there are a few hundred.
     """
-    size: int | None = config["extraction"].get("shard_size")
-    if size is None or is_mmiu(config["datasets"][cell.dataset]):
+    size = config.extraction.shard_size
+    if size is None or config.datasets[cell.dataset].is_mmiu:
         return 1
     questions, orders = presentations(grid, cell, split, config)
     return min(questions, -(-questions * orders // size))
 
 
-def presentations(grid: Grid, cell: Cell, split: str, config: Mapping[str, Any]) -> tuple[int, int]:
+def presentations(grid: Grid, cell: Cell, split: str, config: Configuration) -> tuple[int, int]:
     """How many questions of a split are asked, and in how many orders each; of an MMIU-format dataset at most."""
-    benchmark, all_orders = config["benchmark"], math.factorial(cell.n)
+    benchmark, all_orders = config.benchmark, math.factorial(cell.n)
     fitting = grid.calibration_questions[cell.benchmark]
-    answered = benchmark["questions"]
-    if rendered := config["datasets"][cell.dataset].get("render_tasks"):
-        answered = max(0, min(answered, rendered["questions"] - fitting))
+    answered = benchmark.questions
+    if rendered := config.datasets[cell.dataset].render_tasks:
+        answered = max(0, min(answered, rendered.questions - fitting))
     asked, orders = {
         "calibration": (fitting, cell.n),
-        "evaluation": (answered, min(benchmark["orders"], all_orders)),
+        "evaluation": (answered, min(benchmark.orders, all_orders)),
         "symmetrized": (answered, cell.n),
-        "permuted": (answered, min(benchmark["permutations"], all_orders)),
+        "permuted": (answered, min(benchmark.permutations, all_orders)),
         "content_free": (1, 1),
     }[split]
     first = grid.first_questions(cell, split)
     return asked if first is None else min(first, asked), orders
 
 
-def _scorings(run: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Scoring]:
-    for key in ("models", "datasets"):
-        for name in run[key]:
-            _require(name, config[key], key.removesuffix("s"))
-    reading = [name for name in _specifications(run, config) if parse_method(name)[0].needs_generations]
-    for probe in run["probes"]:
+def _scorings(run: Run, specifications: Sequence[str], config: Configuration) -> Iterator[Scoring]:
+    for name in run.models:
+        _require(name, config.models, "model")
+    for name in run.datasets:
+        _require(name, config.datasets, "dataset")
+    reading = [name for name in specifications if parse_method(name)[0].needs_generations]
+    for probe in run.probes:
         if get_probe(probe).generation is None and reading:
             raise ValueError(
                 f"{reading[0]} needs generated texts and probe {probe} has none; ask by the probes of its name"
             )
-    default_questions = [config["calibration"]["questions"]]
-    axes = (run["models"], run["datasets"], run["settings"], run["n"], run["probes"])
-    for model, dataset, setting, n, probe in product(*axes):
-        _require_setting(setting, config["datasets"][dataset], f"setting of dataset {dataset}")
+    for model, dataset, setting, n, probe in product(run.models, run.datasets, run.settings, run.n, run.probes):
+        _require_setting(setting, config.datasets[dataset], f"setting of dataset {dataset}")
         _require_embeddings(setting, dataset, config)
-        sources = [
-            CalibrationSource(**{"dataset": dataset, "setting": setting, **named, "set": number})
-            for number in range(1, run.get("calibration_sets", 1) + 1)
-            for named in run.get("calibrated_on", [{}])
-        ]
-        for source in sources:
-            _require(source.dataset, config["datasets"], "dataset of calibrated_on")
-            _require_setting(source.setting, config["datasets"][source.dataset], "setting of calibrated_on")
+        for number, named in product(range(1, run.calibration_sets + 1), run.calibrated_on):
+            source = CalibrationSource(named.dataset or dataset, named.setting or setting, named.split, number)
+            _require(source.dataset, config.datasets, "dataset of calibrated_on")
+            _require_setting(source.setting, config.datasets[source.dataset], "setting of calibrated_on")
             _require_embeddings(source.setting, source.dataset, config)
-            for questions in run.get("calibration_questions", default_questions):
+            for questions in run.calibration_questions or [config.calibration.questions]:
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 
 
-def _specifications(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """The run's methods, the options of each in one order: two spellings of a method would answer twice."""
-    read = [parse_method(specification) for specification in run.get("methods", config["scoring"]["methods"])]
-    return [";".join(filter(None, (method.name, variant))) for method, _, variant in read]
-
-
-def is_mmiu(dataset: Mapping[str, Any]) -> bool:
-    """Whether a dataset of the configuration has MMIU's format."""
-    return "annotations" in dataset or "render_tasks" in dataset
-
-
-def _require_setting(setting: str, dataset: Mapping[str, Any], kind: str) -> None:
+def _require_setting(setting: str, dataset: Dataset, kind: str) -> None:
     # Which tasks an MMIU-format dataset has is known once its annotation file is read.
-    if not is_mmiu(dataset):
+    if not dataset.is_mmiu:
         _require(setting, CAPTIONED_SETTINGS, kind)
 
 
-def _require_embeddings(setting: str, dataset: str, config: Mapping[str, Any]) -> None:
+def _require_embeddings(setting: str, dataset: str, config: Configuration) -> None:
     # A bundle holds the questions: nothing is chosen any more.
-    entry = config["datasets"][dataset]
-    if setting == "adversarial" and not is_mmiu(entry) and "embeddings" not in entry and "bundle" not in config:
+    entry = config.datasets[dataset]
+    if setting == "adversarial" and not entry.is_mmiu and entry.embeddings is None and config.bundle is None:
         raise ValueError(
             f"setting adversarial chooses hard negatives by embeddings, and dataset {dataset} has none; give it"
             " embeddings, such as {backend: clip}, or leave the setting out"
         )
 
 
-def _require(name: str, known: Any, kind: str) -> None:
-    if name not in known:
-        raise ValueError(f"unknown {kind} '{name}'; known: {', '.join(known)}")
+def _require(name: str, known: Iterable[str], kind: str) -> None:
+    if name not in (names := list(known)):
+        raise ValueError(f"unknown {kind} '{name}'{did_you_mean(name, names)}; known: {', '.join(names)}")

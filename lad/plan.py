@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from lad import tables
+from lad.config import Configuration, Model
 from lad.extraction.prompts import get_probe
-from lad.grid import Cell, Grid, build_grid, is_mmiu, presentations, shard_count
+from lad.grid import Cell, Grid, build_grid, presentations, shard_count
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,20 +108,20 @@ class Plan:
 # --- what is counted from the configuration --------------------------------------------------------------------
 
 
-def is_bound(config: Mapping[str, Any], cell: Cell, split: str) -> bool:
+def is_bound(config: Configuration, cell: Cell, split: str) -> bool:
     """Whether the number of questions is only bounded: how many a task of MMIU's format has, its file says."""
-    return is_mmiu(config["datasets"][cell.dataset]) and split != "content_free"
+    return config.datasets[cell.dataset].is_mmiu and split != "content_free"
 
 
-def images(config: Mapping[str, Any], grid: Grid, cell: Cell, split: str) -> int:
+def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
     """Images that a split of a cell encodes, at most: all candidates, or all images that there are to draw from."""
     if split == "content_free":
         return 1
-    dataset = config["datasets"][cell.dataset]
+    dataset = config.datasets[cell.dataset]
     questions, _ = presentations(grid, cell, split, config)
     candidates = questions * cell.n
-    rendered = dataset.get("render", {}).get("images", math.inf)
-    return int(min(candidates, rendered, dataset.get("pool", math.inf)))
+    rendered = dataset.render.images if dataset.render else math.inf
+    return int(min(candidates, rendered, dataset.pool or math.inf))
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------
@@ -161,10 +162,10 @@ def signal_bytes(passes: int, n: int, backbone: Backbone, *, by_head: bool) -> i
 # --- what is known of the models -------------------------------------------------------------------------------
 
 
-def describe_backbone(entry: Mapping[str, Any]) -> Backbone:
+def describe_backbone(model: Model) -> Backbone:
     """Layers, heads and parameters of a model of the configuration: of its folder, else of its own entry."""
-    folder = Path(entry["checkpoint"])
-    declared = Backbone(entry.get("layers"), entry.get("heads"), entry.get("parameters"), "the configuration")
+    folder = Path(model.checkpoint)
+    declared = Backbone(model.layers, model.heads, model.parameters, "the configuration")
     if not (folder / "config.json").is_file():
         return declared
     told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -274,7 +275,7 @@ def recorded_rates(connection: duckdb.DuckDBPyConnection, where: str) -> dict[tu
 
 
 def _rate(
-    config: Mapping[str, Any],
+    config: Configuration,
     cell: Cell,
     backbone: Backbone,
     recorded: Mapping[tuple[str, str], Rate],
@@ -286,8 +287,7 @@ def _rate(
         return rate, rate.source
     if writes:
         return None, "unknown: no run recorded how long its texts take"
-    device = config["models"][cell.model].get("device", config["extraction"]["device"])
-    if device == "cpu":
+    if config.device(cell.model) == "cpu":
         return None, "unknown: the device is a CPU, the published rates are a GPU's; give recorded ones with --results"
     if backbone.parameters is None:
         return None, "unknown: no run recorded, and `parameters` of the model is not given to scale published rates by"
@@ -297,10 +297,8 @@ def _rate(
 # --- the plan --------------------------------------------------------------------------------------------------
 
 
-def make_plan(
-    config: Mapping[str, Any], published: Rate, recorded: Mapping[tuple[str, str], Rate] | None = None
-) -> Plan:
-    """What extracting all signals of a validated configuration takes.
+def make_plan(config: Configuration, published: Rate, recorded: Mapping[tuple[str, str], Rate] | None = None) -> Plan:
+    """What extracting all signals of a configuration takes.
 
     Args:
         published: `published_rate`, for models of which nothing is recorded.
@@ -311,7 +309,7 @@ def make_plan(
     """
     grid = build_grid(config)
     models = sorted({cell.model for cell, _ in grid.signals})
-    backbones = {model: describe_backbone(config["models"][model]) for model in models}
+    backbones = {model: describe_backbone(config.models[model]) for model in models}
     rows: dict[tuple[str, str], Row] = {}
     notes: dict[str, None] = {}
     for cell, split in grid.signals:
@@ -340,7 +338,7 @@ def _told(backbone: Backbone) -> str:
     return f"{backbone.layers} ({backbone.source})"
 
 
-def _job(config: Mapping[str, Any], grid: Grid, cell: Cell, split: str, backbone: Backbone, rate: Rate | None) -> Row:
+def _job(config: Configuration, grid: Grid, cell: Cell, split: str, backbone: Backbone, rate: Rate | None) -> Row:
     passes = math.prod(presentations(grid, cell, split, config))
     generation = get_probe(cell.probe).generation
     texts = passes * generation.samples if generation else 0

@@ -11,7 +11,7 @@ from signals_factory import random_signals
 from lad import catalog, tables
 from lad.calibration.calibrate import calibrate
 from lad.grid import CalibrationSource
-from lad.scoring.methods import score
+from lad.methods import score
 
 README = Path(__file__).parents[1] / "README.md"
 

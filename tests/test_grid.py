@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lad.config import Configuration, parse_configuration
 from lad.grid import Benchmark, CalibrationSource, Cell, Scoring, build_grid, presentations, shard_count
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
 CELL = Cell("demo", "scenes", "random", 4, "vanilla")
 
 
-def config(*runs: dict) -> dict:
+def raw(*runs: dict) -> dict:
     run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": [4], "probes": ["vanilla"]}
     return {**copy.deepcopy(CONFIG), "runs": [{**run, **changes} for changes in runs]}
+
+
+def config(*runs: dict) -> Configuration:
+    return parse_configuration(raw(*runs))
 
 
 def test_a_run_is_a_cross_product():
@@ -25,12 +30,12 @@ def test_a_run_is_a_cross_product():
 
 def test_runs_that_meet_in_a_cell_add_up_without_repeating_a_method():
     grid = build_grid(config({"methods": ["vanilla", "agd"]}, {"methods": ["agd", "agd;k=1"]}))
-    assert grid.methods == {Scoring(CELL, "scenes-random", 5): ("vanilla", "agd", "agd;k=1")}
+    assert grid.methods == {Scoring(CELL, CalibrationSource("scenes", "random"), 5): ("vanilla", "agd", "agd;k=1")}
 
 
 def test_two_spellings_of_a_method_are_one():
     grid = build_grid(config({"methods": ["agd;prior=no;k=1"]}, {"methods": [" agd;k=1;prior=no"]}))
-    assert grid.methods == {Scoring(CELL, "scenes-random", 5): ("agd;k=1;prior=no",)}
+    assert grid.methods == {Scoring(CELL, CalibrationSource("scenes", "random"), 5): ("agd;k=1;prior=no",)}
 
 
 def test_methods_decide_which_splits_are_extracted():
@@ -115,6 +120,11 @@ def test_methods_that_read_texts_need_a_probe_that_has_them_written():
     assert [grid.needs_generations(scoring) for scoring in grid.methods] == [True, False]
 
 
+def test_a_method_as_a_mapping_is_the_same_as_its_short_form():
+    mappings = [{"method": "agd", "top_k": 4, "prior": False}, {"method": "vanilla"}]
+    assert build_grid(config({"methods": mappings})) == build_grid(config({"methods": ["agd;k=4;prior=no", "vanilla"]}))
+
+
 EVERY_SPLIT = {
     "n": [2, 4],
     "methods": ["agd", "permutation_average", "permutation_average;orders=random", "contextual_calibration"],
@@ -145,15 +155,17 @@ def test_a_split_of_which_calibration_needs_the_beginning_has_only_that_many():
 )
 def test_a_split_is_cut_into_shards_of_about_the_size_but_not_into_less_than_questions(size, shards):
     """160 questions in 5 orders: 800 presentations."""
-    configured = config({"methods": ["vanilla"]})
+    given = raw({"methods": ["vanilla"]})
     if size:
-        configured["extraction"]["shard_size"] = size
+        given["extraction"]["shard_size"] = size
+    configured = parse_configuration(given)
     assert shard_count(build_grid(configured), CELL, "evaluation", configured) == shards
 
 
 def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard():
-    configured = config({"datasets": ["tasks"], "settings": ["scene_pairs"], "n": [2], "methods": ["vanilla"]})
-    configured["extraction"]["shard_size"] = 1
+    given = raw({"datasets": ["tasks"], "settings": ["scene_pairs"], "n": [2], "methods": ["vanilla"]})
+    given["extraction"]["shard_size"] = 1
+    configured = parse_configuration(given)
     ((cell, split),) = build_grid(configured).signals
     assert shard_count(build_grid(configured), cell, split, configured) == 1
 
@@ -161,12 +173,16 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ({"models": ["demmo"]}, "run 1: unknown model 'demmo'; known: demo, demo-unplanted"),
+        ({"models": ["demmo"]}, r"run 1: unknown model 'demmo' \(did you mean 'demo'\?\); known: demo, demo-unplanted"),
         ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes, tasks"),
         ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
-        ({"methods": ["adg"]}, "run 1: unknown method 'adg'; known: vanilla"),
+        ({"methods": ["adg"]}, "run 1.methods: unknown method 'adg'"),
+        (
+            {"methods": [{"method": "agd", "topk": 3}]},
+            r"run 1.methods: \{method: agd, topk: 3\}: agd has no option 'topk'",
+        ),
         ({"methods": ["vanilla", "cot"]}, "run 1: cot needs generated texts and probe vanilla has none"),
-        ({"methods": ["vanilla;k=3"]}, "run 1: .*vanilla has no option 'k'"),
+        ({"methods": ["vanilla;k=3"]}, "run 1.methods: .*vanilla has no option 'k'"),
         (
             {"datasets": ["tasks", "plain"], "settings": ["adversarial"]},
             r"run 1: setting adversarial chooses hard negatives by embeddings, and dataset plain has none; give it",
@@ -183,19 +199,19 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
     ],
 )
 def test_a_name_that_does_not_exist_is_refused_with_those_that_do(run, message):
-    configured = config(run)
+    given = raw(run)
     if "plain" in run.get("datasets", ()):
-        configured["datasets"]["plain"] = {"captions": "captions.json", "images": "images"}
+        given["datasets"]["plain"] = {"captions": "captions.json", "images": "images"}
     with pytest.raises(ValueError, match=message):
-        build_grid(configured)
+        build_grid(parse_configuration(given))
 
 
 def test_a_bundle_holds_hard_negatives_that_nothing_has_to_choose():
-    configured = config({"settings": ["adversarial"], "methods": ["vanilla"]})
-    configured["datasets"]["scenes"] = {"captions": "none.json", "images": "none"}
+    given = raw({"settings": ["adversarial"], "methods": ["vanilla"]})
+    given["datasets"]["scenes"] = {"captions": "none.json", "images": "none"}
     with pytest.raises(ValueError, match="dataset scenes has none"):
-        build_grid(configured)
-    assert build_grid({**configured, "bundle": "signals.tar"}).settings("scenes") == ["adversarial"]
+        build_grid(parse_configuration(given))
+    assert build_grid(parse_configuration({**given, "bundle": "signals.tar"})).settings("scenes") == ["adversarial"]
 
 
 def test_scorings_with_the_same_methods_share_what_was_parsed_of_them():

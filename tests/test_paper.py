@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lad.config import parse_configuration
 from lad.figures.artifacts import ARTIFACTS
 from lad.figures.content import Options
 from lad.figures.published import conditions, read_published
 from lad.figures.requirements import check_report
-from lad.grid import CalibrationSource, Cell, Scoring, build_grid, check_configuration
+from lad.grid import CalibrationSource, Cell, Scoring, build_grid
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text())
@@ -23,9 +24,7 @@ SCORES = ("accuracy", "rstd", "consistency")
 
 @pytest.fixture(scope="module")
 def grid():
-    schema = yaml.safe_load((REPOSITORY / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    check_configuration(CONFIG, schema)
-    return build_grid(CONFIG)
+    return build_grid(parse_configuration(CONFIG))
 
 
 def test_every_published_score_has_a_run_that_measures_it(grid):
@@ -91,7 +90,7 @@ def test_it_is_planned_in_seconds_without_data_models_or_gpu(tmp_path):
     jobs = dry_run(REPOSITORY / "config" / "paper.yaml", tmp_path / "paper")
     assert time.monotonic() - started < 60  # some 6 s on a quiet machine
     assert jobs["download_dataset"] == 3
-    assert jobs["extract_signals"] + jobs["extract_generations"] == len(build_grid(CONFIG).signals)
+    assert jobs["extract_signals"] + jobs["extract_generations"] == len(build_grid(parse_configuration(CONFIG)).signals)
     assert jobs["draw_figure"] + jobs["draw_table"] == len(CONFIG["report"]["artifacts"])
 
 
@@ -114,8 +113,9 @@ def test_table_1_alone_is_set_up_as_in_the_whole_suite():
 
 
 def test_table_1_alone_asks_for_its_values_and_for_nothing_that_the_suite_does_not_extract(grid):
-    alone = build_grid(TABLE1)
-    check_report(TABLE1, alone)
+    configured = parse_configuration(TABLE1)
+    alone = build_grid(configured)
+    check_report(configured, alone)
     assert set(alone.signals) <= set(grid.signals)
     assert {cell.n for cell in alone.cells} == {4}
     for scoring, specifications in alone.methods.items():
@@ -124,7 +124,7 @@ def test_table_1_alone_asks_for_its_values_and_for_nothing_that_the_suite_does_n
     places = {(value.model, value.setting, keys["probe"]) for value in values for _, keys in asked(value)}
     assert places == {(cell.model, cell.setting, cell.probe) for cell in alone.cells}
     for value in values:
-        source = f"{value.dataset}-{value.setting}"
+        source = CalibrationSource(value.dataset, value.setting)
         for _, keys in asked(value):
             cell = Cell(value.model, value.dataset, value.setting, keys["n"], keys["probe"])
             specification = ";".join(filter(None, (keys["method"], keys["variant"])))
@@ -162,4 +162,5 @@ def test_one_model_of_table_1_takes_the_two_lines_that_the_documents_name(tmp_pa
 def test_table_1_without_generated_texts_can_be_drawn():
     without = [run for run in TABLE1["runs"] if run["probes"] not in (["cot"], ["self_consistency"])]
     assert len(without) == len(TABLE1["runs"]) - 2
-    check_report({**TABLE1, "runs": without}, build_grid({**TABLE1, "runs": without}))
+    configured = parse_configuration({**TABLE1, "runs": without})
+    check_report(configured, build_grid(configured))

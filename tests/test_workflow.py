@@ -18,6 +18,7 @@ import yaml
 from lad import tables
 from lad.bundle import read_manifest, write_bundle
 from lad.catalog import RELATIONS
+from lad.config import parse_configuration
 from lad.grid import Cell
 
 ROOT = Path(__file__).parents[1]
@@ -131,7 +132,7 @@ def test_the_run_took_what_was_planned(small):
     config, _folder = small
     results = Path(config["results"])
     connection = catalog.connect(results)
-    plan = make_plan(config, published_rate(), recorded_rates(connection, "here"))
+    plan = make_plan(parse_configuration(config), published_rate(), recorded_rates(connection, "here"))
     ran = "select count(*), sum(presentations), sum(seconds) / 3600 from runs where split = "
     for row in plan.rows[:-1]:
         files, presentations, _hours = connection.sql(f"{ran} '{row.split}'").fetchall()[0]
@@ -409,11 +410,11 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
         ),
         (
             {"temprature": 5},
-            "configuration, top level: Additional properties are not allowed ('temprature' was unexpected)",
+            "configuration, top level: unknown key 'temprature'; known: results, bundle",
         ),
-        ({"seed": -1}, "-1 is less than the minimum"),
-        ({"runs": [{**CONFIG["runs"][0], "n": [13]}]}, "13 is greater than the maximum of 12"),
-        ({"runs": [{**CONFIG["runs"][0], "methods": ["adg"]}]}, "run 1: unknown method 'adg'; known: vanilla"),
+        ({"seed": -1}, "configuration, seed: cannot be -1; allowed: 0 or more"),
+        ({"runs": [{**CONFIG["runs"][0], "n": [13]}]}, "configuration, run 1.n: cannot be 13; allowed: at most 12"),
+        ({"runs": [{**CONFIG["runs"][0], "methods": ["adg"]}]}, "run 1.methods: unknown method 'adg'"),
         ({"runs": [{**CONFIG["runs"][0], "models": ["gpt"]}]}, "run 1: unknown model 'gpt'; known: demo"),
     ],
 )

@@ -27,7 +27,7 @@ def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
 
 def layer_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
     """One row per presentation and layer: the list of attentions by position, eq. 6."""
-    return query.run_once(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
+    return query.run(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
 
 
 def mean_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:

@@ -23,7 +23,7 @@ from lad.evaluation.metrics import evaluate
 from lad.extraction.backbone import Backbone, load_backbone
 from lad.extraction.extract import extract
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import score
+from lad.methods import score
 
 METHODS: Final = ("vanilla", "pride", "attention_readout", "purified_attention", "agd")
 SCENES_SEED: Final = 20_000

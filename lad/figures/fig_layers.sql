@@ -29,7 +29,7 @@ priors as (
         and n = $n
         and probe = 'vanilla'
         and split = 'calibration'
-        and draw = 1
+        and calibration_set = 1
         and calibration_questions = $calibration_questions
         and formulation = 'printed'
     group by setting, layer

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from lad.benchmark.mmiu import PAPER_TASKS
+from lad.config import Configuration
 from lad.extraction.prompts import MAX_CANDIDATES, get_probe
 from lad.figures import published, table1, table3, table5, table7, table_draws
 from lad.figures.content import ArtifactError, Options
 from lad.figures.measures import Condition, Key, own_condition
 from lad.figures.tabulate import Row
 from lad.grid import Cell, Grid
-from lad.scoring.methods import parse_method
+from lad.methods import parse_method
 
 Place = tuple[str, int]
 """A setting and a number of candidates."""
@@ -347,45 +348,43 @@ REQUIREMENTS: Final = {
 }
 
 
-def configured_options(config: Mapping[str, Any], artifact: str) -> dict[str, Any]:
+def configured_options(config: Configuration, artifact: str) -> dict[str, Any]:
     """What a configuration tells the drawing of an artifact: its own options over those of all."""
     return {
-        "model": config["report"]["model"],
-        "dataset": config["report"]["dataset"],
-        "label": config["label"],
-        "calibration_questions": config["calibration"]["questions"],
-        "top_k": config["scoring"]["top_k"],
-        "temperature": config["scoring"]["temperature"],
-        "resamples": config["evaluation"]["resamples"],
-        "seed": config["seed"],
-        **config["report"]["artifacts"][artifact],
+        "model": config.report.model,
+        "dataset": config.report.dataset,
+        "label": config.label,
+        "calibration_questions": config.calibration.questions,
+        "top_k": config.scoring.top_k,
+        "temperature": config.scoring.temperature,
+        "resamples": config.evaluation.resamples,
+        "seed": config.seed,
+        **config.report.artifacts[artifact],
     }
 
 
-def check_report(config: Mapping[str, Any], grid: Grid) -> None:
+def check_report(config: Configuration, grid: Grid) -> None:
     """Refuse a report that the results of a configuration's grid would not fill.
 
     Raises:
         ValueError: an artifact or option that does not exist, or something shown that no run measures; the message
             says where in the configuration, what there is, and what to do.
     """
-    for key in ("model", "dataset"):
-        known = config[f"{key}s"]
-        if config["report"][key] not in known:
-            name = config["report"][key]
+    for key, known in (("model", config.models), ("dataset", config.datasets)):
+        if (name := getattr(config.report, key)) not in known:
             raise ValueError(f"configuration, report.{key}: unknown {key} '{name}'; known: {', '.join(known)}")
     planned = Planned(grid)
-    for name in config["report"]["artifacts"]:
+    for name in config.report.artifacts:
         _check_artifact(config, planned, name)
 
 
-def _check_artifact(config: Mapping[str, Any], planned: Planned, name: str) -> None:
+def _check_artifact(config: Configuration, planned: Planned, name: str) -> None:
     where = f"configuration, report.artifacts.{name}"
     if name not in REQUIREMENTS:
         raise ValueError(f"{where}: unknown artifact; known: {', '.join(REQUIREMENTS)}")
     requirement = REQUIREMENTS[name]
     allowed = ("model", "dataset", *requirement.options)
-    for option in config["report"]["artifacts"][name]:
+    for option in config.report.artifacts[name]:
         if option not in allowed:
             raise ValueError(f"{where}: has no option '{option}'; it has {', '.join(allowed)}")
     options = Options.from_mapping({**requirement.defaults, **configured_options(config, name)})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
+from lad import methods
+
 STYLE_SHEET: Final = str(files("lad.figures") / "lad.mplstyle")
 PAGE_WIDTH: Final = 6.9
 """Width of a figure that spans two columns, in inches."""
@@ -25,22 +27,11 @@ class MethodStyle:
     marker_size: float = 5.0
 
 
+_PROBES: Final = {"instruction": ("#8c6d31", "P"), "sofa": ("#999933", "<")}
+"""Colour and marker of probes by which vanilla is asked in a row of its own."""
+
 METHODS: Final = {
-    "vanilla": MethodStyle("Vanilla", "#d55e00", "o"),
-    "vanilla_parsed": MethodStyle("Vanilla, text parsed", "#a04000", "h"),
-    "instruction": MethodStyle("Instruction", "#8c6d31", "P"),
-    "cot": MethodStyle("Chain of thought", "#7b4173", "X"),
-    "self_consistency": MethodStyle("Self-consistency", "#843c39", "p"),
-    "pride": MethodStyle("PriDe", "#009e73", "s"),
-    "pride_released": MethodStyle("PriDe (released code)", "#00614a", "D"),
-    "sofa": MethodStyle("SoFA", "#999933", "<"),
-    "attention_readout": MethodStyle("Raw attention", "#e69f00", "^"),
-    "purified_attention": MethodStyle("Purified attention", "#56b4e9", "v"),
-    "permutation_average": MethodStyle("Permutation averaging", "#cc79a7", ">"),
-    "batch_calibration": MethodStyle("Batch calibration", "#637939", "1"),
-    "majority_vote": MethodStyle("Majority vote over orders", "#5254a3", "2"),
-    "contextual_calibration": MethodStyle("Contextual calibration", "#8ca252", "3"),
-    "attention_less_content_free": MethodStyle("Attention less content-free", "#bd9e39", "4"),
-    "chosen_heads": MethodStyle("Chosen heads", "#6b6ecf", "d"),
-    "agd": MethodStyle("AGD", "#0072b2", "*", 8.0),
+    **{name: MethodStyle(m.display, m.colour, m.marker, m.marker_size) for name, m in methods.METHODS.items()},
+    **{row.probe: MethodStyle(row.label, *_PROBES[row.probe]) for row in methods.METHODS["vanilla"].rows if row.label},
 }
+"""How each method looks, as its module says, and each of these probes."""

@@ -23,7 +23,7 @@ from urllib3.exceptions import NewConnectionError
 
 from lad.benchmark import download as module
 from lad.benchmark.download import DownloadError, Source, download, unpack
-from lad.grid import check_configuration
+from lad.config import parse_configuration
 
 ROOT = Path(__file__).parents[2]
 BODY = np.random.default_rng(0).bytes(1_500_000)
@@ -515,11 +515,10 @@ def test_a_source_is_described_by_one_text():
     assert source.checksum == ("sha256", "a" * 64)
 
 
-def test_the_declared_datasets_keep_the_schema_and_every_path_lies_where_its_archive_is_unpacked():
+def test_the_declared_datasets_are_a_configuration_and_every_path_lies_where_its_archive_is_unpacked():
     declared = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())
     demo = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    check_configuration({**demo, "datasets": {**demo["datasets"], **declared["datasets"]}}, schema)
+    parse_configuration({**demo, "datasets": {**demo["datasets"], **declared["datasets"]}})
     for dataset in declared["datasets"].values():
         folder = Path(dataset["folder"])
         places = [Source(**source).place(folder) for source in dataset["download"]]

@@ -24,7 +24,7 @@ from lad.catalog import RELATIONS
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
 from lad.grid import CalibrationSource
-from lad.scoring.methods import parse_method, score
+from lad.methods import parse_method, score
 
 LAYERS = 5
 SETTINGS = ("random", "adversarial")

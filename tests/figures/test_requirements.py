@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lad.config import parse_configuration
 from lad.figures.artifacts import draw
 from lad.figures.content import ArtifactError
 from lad.figures.requirements import REQUIREMENTS, check_report
@@ -25,12 +26,14 @@ def check(artifacts: dict, *runs: dict, **report) -> None:
     config = {**copy.deepcopy(DEMO), "report": told}
     if runs:
         config["runs"] = [{**RUN, "methods": BASIC, **run} for run in runs]
-    check_report(config, build_grid(config))
+    configured = parse_configuration(config)
+    check_report(configured, build_grid(configured))
 
 
 @pytest.mark.parametrize("config", [DEMO, PAPER])
 def test_the_shipped_reports_are_filled(config):
-    check_report(config, build_grid(config))
+    configured = parse_configuration(config)
+    check_report(configured, build_grid(configured))
 
 
 def test_it_is_told_without_matplotlib_and_torch():

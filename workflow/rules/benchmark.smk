@@ -3,21 +3,21 @@
 
 rule render_scenes:
     input:
-        code=["lad/demo/scenes.py"],
+        code=code("demo/scenes.py"),
     output:
-        captions=str(RESULTS / "datasets" / "{dataset}" / RENDERED["captions"]),
-        instances=str(RESULTS / "datasets" / "{dataset}" / RENDERED["instances"]),
-        images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
+        captions=W.rendered("captions"),
+        instances=W.rendered("instances"),
+        images=directory(W.rendered("images")),
     log:
-        log("render_scenes", "dataset"),
+        W.log("render_scenes", "dataset"),
     wildcard_constraints:
-        dataset=datasets(mmiu=False),
+        dataset=W.datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
         folder=lambda w, output: Path(output.captions).parent,
-        images=lambda w: config["datasets"][w.dataset]["render"]["images"],
-        seed=lambda w: config["datasets"][w.dataset]["render"]["seed"],
+        images=lambda w: CONFIG.datasets[w.dataset].render.images,
+        seed=lambda w: CONFIG.datasets[w.dataset].render.seed,
     message:
         "Rendering {params.images} scenes"
     shell:
@@ -26,20 +26,20 @@ rule render_scenes:
 
 rule render_tasks:
     input:
-        code=["lad/demo/tasks.py", "lad/demo/scenes.py"],
+        code=code("demo/tasks.py", "demo/scenes.py"),
     output:
-        annotations=str(RESULTS / "datasets" / "{dataset}" / RENDERED["annotations"]),
-        images=directory(str(RESULTS / "datasets" / "{dataset}" / RENDERED["images"])),
+        annotations=W.rendered("annotations"),
+        images=directory(W.rendered("images")),
     log:
-        log("render_tasks", "dataset"),
+        W.log("render_tasks", "dataset"),
     wildcard_constraints:
-        dataset=datasets(mmiu=True),
+        dataset=W.datasets(mmiu=True),
     conda:
         "../../environment.yml"
     params:
         folder=lambda w, output: Path(output.annotations).parent,
-        questions=lambda w: config["datasets"][w.dataset]["render_tasks"]["questions"],
-        seed=lambda w: config["datasets"][w.dataset]["render_tasks"]["seed"],
+        questions=lambda w: CONFIG.datasets[w.dataset].render_tasks.questions,
+        seed=lambda w: CONFIG.datasets[w.dataset].render_tasks.seed,
     message:
         "Rendering tasks of {params.questions} questions"
     shell:
@@ -48,15 +48,15 @@ rule render_tasks:
 
 rule download_dataset:
     output:
-        str(RESULTS / "datasets" / "{dataset}" / "downloaded.json"),
+        W.receipt(),
     log:
-        log("download_dataset", "dataset"),
+        W.log("download_dataset", "dataset"),
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        folder=lambda w: config["datasets"][w.dataset]["folder"],
-        sources=lambda w: source_options(w.dataset),
+        folder=lambda w: CONFIG.datasets[w.dataset].folder,
+        sources=lambda w: W.download_words(w.dataset),
     message:
         "Downloading what {params.folder} lacks of {wildcards.dataset}; {log} shows how far it is"
     shell:
@@ -66,23 +66,23 @@ rule download_dataset:
 rule read_images:
     input:
         data=lambda w: dataset_files(
-            w.dataset, "captions", "instances", "images", made=table("images", dataset=w.dataset)
+            w.dataset, "captions", "instances", "images", made=W.table("images", dataset=w.dataset)
         ),
-        code=["lad/benchmark/coco.py", "lad/benchmark/flickr8k.py"],
+        code=code("benchmark/coco.py", "benchmark/flickr8k.py"),
     output:
-        table("images"),
+        W.table("images"),
     log:
-        log("read_images", "dataset"),
+        W.log("read_images", "dataset"),
     wildcard_constraints:
-        dataset=datasets(mmiu=False),
+        dataset=W.datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
-        captions=lambda w: dataset_part(w.dataset, "captions"),
-        instances=lambda w: optional("--instances", dataset_part(w.dataset, "instances")),
-        images=lambda w: dataset_part(w.dataset, "images"),
-        format=lambda w: config["datasets"][w.dataset].get("format", "coco"),
-        caption_policy=lambda w: config["datasets"][w.dataset].get("caption_policy", "first"),
+        captions=lambda w: W.dataset_part(w.dataset, "captions"),
+        instances=lambda w: option("instances", W.dataset_part(w.dataset, "instances")),
+        images=lambda w: W.dataset_part(w.dataset, "images"),
+        format=lambda w: CONFIG.datasets[w.dataset].format,
+        caption_policy=lambda w: CONFIG.datasets[w.dataset].caption_policy,
     message:
         "Reading the images of {wildcards.dataset}"
     shell:
@@ -92,21 +92,21 @@ rule read_images:
 
 rule read_mmiu:
     input:
-        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("images", dataset=w.dataset)),
-        code=["lad/benchmark/mmiu.py"],
+        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=W.table("images", dataset=w.dataset)),
+        code=code("benchmark/mmiu.py"),
     output:
-        images=table("images"),
-        refused=str(Path(table("images")).with_name("refused.json")),
+        images=W.table("images"),
+        refused=str(Path(W.table("images")).with_name("refused.json")),
     log:
-        log("read_mmiu", "dataset"),
+        W.log("read_mmiu", "dataset"),
     wildcard_constraints:
-        dataset=datasets(mmiu=True),
+        dataset=W.datasets(mmiu=True),
     conda:
         "../../environment.yml"
     params:
-        annotations=lambda w: dataset_part(w.dataset, "annotations"),
-        images=lambda w: dataset_part(w.dataset, "images"),
-        tasks=lambda w: [f"--task={task}" for task in GRID.settings(w.dataset)],
+        annotations=lambda w: W.dataset_part(w.dataset, "annotations"),
+        images=lambda w: W.dataset_part(w.dataset, "images"),
+        tasks=lambda w: [f"--task={task}" for task in W.grid.settings(w.dataset)],
     message:
         "Reading the questions and images of {wildcards.dataset}"
     shell:
@@ -116,23 +116,23 @@ rule read_mmiu:
 
 rule embed_images:
     input:
-        images=table("images"),
-        data=lambda w: dataset_files(w.dataset, "images", made=table("embeddings", dataset=w.dataset)),
-        checkpoint=lambda w: local_checkpoint(config["datasets"][w.dataset]["embeddings"].get("checkpoint")),
-        code=["lad/benchmark/embeddings.py", "lad/pictures.py"],
+        images=W.table("images"),
+        data=lambda w: dataset_files(w.dataset, "images", made=W.table("embeddings", dataset=w.dataset)),
+        checkpoint=lambda w: local_checkpoint(CONFIG.datasets[w.dataset].embeddings.checkpoint),
+        code=code("benchmark/embeddings.py", "pictures.py"),
     output:
-        table("embeddings"),
+        W.table("embeddings"),
     log:
-        log("embed_images", "dataset"),
+        W.log("embed_images", "dataset"),
     conda:
         "../../environment.yml"
-    threads: config["extraction"]["threads"]
+    threads: CONFIG.extraction.threads
     resources:
-        gpu=lambda w: 0 if "--device=cpu" in embedding_options(w.dataset) else 1,
+        gpu=lambda w: 0 if "--device=cpu" in W.embedding_words(w.dataset) else 1,
     params:
-        folder=lambda w: dataset_part(w.dataset, "images"),
-        options=lambda w: embedding_options(w.dataset),
-        finished=FINISHED,
+        folder=lambda w: W.dataset_part(w.dataset, "images"),
+        options=lambda w: W.embedding_words(w.dataset),
+        finished=W.finished,
     message:
         "Embedding the images of {wildcards.dataset}"
     shell:
@@ -142,31 +142,23 @@ rule embed_images:
 
 rule build_questions:
     input:
-        images=table("images"),
-        embeddings=lambda w: table("embeddings", dataset=w.dataset) if w.setting == "adversarial" else [],
-        code=[f"lad/benchmark/{module}.py" for module in ("questions", "negatives", "draws")],
+        images=W.table("images"),
+        embeddings=lambda w: W.table("embeddings", dataset=w.dataset) if w.setting == "adversarial" else [],
+        code=code("benchmark/questions.py", "benchmark/negatives.py", "benchmark/draws.py"),
     output:
-        table("questions"),
+        W.table("questions"),
     log:
-        log("build_questions", "dataset", "setting", "n"),
+        W.log("build_questions", "dataset", "setting", "n"),
     wildcard_constraints:
-        dataset=datasets(mmiu=False),
+        dataset=W.datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
-        evaluation=config["benchmark"]["questions"],
-        calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
-        pool=lambda w: optional("--pool", config["datasets"][w.dataset].get("pool")),
-        negatives=lambda w, input: (
-            [
-                f"--embeddings={input.embeddings}",
-                f"--category-filter={config['benchmark']['category_filter']}",
-                f"--caption-threshold={config['benchmark']['caption_threshold']}",
-            ]
-            if input.embeddings
-            else []
-        ),
-        seed=config["seed"],
+        evaluation=CONFIG.benchmark.questions,
+        calibration=lambda w: W.grid.calibration_questions[benchmark_of(w)],
+        pool=lambda w: option("pool", CONFIG.datasets[w.dataset].pool),
+        negatives=lambda w, input: W.negative_words(input.embeddings),
+        seed=CONFIG.seed,
     message:
         "Building the {wildcards.setting} questions with {wildcards.n} candidates"
     shell:
@@ -177,23 +169,23 @@ rule build_questions:
 
 rule choose_questions:
     input:
-        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=table("questions", **dict(w.items()))),
-        images=table("images"),
-        code=[f"lad/benchmark/{module}.py" for module in ("mmiu", "draws")],
+        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=W.table("questions", **dict(w.items()))),
+        images=W.table("images"),
+        code=code("benchmark/mmiu.py", "benchmark/draws.py"),
     output:
-        table("questions"),
+        W.table("questions"),
     log:
-        log("choose_questions", "dataset", "setting", "n"),
+        W.log("choose_questions", "dataset", "setting", "n"),
     wildcard_constraints:
-        dataset=datasets(mmiu=True),
+        dataset=W.datasets(mmiu=True),
     conda:
         "../../environment.yml"
     params:
-        annotations=lambda w: dataset_part(w.dataset, "annotations"),
-        folder=lambda w: dataset_part(w.dataset, "images"),
-        evaluation=config["benchmark"]["questions"],
-        calibration=lambda w: GRID.calibration_questions[benchmark_of(w)],
-        seed=config["seed"],
+        annotations=lambda w: W.dataset_part(w.dataset, "annotations"),
+        folder=lambda w: W.dataset_part(w.dataset, "images"),
+        evaluation=CONFIG.benchmark.questions,
+        calibration=lambda w: W.grid.calibration_questions[benchmark_of(w)],
+        seed=CONFIG.seed,
     message:
         "Choosing the questions of {wildcards.setting} with {wildcards.n} candidates"
     shell:
@@ -205,17 +197,17 @@ rule choose_questions:
 
 rule build_presentations:
     input:
-        questions=table("questions"),
-        code=[f"lad/benchmark/{module}.py" for module in ("presentations", "draws")],
+        questions=W.table("questions"),
+        code=code("benchmark/presentations.py", "benchmark/draws.py"),
     output:
-        table("presentations"),
+        W.table("presentations"),
     log:
-        log("build_presentations", "dataset", "setting", "n", "split"),
+        W.log("build_presentations", "dataset", "setting", "n", "split"),
     conda:
         "../../environment.yml"
     params:
-        orders=lambda w: config["benchmark"]["permutations" if w.split == "permuted" else "orders"],
-        seed=config["seed"],
+        orders=lambda w: CONFIG.benchmark.permutations if w.split == "permuted" else CONFIG.benchmark.orders,
+        seed=CONFIG.seed,
     message:
         "Ordering the candidates of the {wildcards.setting} questions with {wildcards.n} candidates ({wildcards.split})"
     shell:
@@ -225,19 +217,19 @@ rule build_presentations:
 
 rule build_content_free:
     input:
-        images=table("images"),
-        code=["lad/benchmark/content_free.py"],
+        images=W.table("images"),
+        code=code("benchmark/content_free.py"),
     output:
-        folder=directory(f"{content_free()}/images"),
-        images=f"{content_free()}/images.parquet",
-        questions=f"{content_free()}/questions.parquet",
-        presentations=f"{content_free()}/presentations.parquet",
+        folder=directory(f"{W.content_free()}/images"),
+        images=f"{W.content_free()}/images.parquet",
+        questions=f"{W.content_free()}/questions.parquet",
+        presentations=f"{W.content_free()}/presentations.parquet",
     log:
-        log("build_content_free", "dataset", "n"),
+        W.log("build_content_free", "dataset", "n"),
     conda:
         "../../environment.yml"
     params:
-        folder=content_free(),
+        folder=W.content_free(),
     message:
         "Drawing {wildcards.n} blank images"
     shell:

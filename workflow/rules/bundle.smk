@@ -2,8 +2,8 @@
 from lad.bundle import read_manifest
 
 try:
-    MANIFEST = read_manifest(Path(config["bundle"]))
-    MANIFEST.refuse_missing(bundled_partitions())
+    MANIFEST = read_manifest(Path(CONFIG.bundle))
+    MANIFEST.refuse_missing(W.bundled_partitions())
 except ValueError as error:
     raise WorkflowError(str(error))
 
@@ -11,18 +11,18 @@ except ValueError as error:
 # A table is unpacked again when the bundle has another of that name; that the bundle's file is newer says nothing.
 rule unpack:
     input:
-        bundle=ancient(config["bundle"]),
+        bundle=ancient(CONFIG.bundle),
     output:
-        str(RESULTS / "{partition}.parquet"),
+        str(W.results / "{partition}.parquet"),
     log:
-        str(LOGS / "unpack" / "{partition}.log"),
+        W.log("unpack", "partition"),
     wildcard_constraints:
         partition="(images|questions|presentations|signals)/.+",
     conda:
         "../../environment.yml"
     params:
         member=lambda w: f"{w.partition}.parquet",
-        results=RESULTS,
+        results=W.results,
         sha256=lambda w: MANIFEST.by_path[f"{w.partition}.parquet"].sha256,
     message:
         "Unpacking {wildcards.partition}"

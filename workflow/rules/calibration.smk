@@ -3,20 +3,20 @@
 
 rule calibrate:
     input:
-        signals=table("signals"),
+        signals=W.table("signals"),
         code=code("calibration"),
     output:
-        position_bias=table("position_bias"),
-        attention_prior=table("attention_prior"),
-        position_prior=table("position_prior"),
-        head_choice=table("head_choice"),
+        position_bias=W.table("position_bias"),
+        attention_prior=W.table("attention_prior"),
+        position_prior=W.table("position_prior"),
+        head_choice=W.table("head_choice"),
     log:
-        log("calibrate", *RELATIONS["position_bias"].keys),
+        W.log("calibrate", *RELATIONS["position_bias"].keys),
     conda:
         "../../environment.yml"
     params:
         folder=lambda w, output: Path(output.position_bias).parent,
-        formulations=lambda w: [f"--formulation={name}" for name in GRID.formulations.get(cell_of(w), ["printed"])],
+        formulations=lambda w: [f"--formulation={name}" for name in W.grid.formulations.get(cell_of(w), ["printed"])],
     message:
         "Calibrating {wildcards.model} on {wildcards.calibration_questions} questions: {wildcards.setting},"
         " {wildcards.n} candidates, {wildcards.probe}"

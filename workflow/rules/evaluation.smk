@@ -3,18 +3,18 @@
 
 rule evaluate:
     input:
-        predictions=table("predictions"),
+        predictions=W.table("predictions"),
         code=code("evaluation"),
     output:
-        metrics=table("metrics"),
-        differences=table("differences"),
+        metrics=W.table("metrics"),
+        differences=W.table("differences"),
     log:
-        log("evaluate", *RELATIONS["predictions"].keys),
+        W.log("evaluate", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:
-        resamples=config["evaluation"]["resamples"],
-        seed=config["seed"],
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
     message:
         "Measuring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:

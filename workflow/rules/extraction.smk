@@ -3,34 +3,46 @@
 # With `extraction.shard_size`, a job extracts a shard of a cell and split, and a last rule merges them.
 
 
+def shown_data(w) -> list[str]:
+    """What extraction waits for to read the pictures of a split."""
+    if w.split == "content_free":
+        return [W.shown_folder(w)]
+    return dataset_files(w.dataset, "images", made=W.table("signals", **dict(w.items())))
+
+
+def extracted(relation: str):
+    """What an extraction job writes: the table, or a shard of it."""
+    return temp(W.shard(relation)) if W.is_sharded else W.table(relation)
+
+
 rule extract_signals:
     input:
-        images=shown("images"),
+        images=lambda w: W.shown("images", w),
         data=shown_data,
-        questions=shown("questions"),
-        presentations=shown("presentations"),
-        checkpoint=lambda w: local_checkpoint(config["models"][w.model]["checkpoint"]),
+        questions=lambda w: W.shown("questions", w),
+        presentations=lambda w: W.shown("presentations", w),
+        checkpoint=lambda w: local_checkpoint(CONFIG.models[w.model].checkpoint),
     output:
         signals=extracted("signals"),
     log:
-        extraction_log("extract_signals"),
+        W.extraction_log("extract_signals"),
     wildcard_constraints:
-        probe=one_of({cell.probe for cell in GRID.cells} - set(GRID.generating_probes)),
+        probe=one_of({cell.probe for cell in W.grid.cells} - set(W.grid.generating_probes)),
     conda:
         "../../environment.yml"
-    threads: config["extraction"]["threads"]
+    threads: CONFIG.extraction.threads
     resources:
-        gpu=0 if config["extraction"]["device"] == "cpu" else 1,
+        gpu=lambda w: 0 if CONFIG.device(w.model) == "cpu" else 1,
     params:
-        folder=shown_folder,
-        checkpoint=lambda w: config["models"][w.model]["checkpoint"],
-        options=lambda w: model_options(w.model),
-        questions=lambda w: optional("--first-questions", GRID.first_questions(cell_of(w), w.split)),
-        shard=lambda w: f"--shard={w.shard}/{w.shards}" if SHARDED else "",
-        heads=lambda w: "--head-attention" if (cell_of(w), w.split) in GRID.by_head else "",
+        folder=W.shown_folder,
+        checkpoint=lambda w: CONFIG.models[w.model].checkpoint,
+        options=lambda w: W.model_words(w.model),
+        questions=lambda w: option("first_questions", W.grid.first_questions(cell_of(w), w.split)),
+        shard=lambda w: f"--shard={w.shard}/{w.shards}" if W.is_sharded else "",
+        heads=lambda w: "--head-attention" if (cell_of(w), w.split) in W.grid.by_head else "",
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
-        finished=FINISHED,
+        finished=W.finished,
         texts=[],
     message:
         "Asking {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}, {wildcards.split}"
@@ -47,32 +59,32 @@ use rule extract_signals as extract_generations with:
         signals=extracted("signals"),
         generations=extracted("generations"),
     log:
-        extraction_log("extract_generations"),
+        W.extraction_log("extract_generations"),
     wildcard_constraints:
-        probe=one_of(GRID.generating_probes),
+        probe=one_of(W.grid.generating_probes),
     params:
         answer_text="",
-        texts=lambda w, output: [f"--generations={output.generations}", f"--seed={config['seed']}"],
+        texts=lambda w, output: [f"--generations={output.generations}", f"--seed={CONFIG.seed}"],
     message:
         "Letting {wildcards.model} write: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe},"
         " {wildcards.split} {params.shard}"
 
 
-if SHARDED:
+if W.is_sharded:
 
     rule merge_shards:
         input:
-            shards_of,
+            W.shards_of,
         output:
-            str(Path(table("signals")).with_name("{relation}.parquet")),
+            str(Path(W.table("signals")).with_name("{relation}.parquet")),
         log:
-            log("merge_shards", *RELATIONS["signals"].keys, "relation"),
+            W.log("merge_shards", *RELATIONS["signals"].keys, "relation"),
         wildcard_constraints:
             relation="signals|generations",
         conda:
             "../../environment.yml"
         params:
-            folder=lambda w: shards_folder(**vars(cell_of(w)), split=w.split),
+            folder=lambda w: W.shards_folder(**vars(cell_of(w)), split=w.split),
             shards=lambda w, input: len(input),
         message:
             "Merging {params.shards} shards of {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates,"

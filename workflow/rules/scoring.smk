@@ -4,31 +4,35 @@
 rule score:
     input:
         signals=lambda w: [
-            table("signals", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])
+            W.table("signals", **vars(cell_of(w)), split=split) for split in sorted(W.grid.splits[cell_of(w)])
         ],
-        calibration=lambda w: (calibration_of(scoring_of(w)) if GRID.needs_calibration(scoring_of(w)) else []),
-        generations=lambda w: (
-            [table("generations", **vars(cell_of(w)), split=split) for split in sorted(GRID.splits[cell_of(w)])]
-            if GRID.needs_generations(scoring_of(w))
+        calibration=lambda w: (
+            W.table("position_bias", **scoring_of(w).calibration_keys)
+            if W.grid.needs_calibration(scoring_of(w))
             else []
         ),
-        code=code("scoring", "calibration"),
+        generations=lambda w: (
+            [W.table("generations", **vars(cell_of(w)), split=split) for split in sorted(W.grid.splits[cell_of(w)])]
+            if W.grid.needs_generations(scoring_of(w))
+            else []
+        ),
+        code=code("methods", "calibration"),
     output:
-        table("predictions"),
+        W.table("predictions"),
     log:
-        log("score", *RELATIONS["predictions"].keys),
+        W.log("score", *RELATIONS["predictions"].keys),
     conda:
         "../../environment.yml"
     params:
         signals=lambda w, input: [f"--signals={path}" for path in input.signals],
-        methods=lambda w: [f"--method={method}" for method in GRID.methods[scoring_of(w)]],
-        calibration=lambda w, input: optional(
-            "--calibration", Path(input.calibration).parent if input.calibration else None
+        methods=lambda w: [f"--method={method}" for method in W.grid.methods[scoring_of(w)]],
+        calibration=lambda w, input: option(
+            "calibration", Path(input.calibration).parent if input.calibration else None
         ),
         generations=lambda w, input: [f"--generations={path}" for path in input.generations],
-        formulation=config["scoring"]["formulation"],
-        top_k=config["scoring"]["top_k"],
-        temperature=config["scoring"]["temperature"],
+        formulation=CONFIG.scoring.formulation,
+        top_k=CONFIG.scoring.top_k,
+        temperature=CONFIG.scoring.temperature,
     message:
         "Scoring {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
     shell:

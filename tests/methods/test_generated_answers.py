@@ -15,7 +15,7 @@ from signals_factory import random_signals
 
 from lad import tables
 from lad.evaluation.metrics import evaluate
-from lad.scoring.methods import ScoringError, score
+from lad.methods import ScoringError, score
 
 N = 4
 COT, RELEASED_COT = "cot", "cot;parse=released"

@@ -1,0 +1,304 @@
+"""What the rules of the workflow ask: the path of every table, and the words of each command.
+
+The rules say what depends on what. How a path is spelled and which options a command gets is plain Python here, typed
+and tested; `workflow/rules/layout.smk` wires both together. Nothing here needs Snakemake: wildcards are any object with
+the keys of the partition as attributes.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import lad
+from lad.catalog import RELATIONS
+from lad.config import Configuration
+from lad.extraction.shards import shard_files
+from lad.grid import Benchmark, CalibrationSource, Cell, Grid, Scoring, build_grid, shard_count
+
+PACKAGE: Final = Path(lad.__file__).parent
+SHARED_CODE: Final = ("contracts.py", "parquet.py", "tables.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
+RENDERED: Final = {
+    "captions": "captions.json",
+    "instances": "instances.json",
+    "annotations": "annotations.json",
+    "images": "images",
+}
+"""The parts of a rendered dataset, in its folder among the results."""
+
+
+class Wildcards(Protocol):
+    """A rule's wildcards: the partition keys that its output has, as text."""
+
+    model: str
+    dataset: str
+    setting: str
+    n: str
+    probe: str
+    split: str
+    calibration_dataset: str
+    calibration_setting: str
+    calibration_split: str
+    calibration_set: str
+    calibration_questions: str
+    relation: str
+
+
+def cell_of(w: Wildcards) -> Cell:
+    return Cell(w.model, w.dataset, w.setting, int(w.n), w.probe)
+
+
+def benchmark_of(w: Wildcards) -> Benchmark:
+    return Benchmark(w.dataset, w.setting, int(w.n))
+
+
+def scoring_of(w: Wildcards) -> Scoring:
+    source = CalibrationSource(
+        w.calibration_dataset, w.calibration_setting, w.calibration_split, int(w.calibration_set)
+    )
+    return Scoring(cell_of(w), source, int(w.calibration_questions))
+
+
+def option(flag: str, value: object) -> str:
+    """An option with its value as one word, which `:q` quotes as a whole; nothing where there is no value."""
+    return "" if value is None else f"--{flag.replace('_', '-')}={value}"
+
+
+def one_of(names: Iterable[object]) -> str:
+    """A wildcard's constraint to these names; without names it matches nothing."""
+    return "|".join(sorted({re.escape(str(name)) for name in names})) or "(?!)"
+
+
+def code(*parts: str) -> list[str]:
+    """Modules and queries of these parts of the package: a rule that lists them runs again when they change.
+
+    Args:
+        parts: folders of the package, or single files such as `benchmark/coco.py`.
+    """
+    files = [file for part in parts for file in _code_of(PACKAGE / part)]
+    if any((PACKAGE / part).is_dir() for part in parts):
+        files += [PACKAGE / name for name in SHARED_CODE if (PACKAGE / name).is_file()]
+    return [str(file) for file in files]
+
+
+def _code_of(part: Path) -> list[Path]:
+    if part.is_file():
+        return [part]
+    return sorted(file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".mplstyle"))
+
+
+def local_checkpoint(checkpoint: str | None) -> list[str]:
+    """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
+    return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
+
+
+def path_with_this_environment(path: str) -> str:
+    """The PATH on which jobs find the `lad` of this Python's environment, even where nobody has activated it.
+
+    A container or an environment of Snakemake's own (--sdm) may have no such file: it brings its own PATH.
+    """
+    environment = Path(sys.executable).parent
+    if not (environment / "lad").is_file() or str(environment) in path.split(os.pathsep):
+        return path
+    return os.pathsep.join([str(environment), path])
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The paths and words of one configuration.
+
+    Paths with keys left out have wildcards in their place, as the outputs of rules do.
+    """
+
+    config: Configuration
+    grid: Grid = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", build_grid(self.config))
+
+    # --- paths -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def results(self) -> Path:
+        return Path(self.config.results)
+
+    @property
+    def finished(self) -> Path:
+        """Where extraction and embedding keep finished batches."""
+        return self.results / "finished"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.results / "artifacts"
+
+    @property
+    def report(self) -> str:
+        return str(self.results / "report.html")
+
+    @property
+    def is_sharded(self) -> bool:
+        return self.config.extraction.shard_size is not None
+
+    def table(self, relation: str, **keys: str | int) -> str:
+        """Path of a relation's file."""
+        names = RELATIONS[relation].keys
+        return str(RELATIONS[relation].path(self.results, **{name: keys.get(name, f"{{{name}}}") for name in names}))
+
+    def log(self, rule: str, *keys: str) -> str:
+        """Path of a rule's log, one wildcard per key."""
+        name = Path(rule, "_".join(f"{{{key}}}" for key in keys)) if keys else Path(rule)
+        return f"{self.results / 'logs' / name}.log"
+
+    def shards_folder(self, **keys: str | int) -> Path:
+        """Where the shards of a cell and split lie until they are merged."""
+        signals = Path(self.table("signals", **keys)).parent
+        return self.results / "shards" / signals.relative_to(self.results / "signals")
+
+    def shard(self, relation: str) -> str:
+        """A shard's part of a relation."""
+        return str(self.shards_folder() / "{shard}-of-{shards}" / f"{relation}.parquet")
+
+    def extraction_log(self, rule: str) -> str:
+        return self.log(rule, *RELATIONS["signals"].keys, *(("shard", "shards") if self.is_sharded else ()))
+
+    def shards_of(self, w: Wildcards) -> list[str]:
+        """The shards of a table, in their order."""
+        folder = self.shards_folder(**vars(cell_of(w)), split=w.split)
+        count = shard_count(self.grid, cell_of(w), w.split, self.config)
+        return [str(file) for file in shard_files(folder, w.relation, count)]
+
+    def content_free(self, dataset: str = "{dataset}", n: str = "{n}") -> str:
+        """The folder of the question without content."""
+        return str(self.results / "content_free" / f"dataset={dataset}" / f"n={n}")
+
+    # --- datasets ----------------------------------------------------------------------------------------------
+
+    def rendered(self, part: str) -> str:
+        """Path of a part of a rendered dataset."""
+        return str(self.results / "datasets" / "{dataset}" / RENDERED[part])
+
+    def receipt(self, dataset: str = "{dataset}") -> str:
+        """Path of the receipt of a dataset's download."""
+        return str(self.results / "datasets" / dataset / "downloaded.json")
+
+    def dataset_part(self, dataset: str, part: str) -> str | None:
+        """Path of a dataset's annotation file or images: among the results if rendered, else as configured."""
+        entry = self.config.datasets[dataset]
+        if entry.render or entry.render_tasks:
+            return self.rendered(part).format(dataset=dataset)
+        path: str | None = getattr(entry, part)
+        return path
+
+    def dataset_files(self, dataset: str, *parts: str, made: str) -> list[str]:
+        """What the job that makes the file `made` waits for to read these parts of a dataset.
+
+        The parts, or the receipt of their download: a rule that declared downloaded files as its output would have
+        Snakemake delete them whenever it fails or runs again. A file that is made already asks for no receipt:
+        finished signals need no photographs.
+        """
+        if not self.config.datasets[dataset].download:
+            return [path for part in parts if (path := self.dataset_part(dataset, part))]
+        receipt = self.receipt(dataset)
+        return [] if Path(made).exists() and not Path(receipt).exists() else [receipt]
+
+    def datasets(self, *, mmiu: bool) -> str:
+        """Constraint to the datasets that have MMIU's format, or to those that do not."""
+        return one_of(name for name, entry in self.config.datasets.items() if entry.is_mmiu == mmiu)
+
+    def download_words(self, dataset: str) -> list[str]:
+        """The `--source` and `--needed` arguments of `lad download`."""
+        entry = self.config.datasets[dataset]
+        words = []
+        for source in entry.download:
+            facts = source.model_dump(exclude={"url"}, exclude_none=True)
+            named = [f"{key}={value}" for key, value in facts.items() if value is not False]
+            words.append(f"--source={';'.join([source.url, *named])}")
+        needed = (entry.captions, entry.instances, entry.annotations, entry.images)
+        return [*words, *(f"--needed={path}" for path in needed if path)]
+
+    def embedding_words(self, dataset: str) -> list[str]:
+        """How `lad embed` loads and runs its model, on the device of extraction unless it has one of its own."""
+        embeddings = self.config.datasets[dataset].embeddings
+        assert embeddings is not None, f"no rule embeds {dataset}, which has no embeddings"
+        settings = {"device": self.config.extraction.device, **embeddings.model_dump(exclude_none=True)}
+        return [option(flag, settings.get(flag)) for flag in ("backend", "checkpoint", "revision", "device")]
+
+    def negative_words(self, embeddings: str) -> list[str]:
+        """How `lad questions` chooses hard negatives; nothing where there are no embeddings to choose by."""
+        if not embeddings:
+            return []
+        benchmark = self.config.benchmark
+        return [
+            option("embeddings", embeddings),
+            option("category_filter", benchmark.category_filter),
+            option("caption_threshold", benchmark.caption_threshold),
+        ]
+
+    # --- extraction --------------------------------------------------------------------------------------------
+
+    def shown(self, relation: str, w: Wildcards) -> str:
+        """The images, questions or presentations that a split of signals shows; content_free has its own."""
+        if w.split == "content_free":
+            return f"{self.content_free(w.dataset, w.n)}/{relation}.parquet"
+        return self.table(relation, **{key: getattr(w, key) for key in RELATIONS[relation].keys})
+
+    def shown_folder(self, w: Wildcards) -> str | None:
+        """The folder of the pictures that a split of signals shows."""
+        if w.split == "content_free":
+            return f"{self.content_free(w.dataset, w.n)}/images"
+        return self.dataset_part(w.dataset, "images")
+
+    def model_words(self, model: str) -> list[str]:
+        """How `lad extract` loads and runs a model: its own settings over those of all."""
+        entry = self.config.models[model]
+        settings = {**self.config.extraction.model_dump(), **entry.model_dump(exclude_none=True)}
+        flags = ("revision", "dtype", "device", "image_size", "token_budget")
+        processor = (f"--processor-option={name}={value}" for name, value in entry.processor.items())
+        return [*filter(None, (option(flag, settings.get(flag)) for flag in flags)), *processor]
+
+    # --- what there is to be -----------------------------------------------------------------------------------
+
+    def values(self, key: str) -> Iterator[object]:
+        """The values that a key of a cell has in the grid."""
+        return (getattr(cell, key) for cell, _ in self.grid.signals)
+
+    def benchmark_tables(self) -> list[str]:
+        """Images, questions and presentations of all that is measured."""
+        return sorted(
+            {
+                self.table(relation, **vars(cell.benchmark), split=split)
+                for cell, split in self.grid.signals
+                for relation in ("images", "questions", "presentations")
+                if split != "content_free"
+            }
+        )
+
+    def bundled_partitions(self) -> dict[str, int]:
+        """What a bundle has to hold, by path below the results folder, with the least number of rows."""
+        partitions = dict.fromkeys(self.benchmark_tables(), 1)
+        for cell, split in self.grid.signals:
+            least = self.grid.calibrations.get((cell, split), 0) * cell.n or 1
+            partitions[self.table("signals", **vars(cell), split=split)] = least
+            if cell.probe in self.grid.generating_probes:
+                partitions[self.table("generations", **vars(cell), split=split)] = least
+        return {Path(path).relative_to(self.results).as_posix(): rows for path, rows in partitions.items()}
+
+    def provenance_words(self) -> list[str]:
+        """What the end of the report says about how its numbers came to be."""
+        benchmark, scoring = self.config.benchmark, self.config.scoring
+        facts: Mapping[str, Any] = {
+            "Models": "; ".join(f"{name}: {model.checkpoint}" for name, model in self.config.models.items()),
+            "Evaluation": f"{benchmark.questions} questions per benchmark, or all a task has, each in"
+            f" {benchmark.orders} random orders",
+            "Calibration": f"{self.config.calibration.questions} other questions, each in its N cyclic shifts",
+            "Formulation": f"{scoring.formulation}, K = {scoring.top_k}, tau = {scoring.temperature:g}",
+            "Hard negatives": f"category filter as {benchmark.category_filter},"
+            f" caption similarity below {benchmark.caption_threshold}",
+            "Intervals": f"95 % bootstrap over questions, {self.config.evaluation.resamples} resamples",
+            "Seed": self.config.seed,
+        }
+        return [f"--provenance={name}={value}" for name, value in facts.items()]
