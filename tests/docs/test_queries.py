@@ -12,7 +12,7 @@ from lad import catalog, tables
 from lad.calibration.calibrate import calibrate
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
-from lad.scoring.methods import score
+from lad.methods import score
 
 PAGE = (Path(__file__).parents[2] / "docs" / "queries.md").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^#).)*?^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

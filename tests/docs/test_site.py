@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import concepts  # noqa: E402
+import generated  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,8 @@ def test_a_file_that_a_page_links_to_is_a_page_of_the_site(site):
 
 def test_the_picture_is_the_one_that_its_script_draws():
     assert (ROOT / "docs" / "concepts.svg").read_text(encoding="utf-8") == concepts.picture()
+
+
+@pytest.mark.parametrize("name", generated.MADE)
+def test_a_generated_page_says_what_the_code_says(name):
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generated.page(name), "python docs/generated.py"
