@@ -353,10 +353,26 @@ DIFFERENCES: Final = Contract(
     ),
 )
 
+COMPARISONS: Final = Contract(
+    "comparisons",
+    "one row per ordered pair of a method of this scoring and one of its benchmark's reference scoring, asked by probe"
+    " vanilla and calibrated on the configured number of its own questions: the paired difference",
+    (
+        *DIFFERENCES.columns,
+        Column(
+            "is_reference",
+            pa.bool_(),
+            "true: method is the reference scoring's, against this one's; false: the other way round",
+        ),
+        Column("reference_calibration_questions", pa.int32(), "how many questions the reference was calibrated on"),
+    ),
+)
+
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
         *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
+        COMPARISONS,
     )
 }

@@ -9,8 +9,11 @@ import yaml
 from lad import config_reference
 from lad.benchmark.mmiu import PAPER_TASKS
 from lad.calibration.formulation import _CHOICES as FIELDS
-from lad.figures.artifacts import ARTIFACTS
-from lad.figures.requirements import REQUIREMENTS
+from lad.report.artifacts import ARTIFACTS
+from lad.report.options import selectable
+
+DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), (), None)
+"""What config/README.md says once for all artifacts, and what is no value."""
 
 TEXT = (Path(__file__).parents[1] / "config" / "README.md").read_text()
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
@@ -54,12 +57,13 @@ def test_every_split_is_explained():
 
 def test_every_artifact_has_its_row_with_its_options_and_their_defaults():
     told = {code(name)[0]: options for name, options, _ in table("artifact")}
-    assert list(told) == list(ARTIFACTS) == list(REQUIREMENTS)
-    for name, requirement in REQUIREMENTS.items():
-        assert tuple(code(told[name])) == requirement.options
+    assert list(told) == list(ARTIFACTS)
+    for name, artifact in ARTIFACTS.items():
+        _model, _dataset, *own = selectable(artifact.options)
+        assert code(told[name]) == [option.name for option in own]
         given = dict(re.findall(r"`(\w+)` \(([^)]+)\)", told[name]))
-        for option, value in requirement.defaults.items():
-            if value not in (4, "random", tuple(PAPER_TASKS)) or option in given:
-                words = value if isinstance(value, tuple) else (value,)
+        for option in own:
+            if option.name in given or option.default not in DEFAULTS:
+                words = option.default if isinstance(option.default, tuple) else (option.default,)
                 joined = "2 to 12" if words == tuple(range(2, 13)) else ", ".join(map(str, words))
-                assert given[option] == joined, f"{name}: {option}"
+                assert given[option.name] == joined, f"{name}: {option.name}"

@@ -17,10 +17,12 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
         *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
+        measurement.compare,
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
+    "What there is": (measurement.methods, results.artifacts, results.configuration),
     "Helpers": (
-        *(measurement.methods, pipeline.merge, pipeline.content_free, pipeline.mmiu_images, pipeline.mmiu_questions),
+        *(pipeline.merge, pipeline.content_free, pipeline.mmiu_images, pipeline.mmiu_questions),
         *(pipeline.scenes, pipeline.scene_tasks),
     ),
 }

@@ -199,3 +199,30 @@ def evaluate(
     if differences:
         compared = compare(answers, resamples=resamples, seed=seed)
         parquet.write(compared, differences, contracts.DIFFERENCES, metadata)
+
+
+def compare(
+    predictions: Files,
+    reference: Annotated[list[str], typer.Option(help="Predictions of the scoring it is compared with, as above.")],
+    calibration_questions: Annotated[
+        int, typer.Option(min=1, help="How many questions the reference is calibrated on.")
+    ],
+    out: Out,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Compare methods asked by another probe or calibrated otherwise with those of the reference, question by question.
+
+    The reference is asked by probe vanilla and calibrated on its own questions.
+    """
+    from lad.evaluation.differences import comparisons
+
+    compared = comparisons(
+        parquet.read(files(predictions), contracts.PREDICTIONS),
+        parquet.read(files(reference), contracts.PREDICTIONS),
+        reference_calibration_questions=calibration_questions,
+        resamples=resamples,
+        seed=seed,
+    )
+    metadata = {"predictions": predictions, "reference": reference, "resamples": resamples, "seed": seed}
+    parquet.write(compared, out, contracts.COMPARISONS, metadata)

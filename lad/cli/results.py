@@ -18,14 +18,32 @@ from lad.cli.arguments import Out, named
 OutputFormat = Literal["table", "csv", "json"]
 
 
+def artifacts(
+    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+) -> None:
+    """List the figures and tables that there are, with their options, defaults and meanings."""
+    from lad.report.artifacts import describe
+
+    typer.echo(describe(name))
+
+
+def configuration(
+    format: Annotated[Literal["markdown", "schema"], typer.Option(help="A page, or a JSON schema.")] = "markdown",
+) -> None:
+    """Print every key of a configuration with what it may be, its default and its meaning."""
+    from lad import config_reference
+
+    typer.echo(config_reference.json_schema() if format == "schema" else config_reference.markdown(), nl=False)
+
+
 def draw(
     artifact: Annotated[str, typer.Argument(help="fig1, table1 ...")],
     results: Annotated[Path, typer.Option(help="Results folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    option: Annotated[list[str], typer.Option(help="Which results, name=value: model=demo, n=8 ...")],
+    option: Annotated[list[str], typer.Option(help="name=value, 'n=8'; `lad artifacts` lists each artifact's.")],
 ) -> None:
     """Draw one figure or table of the paper from a results folder."""
-    from lad.figures.artifacts import draw as draw_artifact
+    from lad.report.drawing import draw as draw_artifact
 
     draw_artifact(artifact, results, named(option), out)
 
@@ -39,7 +57,7 @@ def report(
     provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
 ) -> None:
     """Put all drawn artifacts on one self-contained page."""
-    from lad.figures.report import report as write_report
+    from lad.report.page import report as write_report
 
     write_report(results, artifacts, out, title, label, named(provenance or []))
 
@@ -54,11 +72,11 @@ def plan(
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
     from lad.config import read_configuration
-    from lad.figures.requirements import check_report
     from lad.grid import build_grid
+    from lad.report.planned import planned_needs
 
     settings = read_configuration(config)
-    check_report(settings, build_grid(settings))
+    planned_needs(settings, build_grid(settings))
     planned = plans.make_plan(
         settings,
         plans.published_rate(),

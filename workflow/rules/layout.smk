@@ -7,13 +7,14 @@ from snakemake.exceptions import WorkflowError
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
 from lad.extraction import EXTRACTOR_VERSION
-from lad.figures.requirements import check_report, configured_options
 from lad.workflow import (
     Workflow,
     benchmark_of,
     cell_of,
     code,
+    drawing_code,
     local_checkpoint,
+    names_of,
     one_of,
     option,
     path_with_this_environment,
@@ -25,7 +26,6 @@ try:
     CONFIG = parse_configuration(config)
     refuse_paths_of_the_checkout(CONFIG, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1])
     W = Workflow(CONFIG)
-    check_report(CONFIG, W.grid)
 except ValueError as error:
     raise WorkflowError(str(error))
 
