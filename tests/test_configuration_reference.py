@@ -31,7 +31,7 @@ def code(cell: str) -> list[str]:
 
 def test_the_page_names_every_key_with_its_default_and_what_it_may_be():
     page = config_reference.markdown()
-    assert "| `top_k` | whole number, 1 or more | `2` | Layers aggregated (K, eq. 9). |" in page
+    assert "| `top_k` | whole number, 1 or more | `2` | How many layers are chosen: K of eq. 9. |" in page
     assert "| `dtype` | `float32`, `bfloat16`, `float16` | `float32` |" in page
     rows = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.M))
     schema = json.loads(config_reference.json_schema())
