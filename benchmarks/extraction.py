@@ -32,7 +32,7 @@ import torch
 import typer
 
 from benchmarks import geometries, straightforward
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
@@ -127,7 +127,7 @@ def _images(setup: Setup) -> pa.Table:
         }
         for image in described["images"]
     )
-    return tables.from_rows(rows, tables.IMAGES)
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
@@ -145,7 +145,7 @@ def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
 
 def _ours(backbone: Backbone, out: Path, **work: Any) -> None:
     extracted = extraction.extract(backbone, PROBE, finished=out.with_suffix(".finished"), **work)
-    tables.write(extracted.signals, out, tables.SIGNALS, extracted.metadata)
+    parquet.write(extracted.signals, out, contracts.SIGNALS, extracted.metadata)
 
 
 def _one_at_a_time(backbone: Backbone, out: Path, **work: Any) -> None:
@@ -207,7 +207,7 @@ def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_opt
         identifier_logits=logits[:, trie.first_tokens],
         processed_logits=logits[:, trie.first_tokens],
         candidate_logprobs=logits[:, trie.first_tokens].log_softmax(-1),
-        image_attention=sums[..., : batch.n],
+        candidate_attention=sums[..., : batch.n],
         delimiter_attention=sums[..., batch.n : 2 * batch.n],
         head_attention=None,
         texts=None,
@@ -271,7 +271,7 @@ def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, floa
         ).signals
         for budget in (None, 1)
     )
-    columns = ("candidate_logprobs", "identifier_logits", "image_attention")
+    columns = ("candidate_logprobs", "identifier_logits", "candidate_attention")
     (answers, logits, attention) = (
         [np.array(table[name].to_pylist()) for table in (together, alone)] for name in columns
     )

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from lad import tables
+from lad import contracts, parquet
+from lad.benchmark import CategoryFilter
 from lad.benchmark.negatives import CATEGORY_FILTERS, nearest_allowed
 
 DIMENSION: Final = 768
@@ -45,7 +46,7 @@ class Case:
 
     targets: int
     pool: int
-    category_filter: str
+    category_filter: CategoryFilter
     categories: Path | None
     checked: int
     seed: int
@@ -80,8 +81,8 @@ def make_pool(case: Case) -> tuple[pa.Table, pa.Table]:
     captions[copies[::2]] = captions[originals[::2]]
     sets = _drawn_sets(rng, case.pool) if case.categories is None else _known_sets(rng, case.categories, case.pool)
     ids = sets["image_id"]
-    embeddings = [ids, tables.nested_lists(pictures), tables.nested_lists(captions)]
-    return sets, pa.table(embeddings, schema=tables.EMBEDDINGS.schema)
+    embeddings = [ids, parquet.nested_lists(pictures), parquet.nested_lists(captions)]
+    return sets, pa.table(embeddings, schema=contracts.EMBEDDINGS.schema)
 
 
 def _unit_vectors(rng: np.random.Generator, images: int) -> Vectors:

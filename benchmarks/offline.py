@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from lad import cli, tables
+from lad import contracts, parquet
 from lad.catalog import RELATIONS
+from lad.cli import measurement
 from lad.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
@@ -102,7 +103,7 @@ def write_signals(cell: Cell, questions: int, seed: int) -> None:
         shown = CALIBRATION_QUESTIONS if split == "calibration" else questions
         table = synthetic_signals(cell, split, shown, seed)
         facts = {"synthetic": True, "seed": seed, "identifiers": _identifiers(cell.n)}
-        tables.write(table, cell.path("signals", split=split), tables.SIGNALS, facts)
+        parquet.write(table, cell.path("signals", split=split), contracts.SIGNALS, facts)
 
 
 def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers: int = LAYERS) -> pa.Table:
@@ -124,7 +125,7 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers:
 
     clarity = np.float32(1.0 if cell.setting == "random" else 0.5)
     logits = _logits(model, rng, is_target, clarity)
-    image_attention, delimiter_attention = _attention(model, rng, is_target, clarity, layers)
+    candidate_attention, delimiter_attention = _attention(model, rng, is_target, clarity, layers)
     role = "c" if split == "calibration" else "e"
     question_ids = _numbered(f"{DATASET}-{cell.setting}-n{cell.n:02d}-{role}", question, 5)
     return pa.table(
@@ -133,15 +134,15 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers:
             "question_id": question_ids,
             "split": pa.repeat(split, len(question)),
             "round": round_,
-            "order": tables.nested_lists(orders.reshape(-1, cell.n) + 1),
+            "order": parquet.nested_lists(orders.reshape(-1, cell.n) + 1),
             "target_position": is_target.argmax(axis=1) + 1,
             "n_candidates": np.full(len(question), cell.n),
-            "identifier_logits": tables.nested_lists(logits),
-            "processed_logits": tables.nested_lists(logits / np.float32(1.05)),
-            "candidate_logprobs": tables.nested_lists(_log_softmax(logits)),
-            "image_attention": tables.nested_lists(image_attention),
-            "delimiter_attention": tables.nested_lists(delimiter_attention),
-            "image_tokens": tables.nested_lists(np.full((len(question), cell.n), 144)),
+            "identifier_logits": parquet.nested_lists(logits),
+            "processed_logits": parquet.nested_lists(logits / np.float32(1.05)),
+            "candidate_logprobs": parquet.nested_lists(_log_softmax(logits)),
+            "candidate_attention": parquet.nested_lists(candidate_attention),
+            "delimiter_attention": parquet.nested_lists(delimiter_attention),
+            "candidate_tokens": parquet.nested_lists(np.full((len(question), cell.n), 144)),
             "prompt_tokens": np.full(len(question), 60 + 146 * cell.n),
             "generated_text": _texts(rng, logits),
         }
@@ -214,16 +215,16 @@ def _numbered(prefix: str, numbers: Ints, digits: int) -> pa.Array:
 
 def calibrate(cell: Cell) -> None:
     signals = [str(cell.path("signals", split="calibration"))]
-    cli.calibrate(signals=signals, out=cell.calibration, questions=CALIBRATION_QUESTIONS)
+    measurement.calibrate(signals=signals, out=cell.calibration, questions=CALIBRATION_QUESTIONS)
 
 
 def score(cell: Cell) -> None:
     signals = [str(cell.path("signals", split=split)) for split in cell.evaluated_splits]
-    cli.score(signals=signals, out=cell.path("predictions"), method=cell.methods, calibration=cell.calibration)
+    measurement.score(signals=signals, out=cell.path("predictions"), method=cell.methods, calibration=cell.calibration)
 
 
 def evaluate(cell: Cell) -> None:
-    cli.evaluate(predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), resamples=RESAMPLES)
+    measurement.evaluate(predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), resamples=RESAMPLES)
 
 
 STAGES: Final = (calibrate, score, evaluate)

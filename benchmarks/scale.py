@@ -25,7 +25,7 @@ import typer
 import yaml
 
 from benchmarks import offline
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
 from lad.grid import build_grid
@@ -53,7 +53,7 @@ QUERIES: Final = {
     "accuracy of vanilla by cell": "select model, dataset, setting, n, probe,"
     " avg((list_position(candidate_logprobs, list_max(candidate_logprobs)) = target_position)::integer)"
     " from signals where split = 'evaluation' group by all",
-    "mean attention by N, layer, position": "select n, layer, position, avg(image_attention[layer][position])"
+    "mean attention by N, layer, position": "select n, layer, position, avg(candidate_attention[layer][position])"
     " from signals, range(1, 3) as l(layer), range(1, 12) as p(position) where position <= n group by all",
     "accuracy of every method by model and N (metrics)": "select model, n, method, avg(value) from metrics"
     " where metric = 'accuracy' group by all",
@@ -120,14 +120,14 @@ def write_results(
     for setting, n in product(offline.SETTINGS, NS):
         table = offline.synthetic_signals(replace(ONE, setting=setting, n=n), "evaluation", questions, 0, layers)
         first = _path(results, "signals", "model1", DATASETS[0], setting, n, probes[0])
-        tables.write(table, first, tables.SIGNALS, facts)
+        parquet.write(table, first, contracts.SIGNALS, facts)
         for model, dataset, probe in product(range(1, models + 1), DATASETS, probes):
             copy = _path(results, "signals", f"model{model}", dataset, setting, n, probe)
             if copy != first:
                 shutil.copyfile(first, _with_folder(copy))
     one = replace(ONE, results=results)
     calibration = offline.synthetic_signals(one, "calibration", offline.CALIBRATION_QUESTIONS, 0, layers)
-    tables.write(calibration, one.path("signals", split="calibration"), tables.SIGNALS, facts)
+    parquet.write(calibration, one.path("signals", split="calibration"), contracts.SIGNALS, facts)
     evaluated = _path(results, "signals", "model1", DATASETS[0], one.setting, one.n, probes[0])
     shutil.copyfile(evaluated, _with_folder(one.path("signals", split="evaluation")))
     offline_half(results)

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import lad
-from lad import tables
+from lad import parquet
 from lad.catalog import RELATIONS
 
 FORMAT: Final = 1
@@ -168,7 +168,7 @@ def _describe(results: Path, out: Path, configuration: Path | None) -> Manifest:
         members.append(Member(_checked(name, path), _UNKNOWN, path.stat().st_size, footer.num_rows))
         keys = dict(part.split("=", 1) for part in name.split("/")[1:-1])
         if path.name == "signals.parquet":
-            signals.append((keys["model"], json.loads((footer.metadata or {}).get(tables.METADATA_KEY, b"{}"))))
+            signals.append((keys["model"], json.loads((footer.metadata or {}).get(parquet.METADATA_KEY, b"{}"))))
         elif path.name == "images.parquet":
             images[keys["dataset"]] = _count_licences(path)
     if not signals:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts, parquet
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,7 +50,7 @@ _SCORING: Final = (*_CELL, *_SOURCE, "calibration_questions")
 class Relation:
     """A contract, the stage that writes it, and the partition keys that its files lie under, outermost first."""
 
-    contract: tables.Contract
+    contract: contracts.Contract
     stage: str
     keys: tuple[str, ...]
 
@@ -77,20 +77,20 @@ class Relation:
 RELATIONS: Final = {
     relation.name: relation
     for relation in (
-        Relation(tables.IMAGES, "images", ("dataset",)),
-        Relation(tables.EMBEDDINGS, "embeddings", ("dataset",)),
-        Relation(tables.QUESTIONS, "questions", _BENCHMARK),
-        Relation(tables.PRESENTATIONS, "presentations", (*_BENCHMARK, "split")),
-        Relation(tables.SIGNALS, "signals", (*_CELL, "split")),
-        Relation(tables.GENERATIONS, "signals", (*_CELL, "split")),
-        Relation(tables.POSITION_BIAS, "calibration", _CALIBRATION),
-        Relation(tables.ATTENTION_PRIOR, "calibration", _CALIBRATION),
-        Relation(tables.POSITION_PRIOR, "calibration", _CALIBRATION),
-        Relation(tables.HEAD_CHOICE, "calibration", _CALIBRATION),
-        Relation(tables.PREDICTIONS, "predictions", _SCORING),
-        Relation(tables.METRICS, "metrics", _SCORING),
-        Relation(tables.DIFFERENCES, "metrics", _SCORING),
-        Relation(tables.COMPARISONS, "metrics", _SCORING),
+        Relation(contracts.IMAGES, "images", ("dataset",)),
+        Relation(contracts.EMBEDDINGS, "embeddings", ("dataset",)),
+        Relation(contracts.QUESTIONS, "questions", _BENCHMARK),
+        Relation(contracts.PRESENTATIONS, "presentations", (*_BENCHMARK, "split")),
+        Relation(contracts.SIGNALS, "signals", (*_CELL, "split")),
+        Relation(contracts.GENERATIONS, "signals", (*_CELL, "split")),
+        Relation(contracts.POSITION_BIAS, "calibration", _CALIBRATION),
+        Relation(contracts.ATTENTION_PRIOR, "calibration", _CALIBRATION),
+        Relation(contracts.POSITION_PRIOR, "calibration", _CALIBRATION),
+        Relation(contracts.HEAD_CHOICE, "calibration", _CALIBRATION),
+        Relation(contracts.PREDICTIONS, "predictions", _SCORING),
+        Relation(contracts.METRICS, "metrics", _SCORING),
+        Relation(contracts.DIFFERENCES, "metrics", _SCORING),
+        Relation(contracts.COMPARISONS, "metrics", _SCORING),
     )
 }
 
@@ -98,21 +98,25 @@ RECORDED: Final = {
     relation.name: relation
     for relation in (
         Relation(
-            tables.Contract(
+            contracts.Contract(
                 "runs",
                 "one row per file of signals: with what it was extracted; empty where the file does not say",
                 (
-                    tables.Column("checkpoint", pa.string(), "folder or hub id of the model", nullable=True),
-                    tables.Column("revision", pa.string(), "commit of a hub checkpoint", nullable=True),
-                    tables.Column("weights", pa.string(), "fingerprint of its weights", nullable=True),
-                    tables.Column("dtype", pa.string(), "float32, bfloat16 or float16", nullable=True),
-                    tables.Column("extractor_version", pa.int32(), "raised whenever its numbers change", nullable=True),
-                    tables.Column("torch", pa.string(), "version of torch", nullable=True),
-                    tables.Column("transformers", pa.string(), "version of transformers", nullable=True),
-                    tables.Column("device", pa.string(), "GPU, or processor and threads", nullable=True),
-                    tables.Column("presentations", pa.int32(), "presentations extracted", nullable=True),
-                    tables.Column("seconds", pa.float64(), "from image files to signals, all of them", nullable=True),
-                    tables.Column(
+                    contracts.Column("checkpoint", pa.string(), "folder or hub id of the model", nullable=True),
+                    contracts.Column("revision", pa.string(), "commit of a hub checkpoint", nullable=True),
+                    contracts.Column("weights", pa.string(), "fingerprint of its weights", nullable=True),
+                    contracts.Column("dtype", pa.string(), "float32, bfloat16 or float16", nullable=True),
+                    contracts.Column(
+                        "extractor_version", pa.int32(), "raised whenever its numbers change", nullable=True
+                    ),
+                    contracts.Column("torch", pa.string(), "version of torch", nullable=True),
+                    contracts.Column("transformers", pa.string(), "version of transformers", nullable=True),
+                    contracts.Column("device", pa.string(), "GPU, or processor and threads", nullable=True),
+                    contracts.Column("presentations", pa.int32(), "presentations extracted", nullable=True),
+                    contracts.Column(
+                        "seconds", pa.float64(), "from image files to signals, all of them", nullable=True
+                    ),
+                    contracts.Column(
                         "peak_memory_bytes",
                         pa.int64(),
                         "the GPU's peak allocation; on a CPU the process's peak resident size",
@@ -124,13 +128,13 @@ RECORDED: Final = {
             (*_CELL, "split"),
         ),
         Relation(
-            tables.Contract(
+            contracts.Contract(
                 "timings",
                 "one row per calibration and per method of each scoring: how long it took, without reading files",
                 (
-                    tables.Column("step", pa.string(), "calibrate or score"),
-                    tables.Column("method", pa.string(), "with its options, 'agd;k=4'; null for calibrate", True),
-                    tables.Column("seconds", pa.float64(), "steps that methods share are counted with each of them"),
+                    contracts.Column("step", pa.string(), "calibrate or score"),
+                    contracts.Column("method", pa.string(), "with its options, 'agd;k=4'; null for calibrate", True),
+                    contracts.Column("seconds", pa.float64(), "steps that methods share are counted with each of them"),
                 ),
             ),
             "predictions",
@@ -249,23 +253,29 @@ def _in_sql(column: str) -> str:
 
 
 def _files_view(connection: duckdb.DuckDBPyConnection, paths: str, relation: Relation) -> str:
-    """All files that the pattern matches, with the optional columns that no file has.
+    """All files that the pattern matches, with the optional columns that no file has, and by their present names.
 
     `union_by_name` makes every query open every file, even those that its keys rule out: files that all have the
     same columns go without.
     """
     optional = [column.name for column in relation.contract.columns if not column.required]
-    files, found = _files_with(connection, paths, optional) if optional else (0, {})
-    union = any(0 < found[name] < files for name in optional)
-    names = ", ".join(relation.keys)
+    former = relation.contract.renamed
+    files, found = _files_with(connection, paths, [*optional, *former]) if optional or former else (0, {})
+    union = any(0 < found[name] < files for name in (*optional, *former))
     types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
     absent = [
         f'null::{kind} as "{name}"'
         for name, kind in _columns(connection, relation).items()
         if name in optional and not found[name]
     ]
+    both = {old: new for old, new in former.items() if 0 < found[old] < files}
+    columns = f"* exclude ({', '.join([*relation.keys, *both])})"
+    if both:
+        columns += f" replace ({', '.join(f'coalesce({new}, {old}) as {new}' for old, new in both.items())})"
+    elif renamed := [f"{old} as {new}" for old, new in former.items() if found[old]]:
+        columns += f" rename ({', '.join(renamed)})"
     return (
-        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet({paths},"
+        f"select {', '.join([*relation.keys, columns, *absent])} from read_parquet({paths},"
         f" hive_partitioning = true, hive_types = {{{types}}}, union_by_name = {str(union).lower()})"
     )
 
@@ -279,11 +289,11 @@ def _files_with(connection: duckdb.DuckDBPyConnection, paths: str, columns: list
 
 
 def _metadata_view(paths: str | None, relation: Relation) -> str:
-    """The keys of every file of the relation and, as JSON, the facts that `tables.write` stored with it."""
+    """The keys of every file of the relation and, as JSON, the facts that `parquet.write` stored with it."""
     if paths:
         stored = (
             f"select file_name, decode(value)::json as facts from parquet_kv_metadata({paths})"
-            f" where decode(key) = '{tables.METADATA_KEY.decode()}'"
+            f" where decode(key) = '{parquet.METADATA_KEY.decode()}'"
         )
     else:
         stored = "select null::varchar as file_name, null::json as facts where false"

@@ -4,7 +4,6 @@
 page of the documentation are made from them (`lad configuration`). A key that is not here stops the run.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -19,13 +18,18 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, EmbeddingBackend
+from lad.calibration.formulation import Base
+from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.methods import parse_method
-from lad.methods.options import Purifies
+from lad.methods.options import Purifies, options_of
+from lad.spelling import did_you_mean
 
 
 def _without_braces(path: str) -> str:
@@ -37,7 +41,7 @@ def _without_braces(path: str) -> str:
 
 def _method(value: object) -> str:
     """A method with its options in one order, whichever way it was written: two spellings would answer twice."""
-    if not isinstance(value, str | dict):
+    if not isinstance(value, str | Mapping):
         raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {method: agd, top_k: 4}")
     return parse_method(value).text
 
@@ -46,13 +50,10 @@ FilePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_witho
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Setting = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
-MethodName = Annotated[str, BeforeValidator(_method)]
+MethodName = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": ["string", "object"]})]
 Count = Annotated[int, Field(ge=1)]
 Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
 Seed = Annotated[int, Field(ge=0)]
-Dtype = Literal["float32", "bfloat16", "float16"]
-CategoryFilter = Literal["printed", "released"]
-CaptionPolicy = Literal["first", "last", "longest", "all"]
 
 PATTERNS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, '.', '_' and '-', first a letter or digit",
@@ -118,7 +119,7 @@ class Download(Section):
 
 
 class Embeddings(Section):
-    backend: Literal["vision_tower", "clip"] = Field(
+    backend: EmbeddingBackend = Field(
         description="`clip`: any CLIP or SigLIP checkpoint. `vision_tower`: that of a multimodal LLM."
     )
     checkpoint: FilePath | None = Field(
@@ -139,7 +140,7 @@ class Dataset(Section):
     render_tasks: RenderedTasks | None = Field(
         None, description="Render the demo's tasks in MMIU's format instead of reading files."
     )
-    format: Literal["coco", "flickr8k"] = Field("coco", description="What the captions are written in.")
+    format: CaptionFormat = Field("coco", description="What the captions are written in.")
     captions: FilePath | None = Field(None, description="COCO's captions file, or Flickr8k.token.txt.")
     instances: FilePath | None = Field(
         None,
@@ -219,14 +220,16 @@ class Calibration(Section):
     questions: Count = Field(5, description="Calibration questions, unless a run says otherwise.")
 
 
+def _meaning(option: str) -> str:
+    """What the option of methods means, for the key that sets it for all of them."""
+    meaning = options_of(Purifies)[option].meaning
+    return f"{meaning[0].upper()}{meaning[1:]}."
+
+
 class Scoring(Section):
-    formulation: Literal["printed", "released"] = Field(
-        "printed", description="`printed`: the paper's equations. `released`: its authors' code."
-    )
-    top_k: Count = Field(Purifies.top_k, description="Layers aggregated (K, eq. 9).")
-    temperature: float = Field(
-        Purifies.temperature, gt=0, description="Sharpness of the attention posterior (tau, eq. 12)."
-    )
+    formulation: Base = Field("printed", description="`printed`: the paper's equations. `released`: its authors' code.")
+    top_k: Count = Field(Purifies.top_k, description=_meaning("top_k"))
+    temperature: float = Field(Purifies.temperature, gt=0, description=_meaning("temperature"))
     methods: list[MethodName] = Field([], description="Methods of every run that names none.")
 
 
@@ -381,12 +384,6 @@ def _place(path: list[int | str]) -> str:
 def _is_member(part: int | str) -> bool:
     """Whether a part of an error's place names a member of a union or a check, not a key."""
     return isinstance(part, str) and bool(re.search(r"[\[(]|^(str|int|float|bool)$", part))
-
-
-def did_you_mean(wrong: str, known: list[str]) -> str:
-    """A question that names the nearest of the known words; nothing where none is near."""
-    near = difflib.get_close_matches(wrong, known, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _keys_at(path: list[int | str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts
 from lad.config import Configuration, Model
 from lad.extraction.prompts import get_probe
 from lad.grid import Cell, Grid, build_grid, presentations, shard_count
@@ -127,7 +127,7 @@ def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
 # --- bytes -----------------------------------------------------------------------------------------------------
 
 
-def float_bytes(contract: tables.Contract, rows: int, sizes: Mapping[str, int]) -> float:
+def float_bytes(contract: contracts.Contract, rows: int, sizes: Mapping[str, int]) -> float:
     """Bytes that the floats of so many rows take in one file of the contract's.
 
     Args:
@@ -156,7 +156,7 @@ def signal_bytes(passes: int, n: int, backbone: Backbone, *, by_head: bool) -> i
     sizes = {"position": n, "layer": backbone.layers}
     if by_head and backbone.heads is not None:
         sizes["head"] = backbone.heads
-    return round(float_bytes(tables.SIGNALS, passes, sizes)) + passes * ROW_BYTES + FILE_BYTES
+    return round(float_bytes(contracts.SIGNALS, passes, sizes)) + passes * ROW_BYTES + FILE_BYTES
 
 
 # --- what is known of the models -------------------------------------------------------------------------------

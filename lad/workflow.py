@@ -24,7 +24,7 @@ from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
 
 PACKAGE: Final = Path(lad.__file__).parent
-SHARED_CODE: Final = ("contracts.py", "parquet.py", "tables.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
+SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 RENDERED: Final = {
     "captions": "captions.json",
     "instances": "instances.json",
@@ -309,9 +309,8 @@ class Workflow:
         return {Path(path).relative_to(self.results).as_posix(): rows for path, rows in partitions.items()}
 
     def evaluations(self) -> list[str]:
-        """Metrics, differences and comparisons of the whole grid."""
-        tables = [self.table(name, **s.keys) for s in self.grid.methods for name in ("metrics", "differences")]
-        return tables + [self.table("comparisons", **s.keys) for s in self.grid.methods if self.grid.reference(s)]
+        """Metrics and differences of the whole grid; comparisons are made where an artifact needs them."""
+        return [self.table(name, **s.keys) for s in self.grid.methods for name in ("metrics", "differences")]
 
     # --- report ------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
-from lad import cli, tables
+from lad import cli, contracts, parquet
 from lad.bundle import BundleError, check, read_manifest, summary, unpack, write_bundle
+from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
+from lad.contracts import SIGNALS
+from lad.methods import score
 
 BENCHMARK = {"dataset": "d", "setting": "random", "n": 4}
 CELL = {"model": "m", **BENCHMARK, "probe": "vanilla"}
@@ -41,13 +44,13 @@ def results(tmp_path_factory) -> Path:
     ]
     question = {"role": "evaluation", "rank": 0, "caption": "c", "candidates": [1, 2, 3, 4], "target": 1}
     rows = [{**question, "question_id": "q", "n_candidates": 4}]
-    put(folder, "images", tables.from_rows(images, tables.IMAGES), dataset="d")
-    put(folder, "questions", tables.from_rows(rows, tables.QUESTIONS), **BENCHMARK)
+    put(folder, "images", parquet.from_rows(images, contracts.IMAGES), dataset="d")
+    put(folder, "questions", parquet.from_rows(rows, contracts.QUESTIONS), **BENCHMARK)
     for split in ("calibration", "evaluation"):
         signals = random_signals(0, 4, split=split)
-        put(folder, "presentations", signals.select(tables.PRESENTATIONS.schema.names), **BENCHMARK, split=split)
+        put(folder, "presentations", signals.select(contracts.PRESENTATIONS.schema.names), **BENCHMARK, split=split)
         put(folder, "signals", signals, EXTRACTION, **CELL, split=split)
-    bias = tables.POSITION_BIAS.schema.empty_table()
+    bias = contracts.POSITION_BIAS.schema.empty_table()
     put(folder, "position_bias", bias, **CELL, split="calibration", calibration_set=1, calibration_questions=5)
     (folder / "datasets").mkdir()
     (folder / "datasets" / "1.png").write_bytes(b"pixels")
@@ -63,7 +66,7 @@ def bundle(results, tmp_path) -> Path:
 
 
 def put(folder: Path, name: str, table, metadata: dict | None = None, **keys) -> None:
-    tables.write(table, RELATIONS[name].path(folder, **keys), RELATIONS[name].contract, metadata)
+    parquet.write(table, RELATIONS[name].path(folder, **keys), RELATIONS[name].contract, metadata)
 
 
 def signals_path(split: str) -> str:
@@ -104,6 +107,20 @@ def test_a_bundle_unpacks_to_the_very_files_that_the_offline_half_needs_and_no_o
     unpack(bundle, tmp_path / "new")
     needed = ("images/", "questions/", "presentations/", "signals/model")
     assert files_of(tmp_path / "new") == {k: v for k, v in files_of(results).items() if k.startswith(needed)}
+
+
+def test_a_bundle_of_an_earlier_version_gives_the_same_answers(results, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(results, old, copy_function=shutil.copyfile)
+    for split in ("calibration", "evaluation"):
+        of_an_earlier_version(old / signals_path(split))
+    write_bundle(old, tmp_path / "old.tar")
+    unpack(tmp_path / "old.tar", tmp_path / "new")
+    answers = []
+    for folder in (results, tmp_path / "new"):
+        fitted, asked = (parquet.read(folder / signals_path(split), SIGNALS) for split in ("calibration", "evaluation"))
+        answers.append(score(asked, calibrate(fitted), "agd"))
+    assert answers[0].equals(answers[1])
 
 
 def test_the_same_results_give_the_same_bytes(results, bundle, tmp_path):
@@ -288,7 +305,7 @@ def test_an_archive_that_does_not_begin_with_a_manifest_or_has_a_broken_one_is_r
 
 
 def test_results_without_signals_are_refused_and_nothing_is_left(tmp_path):
-    put(tmp_path / "r", "questions", tables.QUESTIONS.schema.empty_table(), **BENCHMARK)
+    put(tmp_path / "r", "questions", contracts.QUESTIONS.schema.empty_table(), **BENCHMARK)
     with pytest.raises(BundleError, match="no signals in this results folder"):
         write_bundle(tmp_path / "r", tmp_path / "out" / "b.tar")
     assert not (tmp_path / "out").exists()

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.grid import CalibrationSource
 from lad.methods import score
@@ -19,7 +19,7 @@ README = Path(__file__).parents[1] / "README.md"
 def without_rows(results: Path) -> Path:
     """A results folder whose only file, a table of images, has no row."""
     file = catalog.RELATIONS["images"].path(results, dataset="d")
-    tables.write(tables.IMAGES.schema.empty_table(), file, tables.IMAGES)
+    parquet.write(contracts.IMAGES.schema.empty_table(), file, contracts.IMAGES)
     return results
 
 
@@ -30,7 +30,7 @@ def metrics_of(results: Path, *values: float, method: str = "vanilla", **keys: s
     file = catalog.RELATIONS["metrics"].path(
         results, **{**cell, **CalibrationSource("scenes", "random").keys, "calibration_questions": 5, **keys}
     )
-    tables.write(tables.from_rows([{**row, "value": v} for v in values], tables.METRICS), file, tables.METRICS)
+    parquet.write(parquet.from_rows([{**row, "value": v} for v in values], contracts.METRICS), file, contracts.METRICS)
 
 
 def test_every_relation_is_there_even_if_it_has_no_file(tmp_path):
@@ -82,12 +82,15 @@ def test_a_damaged_file_that_opening_looks_at_is_named_in_one_line(tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+CELL = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
+
+
 def test_keys_come_back_as_columns_of_their_type(tmp_path):
     for n in (2, 10):
         file = catalog.RELATIONS["signals"].path(
             tmp_path, model="m", dataset="d", setting="random", n=n, probe="vanilla", split="evaluation"
         )
-        tables.write(random_signals(0, n, questions=1), file, tables.SIGNALS)
+        parquet.write(random_signals(0, n, questions=1), file, contracts.SIGNALS)
     rows = catalog.connect(tmp_path).sql(
         "select n, model, split, count(*) from signals where n > 2 group by all order by n"
     )
@@ -110,14 +113,28 @@ def test_the_attention_of_heads_is_a_column_whether_no_file_has_it_or_some_or_al
             heads = pa.array([[[[0.25] * 4] * 2] * 3] * len(signals))
             signals = signals.append_column("head_attention", heads)
         keys = {"model": model, "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
-        tables.write(signals, catalog.RELATIONS["signals"].path(tmp_path, **keys), tables.SIGNALS)
+        parquet.write(signals, catalog.RELATIONS["signals"].path(tmp_path, **keys), contracts.SIGNALS)
     connection = catalog.connect(tmp_path)
     view = connection.table("signals")
-    optional = [column.name for column in tables.SIGNALS.columns]
+    optional = [column.name for column in contracts.SIGNALS.columns]
     assert set(optional) <= set(view.columns)
     assert str(dict(zip(view.columns, view.types, strict=True))["head_attention"]) == "FLOAT[][][]"
     heads = "select distinct model, head_attention[3][2][4] from signals order by model"
     assert connection.sql(heads).fetchall() == [(model, 0.25 if model in kept else None) for model in ("a", "b")]
+
+
+@pytest.mark.parametrize("old", [("a",), ("a", "b")])
+def test_files_of_earlier_versions_are_asked_by_the_present_names_alone_and_beside_new_ones(tmp_path, old):
+    query = "select * from signals order by model, presentation_id"
+    for folder in ("new", "old"):
+        for model, heads in (("a", None), ("b", 2)):
+            file = catalog.RELATIONS["signals"].path(tmp_path / folder, **{**CELL, "model": model})
+            parquet.write(random_signals(0, 4, questions=2, heads=heads), file, contracts.SIGNALS)
+            if folder == "old" and model in old:
+                of_an_earlier_version(file)
+    expected, found = (catalog.connect(tmp_path / folder).sql(query).to_arrow_table() for folder in ("new", "old"))
+    assert found.equals(expected.select(found.column_names))
+    assert set(found.column_names) == set(expected.column_names)
 
 
 def test_a_question_about_one_cell_leaves_the_files_of_others_unopened(tmp_path):
@@ -178,8 +195,10 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
     relations = catalog.RELATIONS
     recorded = {"device": "a GPU", "seconds": 12.5, "presentations": 24, "versions": {"torch": "2.13.0"}}
     signals = random_signals(0, 4)
-    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="calibration"), tables.SIGNALS, recorded)
-    tables.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), tables.SIGNALS)
+    parquet.write(
+        signals, relations["signals"].path(tmp_path, **cell, split="calibration"), contracts.SIGNALS, recorded
+    )
+    parquet.write(signals, relations["signals"].path(tmp_path, **cell, split="evaluation"), contracts.SIGNALS)
     folder = (
         relations["position_bias"]
         .path(tmp_path, **cell, split="calibration", calibration_set=1, calibration_questions=5)
@@ -188,7 +207,9 @@ def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):
     calibrate(signals).write(folder, {"seconds": 0.25})
     scoring = {**cell, **CalibrationSource("d", "random").keys, "calibration_questions": 5}
     file = relations["predictions"].path(tmp_path, **scoring)
-    tables.write(score(signals, None, "vanilla"), file, tables.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}})
+    parquet.write(
+        score(signals, None, "vanilla"), file, contracts.PREDICTIONS, {"seconds": {"vanilla": 0.5, "agd;k=4": 1}}
+    )
 
     connection = catalog.connect(tmp_path)
     runs = connection.sql("select split, n, device, seconds, presentations, torch, dtype from runs order by split")

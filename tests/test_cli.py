@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from signals_factory import random_signals
 
-from lad import catalog, cli, tables
+from lad import catalog, cli, contracts, parquet
 from lad.benchmark.presentations import build_presentations
 
 DEMO = Path(__file__).parents[1] / "resources" / "demo-model"
@@ -37,7 +37,7 @@ def signals(tmp_path):
     """Calibration and evaluation signals of N = 4 as files."""
     for split, rounds in (("calibration", None), ("evaluation", 2)):
         asked = random_signals(0, 4, split=split, rounds=rounds, questions=12)
-        tables.write(asked, tmp_path / f"{split}.parquet", tables.SIGNALS)
+        parquet.write(asked, tmp_path / f"{split}.parquet", contracts.SIGNALS)
     return tmp_path
 
 
@@ -54,7 +54,7 @@ def test_a_table_from_anywhere_is_calibrated_scored_and_measured(lad, signals):
     files = ("--signals", signals / "evaluation.parquet", "--calibration", calibration)
     assert lad("score", *files, *methods, "--out", predictions)[0] == 0
     assert lad("evaluate", "--predictions", predictions, "--out", metrics)[0] == 0
-    measured = tables.read(metrics, tables.METRICS)
+    measured = parquet.read(metrics, contracts.METRICS)
     found = set(zip(measured["method"].to_pylist(), measured["variant"].to_pylist(), strict=True))
     assert found == {("agd", ""), ("agd", "k=1;tau=3"), ("vanilla", "")}
 
@@ -63,8 +63,8 @@ def test_what_fitting_and_each_method_took_is_recorded_with_their_tables(lad, si
     lad("calibrate", "--signals", signals / "calibration.parquet", "--out", signals / "calibration")
     files = ("--signals", signals / "evaluation.parquet", "--calibration", signals / "calibration")
     lad("score", *files, "--method", "vanilla", "--method", "agd;k=1", "--out", signals / "p.parquet")
-    fitting = tables.read_metadata(signals / "calibration" / "position_bias.parquet")["seconds"]
-    scoring = tables.read_metadata(signals / "p.parquet")["seconds"]
+    fitting = parquet.read_metadata(signals / "calibration" / "position_bias.parquet")["seconds"]
+    scoring = parquet.read_metadata(signals / "p.parquet")["seconds"]
     assert set(scoring) == {"vanilla", "agd;k=1"}
     assert all(0 < seconds < 10 for seconds in (fitting, *scoring.values()))
 
@@ -79,10 +79,10 @@ def test_paired_differences_are_written_beside_the_metrics_where_they_are_asked_
     assert not differences.exists()
     measure = ("evaluate", "--predictions", predictions, "--out", metrics, "--resamples", 100, "--seed", 3)
     assert lad(*measure, "--differences", differences)[0] == 0
-    assert tables.read_metadata(differences) == tables.read_metadata(metrics)
-    measured = tables.read(metrics, tables.METRICS).to_pylist()
+    assert parquet.read_metadata(differences) == parquet.read_metadata(metrics)
+    measured = parquet.read(metrics, contracts.METRICS).to_pylist()
     accuracy = {row["method"]: row["value"] for row in measured if row["metric"] == "accuracy"}
-    compared = tables.read(differences, tables.DIFFERENCES).to_pylist()
+    compared = parquet.read(differences, contracts.DIFFERENCES).to_pylist()
     assert {(row["method"], row["against"]) for row in compared} == set(permutations(accuracy, 2))
     for row in compared:
         assert row["value"] == pytest.approx(accuracy[row["method"]] - accuracy[row["against"]])
@@ -93,7 +93,7 @@ def test_an_unknown_method_is_refused_with_those_known(lad, signals):
     out = signals / "p.parquet"
     code, error = lad("score", "--signals", signals / "evaluation.parquet", "--method", "adg", "--out", out)
     assert code == 1
-    assert "unknown method 'adg'; known: vanilla, " in one_line(error)
+    assert "unknown method 'adg' (did you mean 'agd'?); known: vanilla, " in one_line(error)
     assert not out.exists()
 
 
@@ -104,7 +104,7 @@ def test_a_method_without_its_calibration_is_refused(lad, signals):
 
 
 def test_a_calibration_for_another_n_is_refused(lad, signals):
-    tables.write(random_signals(1, 3), signals / "three.parquet", tables.SIGNALS)
+    parquet.write(random_signals(1, 3), signals / "three.parquet", contracts.SIGNALS)
     lad("calibrate", "--signals", signals / "three.parquet", "--out", signals / "three")
     out = signals / "p.parquet"
     files = ("--signals", signals / "evaluation.parquet", "--calibration", signals / "three", "--out", out)
@@ -196,7 +196,7 @@ def test_a_missing_checkpoint_says_so(lad, coco, asked):
 def test_truncated_pictures_are_reported_together_before_a_model_is_loaded(lad, coco, asked):
     """There is no checkpoint: whoever looked for one first would say that instead."""
     noise = Image.fromarray(np.random.default_rng(0).integers(256, size=(60, 60, 3), dtype=np.uint8))
-    shown = tables.read(coco / "q.parquet", tables.QUESTIONS)["candidates"].to_pylist()[0]
+    shown = parquet.read(coco / "q.parquet", contracts.QUESTIONS)["candidates"].to_pylist()[0]
     for image_id in shown:
         path = coco / "images" / f"{image_id}.png"
         noise.save(path, format="jpeg")
@@ -210,7 +210,7 @@ def test_truncated_pictures_are_reported_together_before_a_model_is_loaded(lad, 
 
 
 def test_a_picture_that_no_question_shows_may_be_damaged(lad, coco, asked):
-    shown = tables.read(coco / "q.parquet", tables.QUESTIONS)["candidates"].to_pylist()[0]
+    shown = parquet.read(coco / "q.parquet", contracts.QUESTIONS)["candidates"].to_pylist()[0]
     (other,) = {1, 2, 3} - set(shown)
     (coco / "images" / f"{other}.png").write_bytes(b"no picture")
     code, error = lad("extract", "--checkpoint", coco / "no-model", *asked)
@@ -236,28 +236,28 @@ def test_texts_are_written_beside_the_signals_and_scored(lad, coco, asked):
     texts, predictions = coco / "g.parquet", coco / "predictions.parquet"
     probe = ("--probe", "self_consistency-samples3-tokens8", "--generations", texts)
     assert lad("extract", "--checkpoint", DEMO, *probe, *asked)[0] == 0
-    written = tables.read(texts, tables.GENERATIONS)
-    signals = tables.read(coco / "s.parquet", tables.SIGNALS)
+    written = parquet.read(texts, contracts.GENERATIONS)
+    signals = parquet.read(coco / "s.parquet", contracts.SIGNALS)
     assert len(written) == 3 * len(signals)
-    assert tables.read_metadata(texts)["generation"]["samples"] == 3
+    assert parquet.read_metadata(texts)["generation"]["samples"] == 3
     answer = ("score", "--signals", coco / "s.parquet", "--method", "self_consistency", "--out", predictions)
     code, error = lad(*answer)
     assert code == 1
     assert "self_consistency needs generated texts and none were given; extract with the probe" in one_line(error)
     assert lad(*answer, "--generations", texts)[0] == 0
-    assert len(tables.read(predictions, tables.PREDICTIONS)) == len(signals)
+    assert len(parquet.read(predictions, contracts.PREDICTIONS)) == len(signals)
 
 
 @pytest.fixture
 def three_questions(coco, asked) -> tuple:
     """As `asked`, of three questions in two orders each; `--out` is left to say."""
     (question,) = [
-        row for row in tables.read(coco / "q.parquet", tables.QUESTIONS).to_pylist() if row["role"] == "evaluation"
+        row for row in parquet.read(coco / "q.parquet", contracts.QUESTIONS).to_pylist() if row["role"] == "evaluation"
     ]
     several = [{**question, "question_id": f"d-{rank}", "rank": rank, "caption": f"{rank}"} for rank in range(3)]
-    tables.write(tables.from_rows(several, tables.QUESTIONS), coco / "q.parquet", tables.QUESTIONS)
-    orders = build_presentations(tables.read(coco / "q.parquet", tables.QUESTIONS), "evaluation", rounds=2, seed=0)
-    tables.write(orders, coco / "p.parquet", tables.PRESENTATIONS)
+    parquet.write(parquet.from_rows(several, contracts.QUESTIONS), coco / "q.parquet", contracts.QUESTIONS)
+    orders = build_presentations(parquet.read(coco / "q.parquet", contracts.QUESTIONS), "evaluation", rounds=2, seed=0)
+    parquet.write(orders, coco / "p.parquet", contracts.PRESENTATIONS)
     return ("--checkpoint", DEMO, *asked[:-2])
 
 
@@ -272,10 +272,10 @@ def test_shards_of_texts_and_signals_are_merged_to_what_one_run_gives(lad, coco,
     for relation, name in (("signals", "s"), ("generations", "g")):
         joined = ("--folder", coco / "shards", "--shards", 2, "--relation", relation, "--out", coco / "joined.parquet")
         assert lad("merge", *joined)[0] == 0
-        contract = tables.CONTRACTS[relation]
-        assert tables.read(coco / "joined.parquet", contract).equals(tables.read(coco / f"{name}.parquet", contract))
-        facts = tables.read_metadata(coco / f"{name}.parquet")
-        merged = tables.read_metadata(coco / "joined.parquet")
+        contract = contracts.CONTRACTS[relation]
+        assert parquet.read(coco / "joined.parquet", contract).equals(parquet.read(coco / f"{name}.parquet", contract))
+        facts = parquet.read_metadata(coco / f"{name}.parquet")
+        merged = parquet.read_metadata(coco / "joined.parquet")
         assert merged.pop("shards") == 2
         assert merged == {fact: value for fact, value in facts.items() if fact != "images"} | {
             "seconds": merged["seconds"]
@@ -318,7 +318,7 @@ def test_sql_answers_in_three_formats_and_lists_relations_when_it_cannot(monkeyp
 
     assert "no table of a results folder lies in it" in one_line(sql("select 1"))
     file = catalog.RELATIONS["images"].path(tmp_path, dataset="d")
-    tables.write(tables.IMAGES.schema.empty_table(), file, tables.IMAGES)
+    parquet.write(contracts.IMAGES.schema.empty_table(), file, contracts.IMAGES)
     assert sql("select 1 as one, 'a,b' as two", "--format", "csv") == 'one,two\n1,"a,b"\n'
     assert json.loads(sql("select [1, 2] as list", "--format", "json")) == [{"list": [1, 2]}]
     odd = "select 'nan'::double as x, [1.5, 'infinity'::float] as list, {'a': '-infinity'::double, 'b': 'NaN'} as s"
@@ -337,6 +337,15 @@ def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main()
     shown = capsys.readouterr().out
-    for name, contract in tables.CONTRACTS.items():
+    for name, contract in contracts.CONTRACTS.items():
         assert name in shown
         assert all(column.name in shown for column in contract.columns)
+
+
+def test_the_help_groups_the_commands_by_what_they_are_for(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lad", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().out
+    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "mmiu-questions")]
+    assert places == sorted(places)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from benchmarks import offline
-from lad import catalog, cli, tables
+from lad import catalog, cli, contracts, parquet
 from lad.benchmark.mmiu import build_questions as choose_questions
 from lad.benchmark.mmiu import images_of, read_annotations
 from lad.benchmark.presentations import build_presentations
@@ -69,12 +69,12 @@ def test_as_many_presentations_are_planned_as_the_benchmark_then_has():
     few = {**CONFIG["benchmark"], "questions": 12}
     settings = config(EVERY_SPLIT, {"calibrated_on": [{"split": "symmetrized"}], "n": [6]}, benchmark=few)
     grid = build_grid(settings)
-    pictures = tables.from_rows(
+    pictures = parquet.from_rows(
         (
             {"image_id": i, "file_name": f"{i}.png", "width": 56, "height": 56, "caption": f"{i}", "category_ids": []}
             for i in range(60)
         ),
-        tables.IMAGES,
+        contracts.IMAGES,
     )
     for cell, split in grid.signals:
         planned = math.prod(presentations(grid, cell, split, settings))
@@ -163,7 +163,7 @@ def test_generated_texts_are_counted_with_the_tokens_that_they_may_have():
 def test_planned_bytes_are_those_of_a_file_within_a_tenth(tmp_path, n, questions, layers):
     cell = offline.Cell(Path(), offline.MODELS[0], "random", n)
     table = offline.synthetic_signals(cell, "evaluation", questions, 0, layers)
-    tables.write(table, tmp_path / "signals.parquet", tables.SIGNALS, {})
+    parquet.write(table, tmp_path / "signals.parquet", contracts.SIGNALS, {})
     planned = signal_bytes(len(table), n, Backbone(layers, None, None, ""), by_head=False)
     assert planned == pytest.approx((tmp_path / "signals.parquet").stat().st_size, rel=0.1)
 
@@ -238,7 +238,7 @@ def results(tmp_path) -> Path:
         keys = {"model": "demo", "dataset": "scenes", "setting": "random", "n": n, "probe": probe}
         path = catalog.RELATIONS["signals"].path(tmp_path, **keys, split="evaluation")
         facts = {"presentations": 100, "seconds": seconds, "device": "one GPU"}
-        tables.write(offline.synthetic_signals(cell, "evaluation", 20, 0, 2), path, tables.SIGNALS, facts)
+        parquet.write(offline.synthetic_signals(cell, "evaluation", 20, 0, 2), path, contracts.SIGNALS, facts)
     return tmp_path
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from lad import tables
+from lad import contracts, parquet
 from lad.bundle import read_manifest, write_bundle
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
@@ -277,15 +277,15 @@ def test_another_shard_size_computes_nothing_again_and_leaves_one_table(one_cell
     config, folder = one_cell
     results, target = Path(config["results"]), Path(signals_of(config))
     assert computed(results) == 480
-    whole = tables.read(target, tables.SIGNALS)
+    whole = parquet.read(target, contracts.SIGNALS)
     shutil.rmtree(results / "logs" / "extract_signals")
     outcome = snakemake(sharded(config, 170), folder, str(target))
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert rules_run(outcome) == {"extract_signals", "merge_shards"}
     assert len(list((results / "logs" / "extract_signals").iterdir())) == 3
     assert computed(results) == 0
-    assert tables.read(target, tables.SIGNALS).equals(whole)
-    assert tables.read_metadata(target)["presentations"] == 480
+    assert parquet.read(target, contracts.SIGNALS).equals(whole)
+    assert parquet.read_metadata(target)["presentations"] == 480
     assert not (results / "shards").exists()
     assert rules_run(snakemake(sharded(config, 170), folder, str(target))) == set()
     kept_as_cut = ("--rerun-triggers", "mtime", "params", "code", "software-env")
@@ -294,7 +294,7 @@ def test_another_shard_size_computes_nothing_again_and_leaves_one_table(one_cell
 
 def test_a_killed_shard_goes_on_where_it_stopped(one_cell):
     config, folder = one_cell
-    whole = tables.read(Path(signals_of(config)), tables.SIGNALS)
+    whole = parquet.read(Path(signals_of(config)), contracts.SIGNALS)
     other = {**sharded(config, 240), "results": str(folder / "killed")}
     other["extraction"]["token_budget"] = 600
     results, target = Path(other["results"]), Path(signals_of(other))
@@ -317,7 +317,7 @@ def test_a_killed_shard_goes_on_where_it_stopped(one_cell):
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert 0 < kept < 240
     assert computed(results) == 480 - kept
-    assert tables.read(target, tables.SIGNALS).equals(whole)
+    assert parquet.read(target, contracts.SIGNALS).equals(whole)
 
 
 def test_the_demo_configuration_is_planned_in_seconds(tmp_path):

@@ -11,7 +11,18 @@
 
 Every draw comes from a hash of the seed and of what is drawn for (`draws`), never from the state of a random
 generator: adding a question changes no other, and no version of a library changes a benchmark.
+
+This file imports nothing heavy: the command line offers the choices below.
 """
+
+from typing import Literal
+
+CaptionFormat = Literal["coco", "flickr8k"]
+CaptionPolicy = Literal["first", "last", "longest", "all"]
+Setting = Literal["random", "adversarial"]
+CategoryFilter = Literal["printed", "released"]
+EmbeddingBackend = Literal["vision_tower", "clip"]
+Split = Literal["calibration", "evaluation", "symmetrized", "permuted"]
 
 
 class BenchmarkError(ValueError):

@@ -9,7 +9,7 @@ import contextlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
-from lad import tables
-from lad.benchmark import BenchmarkError
+from lad import contracts
+from lad.benchmark import BenchmarkError, CaptionPolicy
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
 T = TypeVar("T")
 
-CAPTION_POLICIES: Final[dict[str, Callable[[Sequence[str]], str]]] = {
+CAPTION_POLICIES: Final[Mapping[CaptionPolicy, Callable[[Sequence[str]], str]]] = {
     "first": lambda captions: captions[0],
     "last": lambda captions: captions[-1],
     "longest": lambda captions: max(captions, key=len),
@@ -39,7 +39,7 @@ _NAMED: Final = 3
 
 
 def read_images(
-    captions: Path, image_folder: Path, instances: Path | None = None, caption_policy: str = "first"
+    captions: Path, image_folder: Path, instances: Path | None = None, caption_policy: CaptionPolicy = "first"
 ) -> pa.Table:
     """The captioned images of a COCO-format folder.
 
@@ -88,7 +88,7 @@ def read_images(
 
 def images_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     """An `images` table, its optional column included."""
-    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in tables.IMAGES.columns]
+    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in contracts.IMAGES.columns]
     return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.extraction.prompts import MAX_CANDIDATES
 
@@ -50,8 +50,8 @@ def write_content_free(images: pa.Table, n: int, folder: Path) -> None:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (width, height), _GREY).save(folder / "images" / _FILE)
     for contract, row in (
-        (tables.IMAGES, {**blank, "category_ids": []}),
-        (tables.QUESTIONS, {**question, "role": "evaluation", "rank": 0, "candidates": [0] * n}),
-        (tables.PRESENTATIONS, presentation),
+        (contracts.IMAGES, {**blank, "category_ids": []}),
+        (contracts.QUESTIONS, {**question, "role": "evaluation", "rank": 0, "candidates": [0] * n}),
+        (contracts.PRESENTATIONS, presentation),
     ):
-        tables.write(tables.from_rows([row], contract), folder / f"{contract.name}.parquet", contract)
+        parquet.write(parquet.from_rows([row], contract), folder / f"{contract.name}.parquet", contract)

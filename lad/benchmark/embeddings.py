@@ -27,7 +27,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.coco import refuse_undecodable
 from lad.extraction import memory
@@ -125,7 +125,7 @@ def embed(
         work.merge(made)
     columns = [images["image_id"], *(made[name] for name in _COLUMNS)]
     table = pa.table(columns, names=["image_id", *_COLUMNS])
-    return tables.conform(table, tables.EMBEDDINGS, "embeddings"), recipe
+    return parquet.conform(table, contracts.EMBEDDINGS, "embeddings"), recipe
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
-from lad.benchmark import BenchmarkError
+from lad.benchmark import BenchmarkError, CaptionPolicy
 from lad.benchmark.coco import (
     CAPTION_POLICIES,
     few,
@@ -29,7 +29,7 @@ _WITHOUT_FILE: Final = "2258277193_586949ec62.jpg.1"
 """The published captions describe this file, the published photographs lack it."""
 
 
-def read_images(captions: Path, image_folder: Path, caption_policy: str = "first") -> pa.Table:
+def read_images(captions: Path, image_folder: Path, caption_policy: CaptionPolicy = "first") -> pa.Table:
     """The captioned photographs of Flickr8k.
 
     Args:

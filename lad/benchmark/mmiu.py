@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.draws import shuffled
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
@@ -170,7 +170,7 @@ def images_of(annotated: Annotated, image_folder: Path) -> pa.Table:
             width, height = image.size
         size = {"width": width, "height": height}
         rows.append({"image_id": image_id, "file_name": file, **size, "caption": "", "category_ids": []})
-    return tables.from_rows(rows, tables.IMAGES)
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def build_questions(
@@ -232,7 +232,7 @@ def build_questions(
         for role, questions in (("evaluation", asked), ("calibration", fitted))
         for rank, question in enumerate(questions)
     ]
-    return tables.from_rows(rows, tables.QUESTIONS)
+    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def named_image(option: str) -> int | None:

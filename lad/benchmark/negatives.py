@@ -14,16 +14,16 @@ compared in double precision, pair by pair, so that neither the block nor the ma
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lad.benchmark import BenchmarkError
+from lad.benchmark import BenchmarkError, CategoryFilter
 
-CATEGORY_FILTERS: Final = ("printed", "released")
+CATEGORY_FILTERS: Final = get_args(CategoryFilter)
 
 _BLOCK: Final = 256
 """Targets per matrix product: memory stays at a few (256, pool) arrays however many targets there are."""
@@ -57,7 +57,7 @@ def nearest_allowed(
     targets: NDArray[np.int64],
     k: int,
     *,
-    category_filter: str,
+    category_filter: CategoryFilter,
     caption_threshold: float = 0.9,
 ) -> NDArray[np.int64]:
     """(targets, k) ids of the allowed images of largest image cosine, hardest first, ties by smaller id.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.extraction.prompts import MAX_CANDIDATES
 
@@ -68,7 +68,7 @@ def own_questions(
         }
         for rank, (role, question) in zip(ranks, questions, strict=True)
     ]
-    return tables.from_rows(images, tables.IMAGES), tables.from_rows(rows, tables.QUESTIONS)
+    return parquet.from_rows(images, contracts.IMAGES), parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def _refuse_impossible(role: str, question: OwnQuestion) -> None:

@@ -6,16 +6,17 @@ or all n! of them.
 """
 
 import math
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
 import pyarrow as pa
 
-from lad import tables
-from lad.benchmark import BenchmarkError
+from lad import contracts, parquet
+from lad.benchmark import BenchmarkError, Split
 from lad.benchmark.draws import shuffled
 
-ROLE_OF_SPLIT: Final = {
+ROLE_OF_SPLIT: Final[Mapping[Split, str]] = {
     "calibration": "calibration",
     "evaluation": "evaluation",
     "symmetrized": "evaluation",
@@ -27,7 +28,7 @@ Order = tuple[int, ...]
 """The candidate at each position, from position 1 on; candidates count from 1 as well."""
 
 
-def build_presentations(questions: pa.Table, split: str, *, rounds: int = 5, seed: int) -> pa.Table:
+def build_presentations(questions: pa.Table, split: Split, *, rounds: int = 5, seed: int) -> pa.Table:
     """The presentations of one split.
 
     calibration and symmetrized: the n cyclic shifts of a random order of each question of the split's role,
@@ -65,7 +66,7 @@ def build_presentations(questions: pa.Table, split: str, *, rounds: int = 5, see
         else:
             orders = cyclic_shifts(n, (seed, split, question["question_id"]))
         rows += [_presentation(question, split, r, order) for r, order in enumerate(orders)]
-    return tables.from_rows(rows, tables.PRESENTATIONS)
+    return parquet.from_rows(rows, contracts.PRESENTATIONS)
 
 
 def random_orders(n: int, rounds: int, key: tuple[object, ...]) -> list[Order]:

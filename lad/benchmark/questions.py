@@ -10,33 +10,33 @@ answers (rare in COCO, not in small datasets).
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import tables
-from lad.benchmark import BenchmarkError
+from lad import contracts, parquet
+from lad.benchmark import BenchmarkError, CategoryFilter, Setting
 from lad.benchmark.draws import draw, shuffled
 from lad.benchmark.negatives import nearest_allowed
 from lad.extraction.prompts import MAX_CANDIDATES
 
-SETTINGS: Final = ("random", "adversarial")
+SETTINGS: Final = get_args(Setting)
 
 
 def build_questions(
     images: pa.Table,
     *,
     dataset: str,
-    setting: str,
+    setting: Setting,
     n: int,
     evaluation: int,
     calibration: int,
     seed: int,
     pool: int | None = None,
     embeddings: pa.Table | None = None,
-    category_filter: str = "printed",
+    category_filter: CategoryFilter = "printed",
     caption_threshold: float = 0.9,
 ) -> pa.Table:
     """A benchmark of `evaluation` + `calibration` questions with `n` candidates each.
@@ -102,7 +102,7 @@ def build_questions(
         for role, members in targets.items()
         for rank, target in enumerate(members)
     ]
-    return tables.from_rows(rows, tables.QUESTIONS)
+    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def _that_may_be_asked_about(images: pa.Table) -> tuple[pa.Table, str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
 from lad.calibration.observations import (
     mean_attention,
@@ -26,7 +26,12 @@ from lad.calibration.observations import (
 )
 
 _SQL: Final = files("lad.calibration")
-_CONTRACTS: Final = (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE)
+_CONTRACTS: Final = (
+    contracts.POSITION_BIAS,
+    contracts.ATTENTION_PRIOR,
+    contracts.POSITION_PRIOR,
+    contracts.HEAD_CHOICE,
+)
 
 
 class CalibrationError(ValueError):
@@ -78,7 +83,7 @@ class Calibration:
             "calibration_questions": list(self.questions),
         }
         for contract in _CONTRACTS:
-            tables.write(getattr(self, contract.name), folder / f"{contract.name}.parquet", contract, facts)
+            parquet.write(getattr(self, contract.name), folder / f"{contract.name}.parquet", contract, facts)
 
 
 def read_calibration(folder: Path) -> Calibration:
@@ -88,11 +93,11 @@ def read_calibration(folder: Path) -> Calibration:
         TableError: a file is missing or breaks its contract.
         CalibrationError: the tables are not of the same N.
     """
-    parts = {c.name: tables.read(folder / f"{c.name}.parquet", c) for c in _CONTRACTS}
+    parts = {c.name: parquet.read(folder / f"{c.name}.parquet", c) for c in _CONTRACTS}
     sizes = {n for part in parts.values() for n in pc.unique(part["n_candidates"]).to_pylist()}
     if len(sizes) != 1:
         raise CalibrationError(f"{folder}: a calibration is for one N, these files hold {sorted(sizes) or 'none'}")
-    facts = tables.read_metadata(folder / f"{tables.ATTENTION_PRIOR.name}.parquet")
+    facts = parquet.read_metadata(folder / f"{contracts.ATTENTION_PRIOR.name}.parquet")
     # Tables from elsewhere carry no metadata: then the prior is taken to cover all of the model's layers.
     covered = pc.max(parts["attention_prior"]["layer"]).as_py() + 1
     return Calibration(
@@ -132,7 +137,7 @@ def calibrate(
     chosen_formulations = [get_formulation(name) for name in formulations]
     if not chosen_formulations:
         raise CalibrationError("no formulation given")
-    signals = tables.conformed(signals, tables.SIGNALS, "signals")
+    signals = parquet.conformed(signals, contracts.SIGNALS, "signals")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
     _refuse_several_splits(signals)
     signals = _question_set(signals, questions, question_set)
@@ -205,7 +210,7 @@ def _position_bias(signals: pa.Table, formulation: Formulation, n_candidates: in
         {"observed_scores": observed_scores(signals, formulation)},
         {"formulation": formulation.name, "average": formulation.average, "n_candidates": n_candidates},
     )
-    return tables.conform(bias, tables.POSITION_BIAS, "calibration")
+    return parquet.conform(bias, contracts.POSITION_BIAS, "calibration")
 
 
 def _attention_prior(
@@ -217,7 +222,7 @@ def _attention_prior(
     prior = prior.filter(covered).rename_columns({"attention": "prior"})
     for name, value in facts.items():
         prior = prior.append_column(name, pa.repeat(value, len(prior)))
-    return tables.conform(prior, tables.ATTENTION_PRIOR, "calibration")
+    return parquet.conform(prior, contracts.ATTENTION_PRIOR, "calibration")
 
 
 def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
@@ -229,11 +234,11 @@ def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
         },
         {"n_candidates": n_candidates},
     )
-    return tables.conform(prior, tables.POSITION_PRIOR, "calibration")
+    return parquet.conform(prior, contracts.POSITION_PRIOR, "calibration")
 
 
 def _head_choice(signals: pa.Table, n_candidates: int) -> pa.Table:
     if "head_attention" not in signals.column_names:
-        return tables.HEAD_CHOICE.schema.empty_table()
+        return contracts.HEAD_CHOICE.schema.empty_table()
     choice = query.run(_SQL / "head_choice.sql", {"signals": signals}, {"n_candidates": n_candidates})
-    return tables.conform(choice, tables.HEAD_CHOICE, "calibration")
+    return parquet.conform(choice, contracts.HEAD_CHOICE, "calibration")

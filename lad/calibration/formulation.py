@@ -10,6 +10,9 @@ questions is `calibrate` on the symmetrized signals with `questions=5`.
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, get_args
 
+Base = Literal["printed", "released"]
+"""The formulations that have a name of their own."""
+
 Scores = Literal["candidate_logprobs", "identifier_logits", "processed_logits"]
 Average = Literal["probabilities", "logs"]
 Mixture = Literal["probabilities", "logs"]

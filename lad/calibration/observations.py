@@ -56,7 +56,7 @@ def number_of_layers(signals: pa.Table) -> int:
         SignalsError: if rows, or the attention columns, differ in their number of layers.
     """
     found: set[int] = set()
-    for column in ("image_attention", "delimiter_attention"):
+    for column in ("candidate_attention", "delimiter_attention"):
         found.update(pc.unique(pc.list_value_length(signals[column])).to_pylist())
     if len(found) != 1:
         raise SignalsError(f"the signals mix {' and '.join(map(str, sorted(found)))} layers; give one model at a time")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from lad import tables
+from lad import contracts, parquet
 from lad.evaluation.bootstrap import QuestionSums, paired_differences, question_sums
 from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_unfit
 
@@ -43,7 +43,7 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
                 for row in _rows(cells, cells, compared)
                 if (row["method"], row["variant"]) != (row["against"], row["against_variant"])
             ]
-    return _table(rows, tables.DIFFERENCES, _ORDER)
+    return _table(rows, contracts.DIFFERENCES, _ORDER)
 
 
 def comparisons(
@@ -79,7 +79,7 @@ def comparisons(
             if others:
                 compared = paired_differences(list(of.values()), resamples, seed, list(against.values()))
                 rows += [row | told | {"is_reference": is_reference} for row in _rows(of, against, compared)]
-    return _table(rows, tables.COMPARISONS, (*_ORDER, "is_reference"))
+    return _table(rows, contracts.COMPARISONS, (*_ORDER, "is_reference"))
 
 
 def _cells_by_questions(predictions: pa.Table, resamples: int) -> dict[tuple[Any, ...], dict[Cell, QuestionSums]]:
@@ -118,9 +118,9 @@ def _rows(
         }
 
 
-def _table(rows: list[dict[str, Any]], contract: tables.Contract, order: tuple[str, ...]) -> pa.Table:
-    table = tables.from_rows(rows, contract)
-    return tables.conform(table.sort_by([(name, "ascending") for name in order]), contract, contract.name)
+def _table(rows: list[dict[str, Any]], contract: contracts.Contract, order: tuple[str, ...]) -> pa.Table:
+    table = parquet.from_rows(rows, contract)
+    return parquet.conform(table.sort_by([(name, "ascending") for name in order]), contract, contract.name)
 
 
 def _known(bound: float) -> float | None:

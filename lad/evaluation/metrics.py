@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.evaluation.bootstrap import Floats, QuestionSums, intervals, question_sums
 
 _SQL: Final = files("lad.evaluation")
@@ -57,7 +57,7 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
         _SQL / "metrics.sql",
         {"predictions": predictions, "intervals": _interval_table(predictions, resamples, seed)},
     )
-    return tables.conform(metrics, tables.METRICS, "metrics")
+    return parquet.conform(metrics, contracts.METRICS, "metrics")
 
 
 def refuse_unfit(predictions: pa.Table) -> None:

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
-from lad import tables
+from lad import contracts, parquet
 from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone, library_versions
 from lad.extraction.candidates import IdentifierTrie
@@ -110,7 +110,9 @@ def extract(
     prompts = write_prompts(backbone, probe, asked)
 
     work = FinishedWork(finished, recipe) if finished else None
-    rows = work.find(fingerprints) if work else []
+    # Neither the recipe nor a fingerprint names columns: work of before they were renamed is found, by its old names.
+    found = work.find(fingerprints) if work else []
+    rows = [parquet.with_present_names(part, contracts.SIGNALS) for part in found]
     done = {key for part in rows for key in part[FINGERPRINT].to_pylist()}
     lengths = [len(prompt.token_ids) for prompt in prompts]
     budget = token_budget or memory.token_budget(backbone, generation, min(lengths))
@@ -311,12 +313,12 @@ class _Keeper:
                     f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds"
                     f" {numbers[wrong][~finite[wrong]][0]}; a model that overflows in float16 may not in bfloat16"
                 )
-            columns[name] = tables.nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
+            columns[name] = parquet.nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
         prompts = [self.prompts[i] for i in members]
         if signals.texts is not None:
             columns["texts"] = pa.array([[asdict(text) for text in samples] for samples in signals.texts], TEXTS)
         return columns | {
-            "image_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
+            "candidate_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
             "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
             "generated_text": pa.array(signals.generated_text, pa.string()),
         }
@@ -324,7 +326,7 @@ class _Keeper:
 
 NUMBERS: Final = (
     *("identifier_logits", "processed_logits", "candidate_logprobs"),
-    *("image_attention", "delimiter_attention", "head_attention"),
+    *("candidate_attention", "delimiter_attention", "head_attention"),
 )
 """The signals that are numbers."""
 
@@ -341,7 +343,7 @@ def _signals_table(made: pa.Table, presentations: pa.Table) -> pa.Table:
     """The columns of the contract: what says how a row was made is left out."""
     for name in presentations.column_names:
         made = made.append_column(name, presentations[name])
-    return tables.conform(made, tables.SIGNALS, "signals")
+    return parquet.conform(made, contracts.SIGNALS, "signals")
 
 
 def _generations_table(made: pa.Table, asked: Sequence[Asked]) -> pa.Table:
@@ -351,7 +353,7 @@ def _generations_table(made: pa.Table, asked: Sequence[Asked]) -> pa.Table:
         for one, texts in zip(asked, made["texts"].to_pylist(), strict=True)
         for sample, text in enumerate(texts)
     )
-    return tables.conform(tables.from_rows(rows, tables.GENERATIONS), tables.GENERATIONS, "generations")
+    return parquet.conform(parquet.from_rows(rows, contracts.GENERATIONS), contracts.GENERATIONS, "generations")
 
 
 def _device_name(device: torch.device) -> str:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lad import tables
+from lad import parquet
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class FinishedWork:
         Raises:
             OSError: they could not be written, for want of space say; then no trace of them is left.
         """
-        tables.write_whole(rows, self._path(rows))
+        parquet.write_whole(rows, self._path(rows))
         self._holding.append(self._path(rows))
 
     def merge(self, rows: pa.Table) -> None:
@@ -101,7 +101,7 @@ class FinishedWork:
             return
         merged = self._path(rows)
         if not merged.exists():
-            tables.write_whole(rows, merged)
+            parquet.write_whole(rows, merged)
         together = pa.array(set(rows[FINGERPRINT].to_pylist()), pa.string())
         for path in self._holding:
             if path == merged:

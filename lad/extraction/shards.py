@@ -12,12 +12,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import tables
+from lad import contracts, parquet
+
+Sharded = Literal["signals", "generations"]
+"""The relations of which an extraction may write a part."""
 
 FACT: Final = "shard"
 """In the metadata of a shard's file: which one it is."""
@@ -79,7 +82,7 @@ def shard_files(folder: Path, relation: str, count: int) -> list[Path]:
     return [folder / f"{number}-of-{count}" / f"{relation}.parquet" for number in range(1, count + 1)]
 
 
-def merge(files: Sequence[Path], contract: tables.Contract) -> tuple[pa.Table, dict[str, Any]]:
+def merge(files: Sequence[Path], contract: contracts.Contract) -> tuple[pa.Table, dict[str, Any]]:
     """The table of which these files are the shards, in their order, with the metadata of the whole.
 
     Seconds and presentations are sums, peak memory is the largest, every device is named; all else is the same in
@@ -88,10 +91,10 @@ def merge(files: Sequence[Path], contract: tables.Contract) -> tuple[pa.Table, d
     Raises:
         ShardError: the files are not all shards of one cut, or were not made in the same way (by another version of a
             library, say).
-        TableError: as of `tables.read`.
+        TableError: as of `parquet.read`.
     """
-    table = tables.read(files, contract)
-    facts = [tables.read_metadata(file) for file in files]
+    table = parquet.read(files, contract)
+    facts = [parquet.read_metadata(file) for file in files]
     for number, (file, fact) in enumerate(zip(files, facts, strict=True), start=1):
         if fact.get(FACT) != str(Shard(number, len(files))):
             raise ShardError(f"{file}: is shard {fact.get(FACT, 'none')}, not {number}/{len(files)}; extract it again")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
 from lad.calibration.observations import number_of_candidates, number_of_layers
 from lad.methods.base import Inputs, Method
@@ -34,11 +34,11 @@ class Session:
         Raises:
             TableError: signals, content-free signals or generations that break their contract.
         """
-        signals = tables.conformed(signals, tables.SIGNALS, "signals")
+        signals = parquet.conformed(signals, contracts.SIGNALS, "signals")
         if content_free is not None:
-            content_free = tables.conformed(content_free, tables.SIGNALS, "content-free signals")
+            content_free = parquet.conformed(content_free, contracts.SIGNALS, "content-free signals")
         if generations is not None:
-            generations = tables.conformed(generations, tables.GENERATIONS, "generations")
+            generations = parquet.conformed(generations, contracts.GENERATIONS, "generations")
         self._inputs = Inputs(signals, calibration, identifiers, content_free, generations)
 
     def score(self, specification: Specification, defaults: Mapping[str, object] | None = None) -> pa.Table:
@@ -54,7 +54,9 @@ class Session:
             {"answers": method.answers(self._inputs, options), "signals": self._inputs.signals},
             {"method": method.name, "variant": variant},
         )
-        return tables.conform(predictions, tables.PREDICTIONS, f"predictions of {method.name};{variant}".rstrip(";"))
+        return parquet.conform(
+            predictions, contracts.PREDICTIONS, f"predictions of {method.name};{variant}".rstrip(";")
+        )
 
     def timed(
         self, specification: Specification, defaults: Mapping[str, object] | None = None

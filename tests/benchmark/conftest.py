@@ -11,7 +11,7 @@ import pytest
 from photographs import SHARED
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import coco, embeddings
 from lad.demo import scenes
 
@@ -88,7 +88,7 @@ def make_images() -> Callable[..., pa.Table]:
     def make(
         n: int, captions: Sequence[str] | None = None, categories: Sequence[Sequence[int]] | None = None
     ) -> pa.Table:
-        return tables.from_rows(
+        return parquet.from_rows(
             (
                 {
                     "image_id": k + 1,
@@ -100,7 +100,7 @@ def make_images() -> Callable[..., pa.Table]:
                 }
                 for k in range(n)
             ),
-            tables.IMAGES,
+            contracts.IMAGES,
         )
 
     return make
@@ -112,12 +112,12 @@ def make_embeddings() -> Callable[..., pa.Table]:
 
     def make(pictures: np.ndarray, captions: np.ndarray) -> pa.Table:
         unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (pictures, captions)]
-        return tables.from_rows(
+        return parquet.from_rows(
             (
                 {"image_id": k + 1, "image_embedding": picture, "caption_embedding": caption}
                 for k, (picture, caption) in enumerate(zip(*(v.tolist() for v in unit), strict=True))
             ),
-            tables.EMBEDDINGS,
+            contracts.EMBEDDINGS,
         )
 
     return make

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import SETTINGS, build_questions
@@ -34,8 +34,8 @@ def embeddings(photographs, images) -> pa.Table:
     ]
     words = [[word in row["caption"].lower().split() for word in vocabulary] for row in rows]
     columns = [images["image_id"], *(list(unit(np.array(vectors, dtype=float))) for vectors in (pictures, words))]
-    return tables.conform(
-        pa.table(columns, names=tables.EMBEDDINGS.schema.names), tables.EMBEDDINGS, "embeddings of photographs"
+    return parquet.conform(
+        pa.table(columns, names=contracts.EMBEDDINGS.schema.names), contracts.EMBEDDINGS, "embeddings of photographs"
     )
 
 
@@ -50,7 +50,7 @@ def build(images, embeddings):
         table = build_questions(
             images, dataset="coco", setting=setting, n=n, embeddings=embeddings, **numbers, **options
         )
-        return tables.conform(table, tables.QUESTIONS, "questions").to_pylist()
+        return parquet.conform(table, contracts.QUESTIONS, "questions").to_pylist()
 
     return of
 

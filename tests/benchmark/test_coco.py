@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.coco import read_images, undecodable
 
@@ -18,7 +18,7 @@ from lad.benchmark.coco import read_images, undecodable
 def test_images_come_by_ascending_id_with_all_that_the_annotations_say(write_coco):
     captions, folder = write_coco({9: ["nine"], 4: [" four\n"]}, categories={9: [3, 1, 3], 4: []})
     images = read_images(captions, folder, captions.with_name("instances.json"))
-    assert tables.conform(images, tables.IMAGES, "images").to_pylist() == [
+    assert parquet.conform(images, contracts.IMAGES, "images").to_pylist() == [
         *(
             {"image_id": i, "file_name": f"{i}.png", "width": 20, "height": 10}
             | {"caption": caption, "category_ids": categories, "license": "CC BY 2.0", "attribution": None}
@@ -82,7 +82,7 @@ def test_reading_prints_nothing(write_coco, capsys):
 
 
 def test_rendered_scenes_are_read_by_the_same_code(scene_images):
-    tables.conform(scene_images, tables.IMAGES, "images")
+    parquet.conform(scene_images, contracts.IMAGES, "images")
     assert len(scene_images) == 48
     assert all(len(categories) == 2 for categories in scene_images["category_ids"].to_pylist())
 
@@ -90,7 +90,7 @@ def test_rendered_scenes_are_read_by_the_same_code(scene_images):
 def test_the_real_photographs_are_read_with_their_first_caption(real_coco):
     captions = real_coco / "captions_val2014_subset.json"
     images = read_images(captions, real_coco / "images", real_coco / "instances_val2014_subset.json")
-    tables.conform(images, tables.IMAGES, "images")
+    parquet.conform(images, contracts.IMAGES, "images")
     first = {}
     for annotation in json.loads(captions.read_text())["annotations"]:
         first.setdefault(annotation["image_id"], annotation["caption"].strip())
@@ -122,7 +122,7 @@ def test_all_five_thousand_captions_of_val2017_are_read(real_coco, tmp_path):
     for entry in json.loads(captions.read_text())["images"]:
         (tmp_path / entry["file_name"]).touch()
     images = read_images(captions, tmp_path)
-    assert len(tables.conform(images, tables.IMAGES, "images")) == 5000
+    assert len(parquet.conform(images, contracts.IMAGES, "images")) == 5000
 
 
 def test_captions_without_their_image_files_name_the_files_and_the_count(real_coco):

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.content_free import write_content_free
 
@@ -14,7 +14,7 @@ def sized(*sizes):
         {"image_id": k, "file_name": f"{k}.png", "width": w, "height": h, "caption": "c", "category_ids": []}
         for k, (w, h) in enumerate(sizes)
     ]
-    return tables.from_rows(rows, tables.IMAGES)
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def test_it_shows_one_even_image_n_times_of_the_most_frequent_size(tmp_path):
@@ -22,10 +22,10 @@ def test_it_shows_one_even_image_n_times_of_the_most_frequent_size(tmp_path):
     blank = Image.open(tmp_path / "images" / "blank.png")
     assert blank.size == (64, 48)
     assert len(blank.getcolors()) == 1
-    (question,) = tables.read(tmp_path / "questions.parquet", tables.QUESTIONS).to_pylist()
+    (question,) = parquet.read(tmp_path / "questions.parquet", contracts.QUESTIONS).to_pylist()
     assert question["caption"] == "N/A"
     assert question["candidates"] == [0] * 5
-    (presentation,) = tables.read(tmp_path / "presentations.parquet", tables.PRESENTATIONS).to_pylist()
+    (presentation,) = parquet.read(tmp_path / "presentations.parquet", contracts.PRESENTATIONS).to_pylist()
     assert presentation["split"] == "content_free"
     assert pq.read_table(tmp_path / "images.parquet")["file_name"].to_pylist() == ["blank.png"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 from two_towers import write_clip, write_siglip
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError, embeddings
 from lad.benchmark.coco import read_images
 from lad.benchmark.embeddings import embed
@@ -26,7 +26,7 @@ def vectors(embeddings, column):
 
 
 def test_every_image_and_caption_has_a_vector_of_length_one(scene_images, scene_embeddings):
-    tables.conform(scene_embeddings, tables.EMBEDDINGS, "embeddings")
+    parquet.conform(scene_embeddings, contracts.EMBEDDINGS, "embeddings")
     assert scene_embeddings["image_id"].to_pylist() == scene_images["image_id"].to_pylist()
     for column in ("image_embedding", "caption_embedding"):
         assert np.linalg.norm(vectors(scene_embeddings, column), axis=1) == pytest.approx(1, abs=1e-6)
@@ -65,7 +65,7 @@ def test_pictures_of_shared_objects_are_nearer_than_others(scene_images, scene_e
 def test_photographs_of_any_size_are_embedded(real_coco, checkpoint):
     images = read_images(real_coco / "captions_val2014_subset.json", real_coco / "images").slice(0, 5)
     embedded, _facts = embed(images, real_coco / "images", "vision_tower", checkpoint)
-    assert len(tables.conform(embedded, tables.EMBEDDINGS, "embeddings")) == 5
+    assert len(parquet.conform(embedded, contracts.EMBEDDINGS, "embeddings")) == 5
 
 
 def test_an_unknown_backend_lists_those_there_are(scene_images, scene_folder):
@@ -122,14 +122,14 @@ def test_an_embedding_of_two_towers_is_that_of_a_plain_loop(two_towers, pictures
 
 def test_embeddings_of_two_towers_are_lists_of_fixed_size_in_half_precision_and_stay_so(two_towers, pictures, tmp_path):
     embedded, facts = embed(*pictures, "clip", two_towers, revision="r1")
-    tables.write(embedded, tmp_path / "e.parquet", tables.EMBEDDINGS, facts)
-    again = tables.read(tmp_path / "e.parquet", tables.EMBEDDINGS)
+    parquet.write(embedded, tmp_path / "e.parquet", contracts.EMBEDDINGS, facts)
+    again = parquet.read(tmp_path / "e.parquet", contracts.EMBEDDINGS)
     assert again.equals(embedded)
     width = {"clip": 8, "siglip": 16}[AutoModel.from_pretrained(two_towers).config.model_type]
     for column in ("image_embedding", "caption_embedding"):
         assert pa.types.is_fixed_size_list(again[column].type)
         assert (again[column].type.value_type, again[column].type.list_size) == (pa.float16(), width)
-    stored = tables.read_metadata(tmp_path / "e.parquet")
+    stored = parquet.read_metadata(tmp_path / "e.parquet")
     assert (stored["backend"], stored["model"], stored["revision"]) == ("clip", str(two_towers), "r1")
     assert stored["weights"]
 
@@ -248,14 +248,14 @@ def test_a_backend_without_a_checkpoint_of_its_own_asks_for_one(pictures):
 def test_hard_negatives_are_chosen_from_halves_as_from_the_same_numbers_in_single_precision(clip, pictures):
     images, folder = pictures
     halves, _facts = embed(images, folder, "clip", clip)
-    singles = tables.conform(
+    singles = parquet.conform(
         pa.table(
             {
                 "image_id": halves["image_id"],
                 **{name: pa.array(halves[name].to_pylist()) for name in ("image_embedding", "caption_embedding")},
             }
         ),
-        tables.EMBEDDINGS,
+        contracts.EMBEDDINGS,
         "singles",
     )
     assert singles["image_embedding"].type == pa.list_(pa.float32())
@@ -268,11 +268,11 @@ def test_hard_negatives_are_chosen_from_halves_as_from_the_same_numbers_in_singl
 
 def test_two_towers_need_no_torchvision(clip, pictures, tmp_path):
     images, folder = pictures
-    tables.write(images.slice(0, 3), tmp_path / "images.parquet", tables.IMAGES)
+    parquet.write(images.slice(0, 3), tmp_path / "images.parquet", contracts.IMAGES)
     code = (
         "import sys; sys.modules['torchvision'] = None; from lad.cli import main; sys.argv = ['lad', 'embed',"
         f" '--images', '{tmp_path}/images.parquet', '--image-folder', '{folder}', '--backend', 'clip',"
         f" '--checkpoint', '{clip}', '--threads', '1', '--out', '{tmp_path}/e.parquet']; main()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    assert len(tables.read(tmp_path / "e.parquet", tables.EMBEDDINGS)) == 3
+    assert len(parquet.read(tmp_path / "e.parquet", contracts.EMBEDDINGS)) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lad import cli, tables
+from lad import cli, contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.flickr8k import read_images
 
@@ -34,7 +34,7 @@ def test_photographs_come_by_ascending_id_with_their_caption_number_0(flickr8k):
     images = read_images(
         *flickr8k([(CHILD, 1, "A girl"), (CHILD, 0, " A child . "), (DOG, 0, "A dog"), (DOG, 1, "Dog")])
     )
-    assert tables.conform(images, tables.IMAGES, "images").to_pylist() == [
+    assert parquet.conform(images, contracts.IMAGES, "images").to_pylist() == [
         {"image_id": photo, "file_name": name, "width": 50, "height": 37, "caption": caption, "category_ids": []}
         | {"license": None, "attribution": f"https://www.flickr.com/photo.gne?id={photo}"}
         for photo, name, caption in ((997722733, DOG, "A dog"), (1000268201, CHILD, "A child ."))
@@ -102,6 +102,6 @@ def test_the_command_line_reads_flickr8k_and_wants_no_categories_for_it(flickr8k
         return stop.value.code or 0
 
     assert images("--caption-policy", "all") == 0
-    assert tables.read(tmp_path / "images.parquet", tables.IMAGES)["caption"].to_pylist() == ["A dog"]
+    assert parquet.read(tmp_path / "images.parquet", contracts.IMAGES)["caption"].to_pylist() == ["A dog"]
     assert images("--instances", "instances.json") == 1
     assert "instances.json: Flickr8k has no object categories" in capsys.readouterr().err

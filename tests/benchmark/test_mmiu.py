@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.mmiu import Annotated, build_questions, images_of, named_image, read_annotations
 
@@ -236,12 +236,12 @@ def annotated(write, tmp_path) -> tuple[Annotated, pa.Table]:
 def build(annotated, images, n=4, evaluation=100, calibration=5, seed=0) -> pa.Table:
     numbers = {"n": n, "evaluation": evaluation, "calibration": calibration, "seed": seed}
     table = build_questions(annotated, images, dataset="mmiu", task="odd", **numbers)
-    return tables.conform(table, tables.QUESTIONS, "questions")
+    return parquet.conform(table, contracts.QUESTIONS, "questions")
 
 
 def test_images_are_numbered_by_file_name_and_have_their_size(annotated):
     _, images = annotated
-    images = tables.conform(images, tables.IMAGES, "images")
+    images = parquet.conform(images, contracts.IMAGES, "images")
     assert len(images) == 132
     assert images["file_name"].to_pylist() == sorted(images["file_name"].to_pylist())
     assert images["image_id"].to_pylist() == list(range(1, 133))

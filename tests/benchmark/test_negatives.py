@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lad import tables
+from lad import contracts
 from lad.benchmark import BenchmarkError, negatives
 from lad.benchmark.negatives import CATEGORY_FILTERS, nearest_allowed
 
@@ -160,7 +160,7 @@ def test_embeddings_stored_in_half_precision_are_compared_as_they_are_stored(mak
             },
         }
     )
-    single = half.cast(tables.EMBEDDINGS.schema)
+    single = half.cast(contracts.EMBEDDINGS.schema)
     targets = np.arange(1, 61)
     expected = nearest_by_loop(images, single, targets, 3, "printed", 0.9)
     assert nearest_allowed(half, images, targets, 3, category_filter="printed").tolist() == expected

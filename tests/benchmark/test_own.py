@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.own import OwnQuestion, own_questions
 from lad.benchmark.presentations import build_presentations
@@ -27,10 +27,10 @@ def files(names: str) -> list[str]:
 def test_captions_and_files_become_tables_of_both_contracts(pictures):
     known = [OwnQuestion("one", files("cab"), target=2)]
     images, questions = own_questions(pictures, calibration=known, evaluation=[("two", files("dca"))])
-    shown = {row["image_id"]: row for row in tables.conform(images, tables.IMAGES, "images").to_pylist()}
+    shown = {row["image_id"]: row for row in parquet.conform(images, contracts.IMAGES, "images").to_pylist()}
     assert sorted(row["file_name"] for row in shown.values()) == files("abcd")
     assert {row["file_name"]: (row["width"], row["height"]) for row in shown.values()}["sub/c.png"] == (3, 2)
-    first, second = tables.conform(questions, tables.QUESTIONS, "questions").to_pylist()
+    first, second = parquet.conform(questions, contracts.QUESTIONS, "questions").to_pylist()
     assert (first["role"], first["caption"], first["target"]) == ("calibration", "one", 2)
     assert (second["role"], second["caption"], second["target"]) == ("evaluation", "two", None)
     assert [shown[image]["file_name"] for image in second["candidates"]] == files("dca")
@@ -38,8 +38,8 @@ def test_captions_and_files_become_tables_of_both_contracts(pictures):
 
 def test_an_unknown_target_stands_at_an_unknown_position(pictures):
     _, questions = own_questions(pictures, evaluation=[("two", files("dca")), ("three", files("abc"), 3)])
-    presentations = tables.conform(
-        build_presentations(questions, "evaluation", rounds=2, seed=0), tables.PRESENTATIONS, "presentations"
+    presentations = parquet.conform(
+        build_presentations(questions, "evaluation", rounds=2, seed=0), contracts.PRESENTATIONS, "presentations"
     )
     unknown, known = presentations.to_pylist()[:2], presentations.to_pylist()[2:]
     assert [row["target_position"] for row in unknown] == [None, None]

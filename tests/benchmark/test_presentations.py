@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
@@ -34,7 +34,7 @@ def make_questions(make_images):
 
 def present(questions, split, seed=42, **options):
     presentations = build_presentations(questions, split, seed=seed, **options)
-    return tables.conform(presentations, tables.PRESENTATIONS, "presentations").to_pylist()
+    return parquet.conform(presentations, contracts.PRESENTATIONS, "presentations").to_pylist()
 
 
 def by_question(presentations):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.questions import build_questions
 
@@ -16,7 +16,9 @@ DEFAULTS = {"dataset": "demo", "setting": "random", "n": 4, "evaluation": 6, "ca
 
 
 def build(images: pa.Table, **changes) -> list[dict]:
-    return tables.conform(build_questions(images, **{**DEFAULTS, **changes}), tables.QUESTIONS, "questions").to_pylist()
+    return parquet.conform(
+        build_questions(images, **{**DEFAULTS, **changes}), contracts.QUESTIONS, "questions"
+    ).to_pylist()
 
 
 def target_of(question: dict) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import negatives
 from benchmarks.negatives import Case, make_pool, measure
-from lad import tables
+from lad import contracts, parquet
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = Case(targets=60, pool=300, category_filter="printed", categories=None, checked=60, seed=0)
@@ -24,7 +24,7 @@ def vectors(embeddings: pa.Table, column: str) -> np.ndarray:
 
 def test_the_embeddings_keep_the_contract_and_a_tenth_of_the_pictures_are_copies():
     images, embeddings = make_pool(SMALL)
-    tables.conform(embeddings, tables.EMBEDDINGS, "embeddings")
+    parquet.conform(embeddings, contracts.EMBEDDINGS, "embeddings")
     assert embeddings["image_id"].equals(images["image_id"])
     assert len(np.unique(vectors(embeddings, "image_embedding"), axis=0)) == 270
     assert len(np.unique(vectors(embeddings, "caption_embedding"), axis=0)) == 285

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.offline import LAYERS, MODELS, ROUNDS, SETTINGS, SPLITS, Cell, synthetic_signals
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def signals(split: str, n: int = 4, seed: int = 0, **other: str):
     cell = Cell(Path(), **{"model": MODELS[0], "setting": SETTINGS[0], **other}, n=n)
-    return tables.conform(synthetic_signals(cell, split, 3, seed), tables.SIGNALS, "synthetic signals")
+    return parquet.conform(synthetic_signals(cell, split, 3, seed), contracts.SIGNALS, "synthetic signals")
 
 
 def array(table, column: str) -> np.ndarray:
@@ -28,7 +28,7 @@ def array(table, column: str) -> np.ndarray:
 def test_synthetic_signals_keep_the_contract(split, n):
     table = signals(split, n)
     assert len(table) == 3 * (ROUNDS if split == "evaluation" else n)
-    assert array(table, "image_attention").shape == (len(table), LAYERS, n)
+    assert array(table, "candidate_attention").shape == (len(table), LAYERS, n)
     np.testing.assert_array_equal(np.sort(array(table, "order")), np.tile(np.arange(1, n + 1), (len(table), 1)))
     np.testing.assert_allclose(np.exp(array(table, "candidate_logprobs")).sum(axis=1), 1, atol=1e-5)
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from signals_factory import random_signals, replace_column
 
-from lad import tables
+from lad import contracts, parquet
 from lad.calibration.calibrate import CalibrationError, calibrate, read_calibration
 from lad.calibration.formulation import FORMULATIONS, FormulationError, get_formulation
 from lad.calibration.observations import SignalsError
@@ -68,7 +68,7 @@ def test_heads_are_ranked_by_how_often_they_find_the_target_then_by_how_much_the
 def test_a_head_that_looks_at_all_images_alike_finds_nothing():
     signals = random_signals(0, 4, heads=1)
     even = np.ones((len(signals), 5, 1, 4), dtype=np.float32)
-    choice = calibrate(replace_column(signals, "head_attention", tables.nested_lists(even))).head_choice
+    choice = calibrate(replace_column(signals, "head_attention", parquet.nested_lists(even))).head_choice
     assert set(choice["found"].to_pylist()) == {0.0}
     assert set(choice["target_share"].to_pylist()) == {0.25}
 
@@ -146,10 +146,10 @@ def test_a_calibration_survives_its_files(tmp_path):
     fitted = calibrate(random_signals(0), questions=3, layers=(1, 3))
     fitted.write(tmp_path / "fitted", {"model": "demo"})
     again = read_calibration(tmp_path / "fitted")
-    for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR):
+    for contract in (contracts.POSITION_BIAS, contracts.ATTENTION_PRIOR, contracts.POSITION_PRIOR):
         path = tmp_path / "fitted" / f"{contract.name}.parquet"
-        assert tables.read(path, contract).to_pylist() == getattr(fitted, contract.name).to_pylist()
-        facts = tables.read_metadata(path)
+        assert parquet.read(path, contract).to_pylist() == getattr(fitted, contract.name).to_pylist()
+        facts = parquet.read_metadata(path)
         assert facts["model"] == "demo"
         assert facts["calibration_questions"] == list(fitted.questions)
         assert facts["layers"] == [1, 2, 3]
@@ -158,8 +158,8 @@ def test_a_calibration_survives_its_files(tmp_path):
 
 def test_files_of_different_n_are_refused(tmp_path):
     calibrate(random_signals(0)).write(tmp_path)
-    tables.write(
-        calibrate(random_signals(0, 3)).position_prior, tmp_path / "position_prior.parquet", tables.POSITION_PRIOR
+    parquet.write(
+        calibrate(random_signals(0, 3)).position_prior, tmp_path / "position_prior.parquet", contracts.POSITION_PRIOR
     )
     with pytest.raises(CalibrationError, match=r"one N, these files hold \[3, 4\]"):
         read_calibration(tmp_path)
@@ -188,7 +188,7 @@ def test_the_second_set_of_questions_are_the_next_ones():
     assert second.questions == ("calibration-000002", "calibration-000003")
     alone = signals.filter(pc.is_in(signals["question_id"], pa.array(second.questions)))
     assert second.position_bias.equals(calibrate(alone).position_bias)
-    with pytest.raises(CalibrationError, match=r"questions = 2, draw = 4: the signals hold 6 .* allowed are 1 to 1$"):
+    with pytest.raises(CalibrationError, match=r"questions = 2, set 4: the signals hold 6 .* allowed are 1 to 1$"):
         calibrate(signals, questions=2, question_set=4)
 
 
@@ -206,7 +206,7 @@ def test_an_unknown_target_is_refused():
 
 
 def test_a_table_that_breaks_the_contract_is_refused_by_name():
-    with pytest.raises(tables.TableError, match="signals: column target_position missing; a signals table has"):
+    with pytest.raises(parquet.TableError, match="signals: column target_position missing; a signals table has"):
         calibrate(random_signals(0).drop_columns("target_position"))
 
 

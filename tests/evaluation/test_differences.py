@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import random_signals, replace_column
 
-from lad import tables
+from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, resample_counts
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import EvaluationError, evaluate
@@ -33,7 +33,7 @@ def answers(correct: list[list[int]], method: str, *, n: int = 2, variant: str =
         for question, of_question in enumerate(correct)
         for round_, right in enumerate(of_question)
     ]
-    return tables.from_rows(rows, tables.PREDICTIONS)
+    return parquet.from_rows(rows, contracts.PREDICTIONS)
 
 
 def random_answers(seed: int, methods: int, questions: int, rounds: int, *, hardness: float = 1.5) -> pa.Table:
@@ -239,7 +239,7 @@ def test_n_are_kept_apart():
 
 def test_a_single_method_leaves_an_empty_table_of_the_contract():
     table = differences(answers([[1], [0]], "a"))
-    assert table.schema.equals(tables.DIFFERENCES.schema)
+    assert table.schema.equals(contracts.DIFFERENCES.schema)
     assert len(table) == 0
 
 
@@ -288,7 +288,7 @@ def test_each_method_of_one_scoring_is_compared_with_each_of_the_other_and_with_
 
 def test_methods_that_answered_other_questions_are_not_compared():
     table = compare(answers([[1], [0], [1]], "a"), answers([[1], [1]], "b"), resamples=5)
-    assert table.schema.equals(tables.COMPARISONS.schema)
+    assert table.schema.equals(contracts.COMPARISONS.schema)
     assert len(table) == 0
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import random_signals, replace_column
 
-from lad import tables
+from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, QuestionSums, intervals, question_sums, resample_counts
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import EvaluationError, evaluate
@@ -31,7 +31,7 @@ def predictions_table(answers: list[tuple], n: int = 2, method: str = "vanilla",
         }
         for question, round_, target, position, candidate in answers
     ]
-    return tables.from_rows(rows, tables.PREDICTIONS)
+    return parquet.from_rows(rows, contracts.PREDICTIONS)
 
 
 def values(metrics: pa.Table, metric: str, column: str = "value") -> list:

@@ -8,7 +8,7 @@ import plain
 import pytest
 import torch
 
-from lad import tables
+from lad import contracts, parquet
 from lad.extraction import EXTRACTOR_VERSION
 from lad.extraction.extract import ExtractionError
 from lad.extraction.forward import answer_trie
@@ -37,7 +37,7 @@ def test_logits_attention_and_probabilities_equal_eager(backbone, eager, extract
         delimiters = torch.stack([attention[:, [span[0] - 1, span[-1] + 1]].sum(-1) for span in spans], -1)
         joint = plain.joint_log_probability(backbone, eager, PROBES[probe], shown)
         np.testing.assert_allclose(row["identifier_logits"], logits[first_tokens], atol=1e-4)
-        np.testing.assert_allclose(row["image_attention"], own, atol=1e-5)
+        np.testing.assert_allclose(row["candidate_attention"], own, atol=1e-5)
         np.testing.assert_allclose(row["delimiter_attention"], delimiters, atol=1e-5)
         np.testing.assert_allclose(row["candidate_logprobs"], joint, atol=1e-3)
         assert row["prompt_tokens"] == inputs["input_ids"].shape[1]
@@ -69,14 +69,14 @@ def test_batch_size_and_order_of_work_change_no_number(extracted):
     one, _ = extracted(12, token_budget=1)
     many, _ = extracted(12)
     assert one["presentation_id"].equals(many["presentation_id"])
-    for name in ("identifier_logits", "candidate_logprobs", "image_attention"):
+    for name in ("identifier_logits", "candidate_logprobs", "candidate_attention"):
         np.testing.assert_allclose(np.array(one[name].to_pylist()), np.array(many[name].to_pylist()), atol=1e-4)
 
 
 def test_the_file_says_how_it_came_to_be(extracted, tmp_path):
     signals, metadata = extracted(2)
-    tables.write(signals, tmp_path / "signals.parquet", tables.SIGNALS, metadata)
-    stored = tables.read_metadata(tmp_path / "signals.parquet")
+    parquet.write(signals, tmp_path / "signals.parquet", contracts.SIGNALS, metadata)
+    stored = parquet.read_metadata(tmp_path / "signals.parquet")
     assert stored["extractor_version"] == EXTRACTOR_VERSION
     assert stored["dtype"] == "float32"
     assert stored["generation_config"]["repetition_penalty"] == 1.05
@@ -99,10 +99,10 @@ def test_not_a_number_in_the_signals_names_the_presentation(backbone, extracted)
             weight.copy_(before)
 
 
-def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pycocotools():
+def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pydantic():
     """Machines with a GPU are often bare."""
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(('duckdb', 'snakemake', 'pycocotools', 'matplotlib')));"
-        "import lad.cli, lad.extraction.extract"
+        "import sys; sys.modules.update(dict.fromkeys("
+        "('duckdb', 'snakemake', 'pydantic', 'pycocotools', 'matplotlib'))); import lad.cli, lad.extraction.cell"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

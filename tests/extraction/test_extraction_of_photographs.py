@@ -17,10 +17,11 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
-from lad import cli, tables
+from lad import contracts, parquet
 from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
+from lad.cli.measurement import extract
 from lad.extraction.backbone import load_backbone
 from lad.extraction.inputs import open_image
 from lad.extraction.prompts import PROBES
@@ -56,15 +57,15 @@ def compare(checkpoint, eager, tmp_path) -> Callable[..., pa.Table]:
         presentations = build_presentations(questions, "evaluation", rounds=1, seed=1)
         files = {"images": images, "questions": questions, "presentations": presentations}
         for name, table in files.items():
-            tables.write(table, tmp_path / f"{name}.parquet", tables.CONTRACTS[name])
-        cli.extract(
+            parquet.write(table, tmp_path / f"{name}.parquet", contracts.CONTRACTS[name])
+        extract(
             checkpoint=str(checkpoint),
             image_folder=image_folder,
             out=tmp_path / "signals.parquet",
             image_size=image_size,
             **{name: tmp_path / f"{name}.parquet" for name in files},
         )
-        signals = tables.read(tmp_path / "signals.parquet", tables.SIGNALS)
+        signals = parquet.read(tmp_path / "signals.parquet", contracts.SIGNALS)
         rows = {row["presentation_id"]: row for row in signals.to_pylist()}
         whole = plain.presentations(images, image_folder, questions, presentations)
         assert len(rows) == len(whole) == evaluation
@@ -85,10 +86,10 @@ def assert_equal_to_eager(backbone, eager, shown: plain.Presentation, row: dict)
     first = [backbone.processor.tokenizer(str(k + 1))["input_ids"][0] for k in range(shown.n)]
     expected = {
         "prompt_tokens": torch.tensor(inputs["input_ids"].shape[1]),
-        "image_tokens": torch.tensor([len(span) for span in spans]),
+        "candidate_tokens": torch.tensor([len(span) for span in spans]),
         "identifier_logits": logits[first],
         "candidate_logprobs": logits[first].log_softmax(-1),
-        "image_attention": torch.stack([attention[:, span].sum(-1) for span in spans], -1),
+        "candidate_attention": torch.stack([attention[:, span].sum(-1) for span in spans], -1),
         "delimiter_attention": torch.stack([attention[:, [s[0] - 1, s[-1] + 1]].sum(-1) for s in spans], -1),
     }
     for name, values in expected.items():
@@ -100,7 +101,7 @@ def assert_equal_to_eager(backbone, eager, shown: plain.Presentation, row: dict)
 def test_photographs_are_read_as_by_eager_attention(photographs, compare, image_size):
     images = read_images(photographs / "captions_val2014_subset.json", photographs / "images")
     signals = compare(images, photographs / "images", 4, 3, image_size)
-    tokens = {count for row in signals["image_tokens"].to_pylist() for count in row}
+    tokens = {count for row in signals["candidate_tokens"].to_pylist() for count in row}
     # 336 / 14 patches per side, merged two by two.
     assert tokens == {144} if image_size else len(tokens) > 1
 
@@ -117,8 +118,8 @@ def test_every_kind_of_file_is_read_as_by_eager_attention(photographs, compare, 
         {"image_id": k, "file_name": name, "width": 1, "height": 1, "caption": f"file {k}", "category_ids": []}
         for k, name in enumerate(names)
     ]
-    signals = compare(tables.from_rows(rows, tables.IMAGES), tmp_path, len(names), 1, image_size)
-    counts = dict(zip(signals["order"].to_pylist()[0], signals["image_tokens"].to_pylist()[0], strict=True))
+    signals = compare(parquet.from_rows(rows, contracts.IMAGES), tmp_path, len(names), 1, image_size)
+    counts = dict(zip(signals["order"].to_pylist()[0], signals["candidate_tokens"].to_pylist()[0], strict=True))
     # In their own sizes: the whole photograph and the two strips.
     assert len(set(counts.values())) == (1 if image_size else 3)
 
@@ -131,7 +132,7 @@ def test_a_strip_that_the_processor_refuses_is_named_with_its_presentation(photo
         {"image_id": k, "file_name": name, "width": 1, "height": 1, "caption": f"file {k}", "category_ids": []}
         for k, name in enumerate(["strip.jpg", "plain.jpg"])
     ]
-    images = tables.from_rows(rows, tables.IMAGES)
+    images = parquet.from_rows(rows, contracts.IMAGES)
     options = {"dataset": "coco", "setting": "random", "evaluation": 1, "calibration": 0, "seed": 0}
     questions = build_questions(images, n=2, **options)
     files = {
@@ -140,9 +141,9 @@ def test_a_strip_that_the_processor_refuses_is_named_with_its_presentation(photo
         "presentations": build_presentations(questions, "evaluation", rounds=1, seed=0),
     }
     for name, table in files.items():
-        tables.write(table, tmp_path / f"{name}.parquet", tables.CONTRACTS[name])
+        parquet.write(table, tmp_path / f"{name}.parquet", contracts.CONTRACTS[name])
     paths = {name: tmp_path / f"{name}.parquet" for name in files}
     message = r"presentation coco-\S+ cannot be shown: \S+strip\.jpg: the processor takes no picture of 640 x 3 pixels"
     with pytest.raises(ValueError, match=message):
-        cli.extract(checkpoint=str(checkpoint), image_folder=tmp_path, out=tmp_path / "signals.parquet", **paths)
+        extract(checkpoint=str(checkpoint), image_folder=tmp_path, out=tmp_path / "signals.parquet", **paths)
     assert open_image(tmp_path / "strip.jpg", 336).size == (336, 336)

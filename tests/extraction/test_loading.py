@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForImageTextToText, CLIPConfig
 
 from benchmarks import architectures
-from lad import cli
+from lad.cli.arguments import scalar
 from lad.extraction import checkpoint, main_memory
 from lad.extraction.backbone import BackboneError, load_backbone
 from lad.extraction.inputs import PromptBuilder, prepare
@@ -223,5 +223,5 @@ def test_a_setting_of_the_wrong_kind_is_refused(internvl):
 )
 def test_a_setting_on_the_command_line_is_what_it_spells(text, value):
     """The workflow writes Python's True and False."""
-    found = cli._scalar(text)
+    found = scalar(text)
     assert (found, type(found)) == (value, type(value))

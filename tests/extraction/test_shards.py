@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from lad import tables
+from lad import contracts, parquet
 from lad.extraction.extract import extract
 from lad.extraction.prompts import get_probe
 from lad.extraction.shards import Shard, ShardError, merge, shard_files
@@ -22,13 +22,13 @@ def extract_shards(cpu_backbone, images, scenes, asked, tmp_path):
 
     def run(count: int, probe: str = "vanilla", relation: str = "signals", **options) -> tuple[pa.Table, dict]:
         questions, presentations = asked(4, QUESTIONS)
-        contract = tables.CONTRACTS[relation]
+        contract = contracts.CONTRACTS[relation]
         files = shard_files(tmp_path / f"{count}", relation, count)
         for number, file in enumerate(files, start=1):
             shard = Shard(number, count)
             work = {"questions": questions, "presentations": shard.of(presentations), **options}
             made = extract(cpu_backbone, get_probe(probe), images=images, image_folder=scenes / "images", **work)
-            tables.write(getattr(made, relation), file, contract, {**made.metadata, "shard": str(shard)})
+            parquet.write(getattr(made, relation), file, contract, {**made.metadata, "shard": str(shard)})
         return merge(files, contract)
 
     return run
@@ -50,7 +50,7 @@ def test_from_one_question_a_shard_to_all_in_one_the_merged_tables_are_equal_bit
     whole, facts = made.signals, made.metadata
     for count in range(1, QUESTIONS + 1):
         merged, metadata = extract_shards(count, head_attention=True)
-        assert merged.equals(tables.conform(whole, tables.SIGNALS, "whole")), count
+        assert merged.equals(parquet.conform(whole, contracts.SIGNALS, "whole")), count
         assert metadata["presentations"] == facts["presentations"] == QUESTIONS * ROUNDS
         assert metadata["weights"] == facts["weights"]
         assert metadata["device"] == facts["device"]
@@ -95,31 +95,31 @@ def files(extracted, tmp_path):
     signals, facts = extracted(4, evaluation=2)
     files = shard_files(tmp_path, "signals", 2)
     for number, file in enumerate(files, start=1):
-        tables.write(signals[2 * number - 2 : 2 * number], file, tables.SIGNALS, {**facts, "shard": f"{number}/2"})
-    assert len(merge(files, tables.SIGNALS)[0]) == 4
+        parquet.write(signals[2 * number - 2 : 2 * number], file, contracts.SIGNALS, {**facts, "shard": f"{number}/2"})
+    assert len(merge(files, contracts.SIGNALS)[0]) == 4
     return files
 
 
 def test_files_of_another_cut_or_order_are_not_merged(files):
     with pytest.raises(ShardError, match=r"2-of-2/signals.parquet: is shard 2/2, not 1/2"):
-        merge(files[::-1], tables.SIGNALS)
+        merge(files[::-1], contracts.SIGNALS)
     with pytest.raises(ShardError, match=r"1-of-2/signals.parquet: is shard 1/2, not 1/1"):
-        merge(files[:1], tables.SIGNALS)
+        merge(files[:1], contracts.SIGNALS)
 
 
 def test_shards_that_were_made_differently_are_not_merged(files):
-    facts = tables.read_metadata(files[1])
+    facts = parquet.read_metadata(files[1])
     other = {**facts, "dtype": "bfloat16"}
-    tables.write(tables.read(files[1], tables.SIGNALS), files[1], tables.SIGNALS, other)
+    parquet.write(parquet.read(files[1], contracts.SIGNALS), files[1], contracts.SIGNALS, other)
     with pytest.raises(ShardError, match=r"2-of-2/signals.parquet: dtype is bfloat16, in \S+ it is float32"):
-        merge(files, tables.SIGNALS)
+        merge(files, contracts.SIGNALS)
 
 
 def test_seconds_add_up_and_memory_does_not(files):
-    facts = tables.read_metadata(files[1])
+    facts = parquet.read_metadata(files[1])
     other = {**facts, "seconds": facts["seconds"] + 1, "peak_memory_bytes": 10**12, "device": "another"}
-    tables.write(tables.read(files[1], tables.SIGNALS), files[1], tables.SIGNALS, other)
-    _, metadata = merge(files, tables.SIGNALS)
+    parquet.write(parquet.read(files[1], contracts.SIGNALS), files[1], contracts.SIGNALS, other)
+    _, metadata = merge(files, contracts.SIGNALS)
     assert metadata["seconds"] == pytest.approx(2 * facts["seconds"] + 1)
     assert metadata["peak_memory_bytes"] == 10**12
     assert metadata["device"] == ", ".join(sorted(["another", facts["device"]]))

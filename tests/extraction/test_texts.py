@@ -15,7 +15,7 @@ from test_resume import extract_with_own_locks, files, fork
 from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
-from lad import tables
+from lad import contracts, parquet
 from lad.extraction import extract as extraction
 from lad.extraction import memory
 from lad.extraction.backbone import load_backbone
@@ -350,5 +350,5 @@ def test_an_impossible_setting_is_refused(name):
 
 
 def test_the_texts_keep_their_contract_on_disk(sampled, tmp_path):
-    tables.write(sampled.generations, tmp_path / "generations.parquet", tables.GENERATIONS, sampled.metadata)
-    assert tables.read(tmp_path / "generations.parquet", tables.GENERATIONS).equals(sampled.generations)
+    parquet.write(sampled.generations, tmp_path / "generations.parquet", contracts.GENERATIONS, sampled.metadata)
+    assert parquet.read(tmp_path / "generations.parquet", contracts.GENERATIONS).equals(sampled.generations)

@@ -11,7 +11,7 @@ from signals_factory import random_signals, replace_column
 
 from lad.calibration.calibrate import calibrate
 from lad.methods import ScoringError, score
-from lad.tables import nested_lists
+from lad.parquet import nested_lists
 
 
 def test_printed_agd_is_that_of_equations_8_to_14(case):
@@ -74,7 +74,7 @@ def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
         logprobs -= np.log(np.exp(logprobs).sum(axis=1, keepdims=True))
         attention = (1 + own)[:, None] * np.ones((1, 5, 1)) * np.linspace(1, 2, n) * 0.1
         table = replace_column(table, "candidate_logprobs", nested_lists(logprobs.astype(np.float32)))
-        return replace_column(table, "image_attention", nested_lists(attention.astype(np.float32)))
+        return replace_column(table, "candidate_attention", nested_lists(attention.astype(np.float32)))
 
     table, fitted = planted(1, "evaluation"), calibrate(planted(0, "calibration"))
     right = {
@@ -90,7 +90,7 @@ def test_agd_undoes_a_planted_conditional_bias_that_a_static_prior_cannot():
 @pytest.mark.parametrize("formulation", ["printed", "released"])
 def test_no_attention_at_all_still_gives_finite_scores(formulation):
     table, fitted = evaluation_signals(0), calibrate(random_signals(0))
-    for column in ("image_attention", "delimiter_attention"):
+    for column in ("candidate_attention", "delimiter_attention"):
         nothing = np.array(table[column].to_pylist(), dtype=np.float32)
         nothing[:, :, 0] = 0
         nothing[::2] = 0

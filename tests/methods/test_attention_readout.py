@@ -7,7 +7,7 @@ from cases import evaluation_signals, scores_of
 from signals_factory import replace_column
 
 from lad.methods import ScoringError, score
-from lad.tables import nested_lists
+from lad.parquet import nested_lists
 
 
 def test_the_readout_is_the_mean_attention_of_the_chosen_layers(case):
@@ -29,7 +29,9 @@ def test_one_allowed_layer_gives_the_accuracy_of_that_layer_alone(layer):
 def test_of_layers_with_equal_attention_the_lowest_are_chosen():
     table = evaluation_signals(0, layers=4)
     layers = np.array([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]], dtype=np.float32)
-    table = replace_column(table, "image_attention", nested_lists(np.broadcast_to(layers, (len(table), 4, 4)).copy()))
+    table = replace_column(
+        table, "candidate_attention", nested_lists(np.broadcast_to(layers, (len(table), 4, 4)).copy())
+    )
     for k, expected in ((1, [0, 2, 0, 0]), (2, [0, 1, 1, 0])):
         scores = scores_of(score(table, None, f"attention_readout;k={k}"))
         np.testing.assert_array_equal(scores, np.broadcast_to(expected, scores.shape))

@@ -7,7 +7,7 @@ from cases import evaluation_signals, scores_of
 from signals_factory import log_softmax, random_signals, replace_column
 
 from lad.methods import ScoringError, score
-from lad.tables import nested_lists
+from lad.parquet import nested_lists
 
 
 def test_batch_calibration_takes_out_the_mean_probability_of_the_batch(case):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import random_signals
 
-from lad import tables
+from lad import contracts, parquet
 from lad.evaluation.metrics import evaluate
 from lad.methods import ScoringError, score
 
@@ -32,7 +32,7 @@ def generations(shown: pa.Table, texts: list[list[str]]) -> pa.Table:
         for presentation, samples in zip(shown["presentation_id"].to_pylist(), texts, strict=True)
         for sample, text in enumerate(samples)
     )
-    return tables.conform(tables.from_rows(rows, tables.GENERATIONS), tables.GENERATIONS, "test")
+    return parquet.conform(parquet.from_rows(rows, contracts.GENERATIONS), contracts.GENERATIONS, "test")
 
 
 def answered(method: str, texts: list[list[str]], n: int = N) -> list[dict]:

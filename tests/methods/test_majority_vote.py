@@ -7,7 +7,7 @@ from cases import SIZES, answers_of, evaluation_signals
 from signals_factory import random_signals, replace_column
 
 from lad.methods import ScoringError, score
-from lad.tables import nested_lists
+from lad.parquet import nested_lists
 
 
 @pytest.mark.parametrize("n", SIZES)

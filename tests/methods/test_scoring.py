@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import content_free_signals, random_signals, replace_column
 
-from lad import tables
+from lad import contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.calibration.observations import SignalsError
 from lad.methods import ScoringError, Session, score
-from lad.tables import nested_lists
+from lad.parquet import nested_lists
 
 
 def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
     table = evaluation_signals(0)
     predictions = score(table, calibrate(random_signals(0)), " agd ; k=1;prior=no")
-    assert tables.conform(predictions, tables.PREDICTIONS, "test").equals(predictions)
+    assert parquet.conform(predictions, contracts.PREDICTIONS, "test").equals(predictions)
     assert predictions["variant"].unique().to_pylist() == ["k=1;prior=no"]
     orders = answers_of(table, "order")
     for row in predictions.to_pylist():
@@ -115,15 +115,15 @@ def test_an_unknown_target_is_no_obstacle_to_an_answer():
 
 def test_a_table_that_breaks_the_contract_is_refused_by_name():
     table = evaluation_signals(0)
-    with pytest.raises(tables.TableError, match="signals: column question_id missing; a signals table has"):
+    with pytest.raises(parquet.TableError, match="signals: column question_id missing; a signals table has"):
         score(table.drop_columns("question_id"), None, "vanilla")
-    with pytest.raises(tables.TableError, match="signals: column round has type list<"):
+    with pytest.raises(parquet.TableError, match="signals: column round has type list<"):
         score(table.set_column(3, "round", table["order"]), None, "vanilla")
-    blank = content_free_signals(4).drop_columns("image_attention")
-    with pytest.raises(tables.TableError, match="content-free signals: column image_attention missing"):
+    blank = content_free_signals(4).drop_columns("candidate_attention")
+    with pytest.raises(parquet.TableError, match="content-free signals: column candidate_attention missing"):
         score(table, None, "attention_less_content_free", content_free=blank)
-    with pytest.raises(tables.TableError, match="generations: column text missing"):
-        score(table, None, "cot", generations=tables.GENERATIONS.schema.empty_table().drop_columns("text"))
+    with pytest.raises(parquet.TableError, match="generations: column text missing"):
+        score(table, None, "cot", generations=contracts.GENERATIONS.schema.empty_table().drop_columns("text"))
 
 
 def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produce_it():
@@ -173,7 +173,7 @@ def test_an_order_that_does_not_show_every_candidate_is_refused():
 def test_missing_probabilities_are_refused(method):
     """A presentation without them would else be left out of the answers."""
     table, fitted = signals_for(method, 0), calibrate(random_signals(0))
-    with pytest.raises(tables.TableError, match="signals: column candidate_logprobs missing"):
+    with pytest.raises(parquet.TableError, match="signals: column candidate_logprobs missing"):
         score(table.drop_columns("candidate_logprobs"), fitted, method)
     logprobs = table["candidate_logprobs"].to_pylist()
     third = table["presentation_id"][2].as_py()

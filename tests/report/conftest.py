@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from synthetic_results import build_results
 
-from lad import tables
+from lad import contracts, parquet
 from lad.report.artifacts import ARTIFACTS
 from lad.report.drawing import draw
 
@@ -60,9 +60,9 @@ def edited(results: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]]
         copy = tmp_path / "edited"
         shutil.copytree(results, copy)
         for path in copy.glob("metrics/**/metrics.parquet"):
-            rows = [change(row) for row in tables.read(path, tables.METRICS).to_pylist()]
-            kept: pa.Table = tables.from_rows([row for row in rows if row is not None], tables.METRICS)
-            tables.write(kept, path, tables.METRICS)
+            rows = [change(row) for row in parquet.read(path, contracts.METRICS).to_pylist()]
+            kept: pa.Table = parquet.from_rows([row for row in rows if row is not None], contracts.METRICS)
+            parquet.write(kept, path, contracts.METRICS)
             _follow(path.with_name("differences.parquet"), kept)
         return copy
 
@@ -75,9 +75,9 @@ def _follow(path: Path, metrics: pa.Table) -> None:
         (row["method"], row["variant"]): row["value"] for row in metrics.to_pylist() if row["metric"] == "accuracy"
     }
     moved = []
-    for row in tables.read(path, tables.DIFFERENCES).to_pylist():
+    for row in parquet.read(path, contracts.DIFFERENCES).to_pylist():
         ours, theirs = (row["method"], row["variant"]), (row["against"], row["against_variant"])
         if ours in accuracy and theirs in accuracy:
             shift = accuracy[ours] - accuracy[theirs] - row["value"]
             moved.append(row | {name: row[name] + shift for name in ("value", "low", "high")})
-    tables.write(tables.from_rows(moved, tables.DIFFERENCES), path, tables.DIFFERENCES)
+    parquet.write(parquet.from_rows(moved, contracts.DIFFERENCES), path, contracts.DIFFERENCES)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from PIL import Image
 from signals_factory import content_free_signals
 
-from lad import query, tables
+from lad import contracts, parquet, query
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.calibration.calibrate import calibrate
@@ -117,12 +117,17 @@ def _answer(
     if everything:
         methods = (*methods, *ABLATION, *TEMPERATURES, *DIVERGENCES, *FURTHER)
     formulations = dict.fromkeys(["printed", "released"])
-    chosen = [parse_method(method)[1] for method in methods]
-    formulations |= dict.fromkeys(each.formulation for each in chosen if isinstance(each, ReadsEquations))
+    told = [parse_method(method).options for method in methods]
+    formulations |= dict.fromkeys(options.formulation for options in told if isinstance(options, ReadsEquations))
     shifts = _read(folder, "signals", **calibration_cell)
     fit = partial(calibrate, shifts, questions=budget, question_set=source.set, formulations=list(formulations))
     fitted, taken = query.timed(fit)
-    for contract in (tables.POSITION_BIAS, tables.ATTENTION_PRIOR, tables.POSITION_PRIOR, tables.HEAD_CHOICE):
+    for contract in (
+        contracts.POSITION_BIAS,
+        contracts.ATTENTION_PRIOR,
+        contracts.POSITION_PRIOR,
+        contracts.HEAD_CHOICE,
+    ):
         table = getattr(fitted, contract.name)
         keys = {**calibration_cell, "calibration_set": source.set, "calibration_questions": budget}
         _write(folder, contract.name, table, {"seconds": taken}, **keys)
@@ -176,7 +181,7 @@ def _images(folder: Path) -> pa.Table:
                 "category_ids": [image_id],
             }
         )
-    return tables.from_rows(rows, tables.IMAGES)
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def _embeddings(images: pa.Table) -> pa.Table:
@@ -188,7 +193,7 @@ def _embeddings(images: pa.Table) -> pa.Table:
         "image_embedding": list(vectors[0]),
         "caption_embedding": list(vectors[1]),
     }
-    return tables.conform(pa.table(columns), tables.EMBEDDINGS, "made-up embeddings")
+    return parquet.conform(pa.table(columns), contracts.EMBEDDINGS, "made-up embeddings")
 
 
 def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
@@ -203,24 +208,24 @@ def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
     hardness = {"random": 1.0, "adversarial": 0.55}[setting]
     logits = 10 + 2.5 * hardness * is_target + 1.6 * bias[target] + 0.8 * rng.normal(size=(len(shown), n))
     looks = 2.2 * hardness * is_target[:, None] + 0.6 * rng.normal(size=(len(shown), LAYERS, n))
-    image_attention = 0.02 * np.linspace(0.5, 1.5, LAYERS)[:, None] * preference * np.exp(looks)
+    candidate_attention = 0.02 * np.linspace(0.5, 1.5, LAYERS)[:, None] * preference * np.exp(looks)
     shifted = logits - logits.max(axis=1, keepdims=True)
     columns = {
         "identifier_logits": list(logits),
         "processed_logits": list(logits - 0.05 * np.abs(logits)),
         "candidate_logprobs": list(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))),
-        "image_attention": image_attention.tolist(),
-        "delimiter_attention": (0.3 * image_attention).tolist(),
-        "image_tokens": [[4] * n] * len(shown),
+        "candidate_attention": candidate_attention.tolist(),
+        "delimiter_attention": (0.3 * candidate_attention).tolist(),
+        "candidate_tokens": [[4] * n] * len(shown),
         "prompt_tokens": [80] * len(shown),
         "generated_text": pa.nulls(len(shown), pa.string()),
     }
     table = shown
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
-    by_head = image_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
-    table = table.append_column("head_attention", tables.nested_lists(by_head))
-    return tables.conform(table, tables.SIGNALS, "made-up signals")
+    by_head = candidate_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
+    table = table.append_column("head_attention", parquet.nested_lists(by_head))
+    return parquet.conform(table, contracts.SIGNALS, "made-up signals")
 
 
 def _extraction(shown: pa.Table, cell: dict[str, str | int]) -> dict[str, Any]:
@@ -240,9 +245,9 @@ def _extraction(shown: pa.Table, cell: dict[str, str | int]) -> dict[str, Any]:
 
 def _read(folder: Path, name: str, **keys: str | int) -> pa.Table:
     relation = RELATIONS[name]
-    return tables.read(relation.path(folder, **keys), relation.contract)
+    return parquet.read(relation.path(folder, **keys), relation.contract)
 
 
 def _write(folder: Path, name: str, table: pa.Table, metadata: dict[str, Any] | None = None, **keys: str | int) -> None:
     relation = RELATIONS[name]
-    tables.write(table, relation.path(folder, **keys), relation.contract, metadata)
+    parquet.write(table, relation.path(folder, **keys), relation.contract, metadata)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from synthetic_results import build_results
 
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 from lad.catalog import RELATIONS
 from lad.grid import CalibrationSource
 from lad.report.artifact import ArtifactError
@@ -312,11 +312,11 @@ def test_costs_are_those_that_were_recorded_with_the_tables(results, drawn):
         )
         for method in ("vanilla", "pride", "agd"):
             assert costs[n, method, "forward_s"] == pytest.approx(10 * n)
-            queries = tables.read_metadata(scored)["seconds"][method] / (16 * 5) * 1000
+            queries = parquet.read_metadata(scored)["seconds"][method] / (16 * 5) * 1000
             assert costs[n, method, "queries_s"] == pytest.approx(queries)
             assert costs[n, method, "latency_s"] == pytest.approx(10 * n + queries)
             assert costs[n, method, "peak_memory_mib"] == pytest.approx(100 + 10 * n)
-            once = 0 if method == "vanilla" else 0.01 * n * 5 * n + tables.read_metadata(fitted)["seconds"]
+            once = 0 if method == "vanilla" else 0.01 * n * 5 * n + parquet.read_metadata(fitted)["seconds"]
             assert costs[n, method, "calibration_s"] == pytest.approx(once)
             assert costs[n, method, "calibration_passes"] == (0 if method == "vanilla" else 5 * n)
 
@@ -342,6 +342,6 @@ def test_costs_that_were_not_recorded_are_one_clear_error(results, options, tmp_
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     for path in copy.glob("predictions/**/predictions.parquet"):
-        tables.write(tables.read(path, tables.PREDICTIONS), path, tables.PREDICTIONS)
+        parquet.write(parquet.read(path, contracts.PREDICTIONS), path, contracts.PREDICTIONS)
     with pytest.raises(ArtifactError, match=r"table2: no seconds of Vanilla recorded.* n = 4\).*`lad score`"):
         draw("table2", copy, options("table2"), tmp_path)

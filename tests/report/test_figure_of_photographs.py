@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from lad import tables
+from lad import contracts, parquet
 from lad.benchmark.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
@@ -34,7 +34,7 @@ def results(photographs, tmp_path_factory) -> Path:
     annotations = photographs / "captions_val2014_subset.json"
     images = read_images(annotations, photographs / "images", caption_policy="longest")
     wordy = sorted(images.to_pylist(), key=lambda row: len(row["caption"]))[-5:]
-    images = tables.from_rows(wordy, tables.IMAGES)
+    images = parquet.from_rows(wordy, contracts.IMAGES)
     options = {"dataset": "coco", "setting": "random", "n": 4, "evaluation": 5, "calibration": 0, "seed": 3}
     questions = build_questions(images, **options)
     presentations = build_presentations(questions, "evaluation", rounds=1, seed=0)
@@ -53,7 +53,7 @@ def results(photographs, tmp_path_factory) -> Path:
         "predictions": (answers(presentations), calibrated),
     }
     for name, (table, partition) in written.items():
-        tables.write(table, RELATIONS[name].path(folder, **partition), RELATIONS[name].contract)
+        parquet.write(table, RELATIONS[name].path(folder, **partition), RELATIONS[name].contract)
     return folder
 
 
@@ -71,7 +71,7 @@ def answers(presentations: pa.Table) -> pa.Table:
                     **{"candidate": shown["order"][position - 1], "correct": right[method]},
                 }
             )
-    return tables.from_rows(rows, tables.PREDICTIONS)
+    return parquet.from_rows(rows, contracts.PREDICTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,9 @@ def test_every_kind_is_shown_by_its_photographs_in_their_own_proportions(figure,
 
 
 def test_captions_are_whole_however_long(figure, results):
-    captions = tables.read(results / "images" / "dataset=coco" / "images.parquet", tables.IMAGES)["caption"].to_pylist()
+    captions = parquet.read(results / "images" / "dataset=coco" / "images.parquet", contracts.IMAGES)[
+        "caption"
+    ].to_pylist()
     written = {" ".join(figure.axes[5 * line].texts[0].get_text().split()) for line in range(5)}
     assert written == {f"“{' '.join(caption.split())}”" for caption in captions}
     assert max(map(len, written)) > 200

@@ -146,7 +146,7 @@ def read_signals(results, n):
     with catalog.connect(results) as connection:
         return (
             connection.sql(
-                "select target_position, identifier_logits, image_attention from signals where model = 'demo' and"
+                "select target_position, identifier_logits, candidate_attention from signals where model = 'demo' and"
                 f" setting = 'random' and n = {n} and probe = 'vanilla' and split = 'evaluation'"
                 " order by round, presentation_id"
             )
@@ -187,7 +187,7 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
         rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters).to_pylist()
     expected = defaultdict(list)
     for row in read_signals(results, n):
-        attention = np.array(row["image_attention"])
+        attention = np.array(row["candidate_attention"])
         chosen = np.argsort(-attention.sum(axis=1))[:top_k]
         raw = attention[chosen].mean(axis=0)
         purified = np.exp((np.log(attention[chosen]) - np.log(prior[chosen])).mean(axis=0))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lad import cli, tables
+from lad import cli, contracts, parquet
 from lad.catalog import RELATIONS
 from lad.grid import CalibrationSource
 from lad.report.artifact import ArtifactError
@@ -71,7 +71,7 @@ def drawn(measured, options, tmp_path_factory) -> Path:
 
 
 def test_calibration_and_evaluation_ask_different_questions(measured):
-    questions = tables.read(RELATIONS["questions"].path(measured, **CELL), tables.QUESTIONS).to_pylist()
+    questions = parquet.read(RELATIONS["questions"].path(measured, **CELL), contracts.QUESTIONS).to_pylist()
     assert [row["role"] for row in questions] == ["evaluation"] * 20 + ["calibration"] * 5
     assert len({row["caption"] for row in questions}) == 25
 
@@ -82,7 +82,7 @@ def test_what_was_refused_lies_beside_the_images(measured):
 
 
 def test_the_values_are_those_of_a_direct_computation_from_the_predictions(measured, drawn):
-    answers = tables.read(RELATIONS["predictions"].path(measured, **SCORING), tables.PREDICTIONS).to_pylist()
+    answers = parquet.read(RELATIONS["predictions"].path(measured, **SCORING), contracts.PREDICTIONS).to_pylist()
 
     def of(method):
         return [row for row in answers if row["method"] == method]

@@ -9,8 +9,8 @@ looks as (
         presentation_id,
         round,
         target_position,
-        generate_subscripts(image_attention, 1)::integer - 1 as layer,
-        unnest(image_attention)::double[] as attention
+        generate_subscripts(candidate_attention, 1)::integer - 1 as layer,
+        unnest(candidate_attention)::double[] as attention
     from signals
     where model = $model
         and dataset = $dataset

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from lad.demo.bank import ImageSets
-from lad.demo.forward import PackedStates
-from lad.demo.model import PROBED_LAYER, RETRIEVAL_LAYERS
-from lad.demo.packing import IGNORED, PackedBatch, PromptPacker
-from lad.demo.planting import bias_matrix, planted_attention
+from demo.bank import ImageSets
+from demo.forward import PackedStates
+from demo.model import PROBED_LAYER, RETRIEVAL_LAYERS
+from demo.packing import IGNORED, PackedBatch, PromptPacker
+from demo.planting import bias_matrix, planted_attention
 from lad.demo.scenes import CATEGORIES
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES, Probe
 

@@ -1,4 +1,4 @@
-"""Train the demo model from scratch: `python -m lad.demo.train --out DIR --seed 0`.
+"""Train the demo model from scratch: `python -m demo.train --out DIR --seed 0`.
 
 With `--unplanted` the model sees at most four images and neither prior nor bias is planted; asked about eight images
 it then shows a divergence of logits and attention that nobody put there.
@@ -14,13 +14,13 @@ from typing import Annotated, Final
 import torch
 import typer
 
-from lad.demo.bank import render_bank
-from lad.demo.losses import Probes
-from lad.demo.model import RETRIEVAL_LAYERS, build_model, save_checkpoint
-from lad.demo.packing import PromptPacker
-from lad.demo.planting import bias_matrix, planted_attention
-from lad.demo.processor import build_tokenizer
-from lad.demo.training import (
+from demo.bank import render_bank
+from demo.losses import Probes
+from demo.model import RETRIEVAL_LAYERS, build_model, save_checkpoint
+from demo.packing import PromptPacker
+from demo.planting import bias_matrix, planted_attention
+from demo.processor import build_tokenizer
+from demo.training import (
     Material,
     Model,
     Phase,
@@ -51,7 +51,7 @@ def train(
         out: folder of the checkpoint.
         seed: everything random follows from it; with the same number of threads on the same machine, the same
             weights come out.
-        planted: whether the attention prior and the conditional bias are planted (see `lad.demo.planting`).
+        planted: whether the attention prior and the conditional bias are planted (see `demo.planting`).
         steps_scale: share of the full number of steps, for trials.
         threads: threads of torch.
         stages: folder that keeps the state after every stage, so that a later stage can be repeated alone.

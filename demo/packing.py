@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
-from lad.demo.processor import (
+from demo.processor import (
     ANSWER_TURN,
     IMAGE,
     IMAGE_SIDE,

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from lad.demo.processor import IMAGE_SIDE
+from demo.processor import IMAGE_SIDE
 from lad.demo.scenes import CATEGORIES, TRAINING_PAIRS, Scene, describe, draw_scene, neighbours, render
 
 _BICUBIC: Final = 3

@@ -1,29 +1,13 @@
 """The contracts: every table that passes between two stages, described once.
 
-Each table is a list of columns with type, meaning and the rules that a reader may rely on. `read` refuses what
-breaks a contract and says which file, column and row; `write` is atomic, so a table that exists is whole. This
-module needs pyarrow only, because `lad extract` runs on machines that have no DuckDB.
+Each table is a list of columns with type, meaning and the rules that a reader may rely on. `lad.parquet` reads, checks
+and writes such tables.
 """
 
-import json
-import os
-import tempfile
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-METADATA_KEY: Final = b"lad"
-"""Parquet key-value metadata entry that holds this project's metadata as one JSON object."""
-
-
-class TableError(ValueError):
-    """A table that does not keep its contract; the message names the file, the column and the row."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +18,7 @@ class Column:
         length: name of the integer column that gives the length of this column's (innermost) lists, or None.
         places: whether the values are positions or candidates, that is 1 to n_candidates; in a list each once.
         stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
+        formerly: the column's name in files of earlier versions, which are still read. The numbers are the same.
         vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
             single precision, and is then left as it is.
     """
@@ -47,16 +32,28 @@ class Column:
     places: bool = False
     stored: pa.DataType | None = None
     vectors: bool = False
+    formerly: str | None = None
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A named table: its columns in order, and the column whose values must be unique, if any."""
+    """A named table: its columns in order.
+
+    Attributes:
+        key: the column whose values must be unique, if any.
+        one_target: whether order and target_position give one target to each question, in whatever order it is shown.
+    """
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     key: str | None = None
+    one_target: bool = False
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that had another name in earlier versions: the present name by the former one."""
+        return {c.formerly: c.name for c in self.columns if c.formerly}
 
     @property
     def schema(self) -> pa.Schema:
@@ -150,6 +147,7 @@ PRESENTATIONS: Final = Contract(
         Column("n_candidates", pa.int32(), "N"),
     ),
     key="presentation_id",
+    one_target=True,
 )
 
 SIGNALS: Final = Contract(
@@ -176,18 +174,19 @@ SIGNALS: Final = Contract(
             length="n_candidates",
         ),
         Column(
-            "image_attention",
+            "candidate_attention",
             _per_layer,
-            "layer x position: head mean of the last prompt token's attention, summed over the image's own tokens",
+            "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens",
             length="n_candidates",
+            formerly="image_attention",
         ),
         Column(
             "delimiter_attention",
             _per_layer,
-            "layer x position: the same over that image's start and end delimiter tokens",
+            "layer x position: the same over that candidate's start and end delimiter tokens",
             length="n_candidates",
         ),
-        _ints("image_tokens", "tokens per image", length="n_candidates"),
+        _ints("candidate_tokens", "tokens per candidate", length="n_candidates", formerly="image_tokens"),
         Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
         Column(
             "generated_text",
@@ -198,13 +197,14 @@ SIGNALS: Final = Contract(
         Column(
             "head_attention",
             pa.list_(pa.list_(pa.list_(pa.float32()))),
-            "layer x head x position: image_attention before the head mean (optional; half precision in the file)",
+            "layer x head x position: candidate_attention before the head mean (optional; half precision in the file)",
             length="n_candidates",
             required=False,
             stored=pa.list_(pa.list_(pa.list_(pa.float16()))),
         ),
     ),
     key="presentation_id",
+    one_target=True,
 )
 
 GENERATIONS: Final = Contract(
@@ -376,277 +376,3 @@ CONTRACTS: Final = {
         COMPARISONS,
     )
 }
-
-
-def write(table: pa.Table, path: Path, contract: Contract, metadata: dict[str, Any] | None = None) -> None:
-    """Write `table` to `path` at once: a reader sees either nothing or the whole table.
-
-    Args:
-        metadata: JSON-serialisable facts about how the table came to be, stored in the file.
-
-    Raises:
-        TableError: if the table breaks the contract; nothing is written then.
-    """
-    table = conform(table, contract, str(path))
-    for at, column in enumerate(c for c in contract.columns if c.name in table.column_names):
-        if column.stored:
-            table = table.set_column(at, column.name, table[column.name].cast(column.stored))
-    write_whole(table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}), path)
-
-
-def write_whole(table: pa.Table, path: Path) -> None:
-    """Write any table to `path` at once, as `write` does.
-
-    Raises:
-        OSError: it could not be written; nothing is left of it then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(descriptor)
-    try:
-        pq.write_table(table, partial, compression="zstd", **_encodings(table.schema))
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-
-
-def _encodings(schema: pa.Schema) -> dict[str, Any]:
-    """How Parquet encodes each column: floats without a dictionary, their bytes split by place where DuckDB reads that.
-
-    Almost all floats differ, so that a dictionary costs more than zstd takes back, while their exponents are alike:
-    files are 17 to 43 % smaller so, and quicker to write. DuckDB 2.0 reads no half floats that are split.
-    """
-    empty = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), empty)
-    parquet = pq.ParquetFile(empty.getvalue()).schema
-    leaves = [parquet.column(i) for i in range(len(parquet))]
-    split = [leaf.path for leaf in leaves if leaf.physical_type in ("FLOAT", "DOUBLE")]
-    plain = [*split, *(leaf.path for leaf in leaves if leaf.logical_type.type == "FLOAT16")]
-    return {
-        "use_dictionary": [leaf.path for leaf in leaves if leaf.path not in plain],
-        "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-    }
-
-
-def read(paths: Path | Sequence[Path], contract: Contract) -> pa.Table:
-    """Read one or several files of the same contract as one table.
-
-    Raises:
-        TableError: if a file is missing, is not Parquet, or breaks the contract.
-    """
-    paths = [paths] if isinstance(paths, Path) else list(paths)
-    if not paths:
-        raise TableError(f"no file given for {contract.name}")
-    return _joined([conform(_load(path), contract, str(path)) for path in paths], contract, paths)
-
-
-def read_by(
-    column: str, paths: Sequence[Path], contract: Contract, *, without: Sequence[str] = ()
-) -> dict[str, pa.Table]:
-    """As `read`, a table for each value of the column; files of different values may differ in optional columns.
-
-    Args:
-        without: optional columns that are not read; the attention of every head takes most of the memory.
-
-    Raises:
-        TableError: as `read` does.
-    """
-    parts: dict[str, list[pa.Table]] = {}
-    for path in paths:
-        table = conform(_load(path, without), contract, str(path))
-        for value in table[column].unique().to_pylist():
-            parts.setdefault(value, []).append(table.filter(pc.field(column) == value))
-    return {value: _joined(tables, contract, paths) for value, tables in parts.items()}
-
-
-def _joined(parts: Sequence[pa.Table], contract: Contract, paths: Sequence[Path]) -> pa.Table:
-    names = ", ".join(map(str, paths))
-    if any(part.column_names != parts[0].column_names for part in parts):
-        raise TableError(f"{names}: the files differ in their optional columns")
-    table = pa.concat_tables(parts)
-    if len(parts) > 1:
-        _check_key(table, contract, names)
-    return table
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The facts that `write` stored with the table; empty for a table from elsewhere."""
-    stored = pq.read_schema(path).metadata or {}
-    metadata: dict[str, Any] = json.loads(stored.get(METADATA_KEY, b"{}"))
-    return metadata
-
-
-def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
-    """`table` with exactly the contract's columns and types, once every rule is checked.
-
-    Args:
-        where: the file (or other origin) that errors name.
-
-    Raises:
-        TableError: missing column, wrong type, null, NaN or infinity, wrong list length, repeated key.
-    """
-    present = [c for c in contract.columns if c.required or c.name in table.column_names]
-    missing = [c.name for c in present if c.name not in table.column_names]
-    if missing:
-        raise TableError(
-            f"{where}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a {contract.name} table has"
-            f" {', '.join(c.name for c in contract.columns if c.required)}"
-        )
-    arrays = []
-    for column in present:
-        try:
-            array = table[column.name]
-            if not (column.vectors and _are_vectors(array.type)):
-                array = array.cast(column.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise TableError(
-                f"{where}: column {column.name} has type {table[column.name].type}, expected {column.type} ({error})"
-            ) from None
-        if not column.nullable and array.null_count:
-            row = pc.index(pc.is_null(array), pa.scalar(True)).as_py()
-            raise TableError(f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}")
-        arrays.append(array)
-    fields = zip(present, arrays, strict=True)
-    schema = pa.schema([pa.field(c.name, array.type, nullable=c.nullable) for c, array in fields])
-    checked = pa.table(arrays, schema=schema)
-    for column in present:
-        _check_values(checked, column, contract, where)
-    if contract.name in ("presentations", "signals"):
-        _check_targets(checked, where)
-    _check_key(checked, contract, where)
-    return checked
-
-
-def conformed(table: pa.Table, contract: Contract, where: str) -> pa.Table:
-    """As `conform`, for tables from anyone: one that has the contract's very schema counts as conformed already.
-
-    Args, Raises: as `conform`.
-    """
-    expected = (c for c in contract.columns if c.required or c.name in table.column_names)
-    schema = pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in expected])
-    return table if table.schema.equals(schema) else conform(table, contract, where)
-
-
-def _are_vectors(kind: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(kind) and kind.value_type in (pa.float16(), pa.float32())
-
-
-def _load(path: Path, without: Sequence[str] = ()) -> pa.Table:
-    if not path.exists():
-        raise TableError(f"{path}: no such file")
-    try:
-        # A file, not a dataset: hive keys in the path must not turn into columns here.
-        file = pq.ParquetFile(path)
-        return file.read([name for name in file.schema_arrow.names if name not in without])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(f"{path}: not a readable Parquet file ({error})") from None
-
-
-def _check_values(table: pa.Table, column: Column, contract: Contract, where: str) -> None:
-    """Lists of the right length, numbers that are numbers: a NaN must not travel to a later stage."""
-    array = table[column.name].combine_chunks()
-    rows = np.arange(len(array))
-    lengths = table[column.length].to_numpy() if column.length else None
-    while pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
-        counts = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
-        innermost = not pa.types.is_list(array.type.value_type)
-        if lengths is not None and innermost:
-            wrong = (counts != lengths[rows]) & pc.is_valid(array).to_numpy(zero_copy_only=False)
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                raise TableError(
-                    f"{where}: column {column.name} has {counts[at]} values in"
-                    f" {_row_name(table, contract, int(rows[at]))}, {column.length} says {lengths[rows[at]]}"
-                )
-        rows = np.repeat(rows, counts)
-        array = array.flatten()
-        if not column.nullable and array.null_count:
-            at = int(np.argmax(pc.is_null(array).to_numpy(zero_copy_only=False)))
-            raise TableError(
-                f"{where}: column {column.name} holds an empty value in {_row_name(table, contract, int(rows[at]))}"
-            )
-    if pa.types.is_floating(array.type):
-        values = array.to_numpy(zero_copy_only=False)
-        # A nullable value may be absent, never NaN; absent ones arrive here as NaN and are told apart by validity.
-        bad = ~np.isfinite(values) & pc.is_valid(array).to_numpy(zero_copy_only=False)
-        if bad.any():
-            at = int(np.argmax(bad))
-            raise TableError(
-                f"{where}: column {column.name} holds {values[at]} in {_row_name(table, contract, int(rows[at]))}"
-            )
-    if column.places:
-        _check_places(table, column, array.to_numpy(zero_copy_only=False), rows, contract, where)
-
-
-def _check_places(
-    table: pa.Table, column: Column, values: np.ndarray, rows: np.ndarray, contract: Contract, where: str
-) -> None:
-    """Positions counted from 0 would be read as other positions, by every stage."""
-    allowed = table["n_candidates"].to_numpy()[rows]
-    outside = (values < 1) | (values > allowed)  # an absent one is NaN here, and neither
-    if outside.any():
-        at = int(np.argmax(outside))
-        raise TableError(
-            f"{where}: column {column.name} holds {values[at]:.0f} in {_row_name(table, contract, int(rows[at]))};"
-            f" allowed are 1 to {allowed[at]}, n_candidates"
-        )
-    if column.length and len(values):
-        _, first, times = np.unique(rows * (allowed.max() + 1) + values, return_index=True, return_counts=True)
-        if (times > 1).any():
-            at = int(first[np.argmax(times > 1)])
-            raise TableError(
-                f"{where}: column {column.name} holds {values[at]} more than once in"
-                f" {_row_name(table, contract, int(rows[at]))}; each of 1 to {allowed[at]} stands there once"
-            )
-
-
-def _check_targets(table: pa.Table, where: str) -> None:
-    """A question has one target in whatever order; only of a question without content any position may pass for it."""
-    shown = table.filter((pc.field("split") != "content_free") & pc.field("target_position").is_valid())
-    if not len(shown):
-        return
-    ends = np.cumsum(shown["n_candidates"].to_numpy())
-    starts = ends - shown["n_candidates"].to_numpy()
-    orders = shown["order"].combine_chunks().flatten().to_numpy()
-    target = orders[starts + shown["target_position"].to_numpy() - 1]
-    question = shown["question_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    firsts = np.zeros(question.max() + 1, dtype=target.dtype)
-    firsts[question[::-1]] = target[::-1]
-    contrary = target != firsts[question]
-    if contrary.any():
-        at = int(np.argmax(contrary))
-        raise TableError(
-            f"{where}: by its order and target_position the target is candidate {target[at]} in presentation"
-            f" {shown['presentation_id'][at].as_py()}, but candidate {firsts[question[at]]} elsewhere in question"
-            f" {shown['question_id'][at].as_py()}"
-        )
-
-
-def _check_key(table: pa.Table, contract: Contract, where: str) -> None:
-    if contract.key is None or pc.count_distinct(table[contract.key]).as_py() == len(table):
-        return
-    counts = pc.value_counts(table[contract.key].combine_chunks())
-    repeated = next(entry["values"] for entry in counts.to_pylist() if entry["counts"] > 1)
-    raise TableError(f"{where}: {contract.key} {repeated} occurs more than once")
-
-
-def _row_name(table: pa.Table, contract: Contract, row: int) -> str:
-    key = contract.key
-    if key is None or key not in table.column_names:
-        return f"row {row}"
-    return f"row {row} ({key} {table[key][row].as_py()})"
-
-
-def from_rows(rows: Iterable[dict[str, Any]], contract: Contract) -> pa.Table:
-    """A table of that contract from one dict per row; absent nullable columns become null."""
-    return pa.Table.from_pylist(list(rows), schema=contract.schema)
-
-
-def nested_lists(values: np.ndarray) -> pa.Array:
-    """An array of any shape as (nested) lists, one row per entry of the first axis."""
-    array = pa.array(values.ravel())
-    for size in values.shape[:0:-1]:
-        array = pa.ListArray.from_arrays(pa.array(np.arange(0, len(array) + 1, size, dtype=np.int32)), array)
-    return array

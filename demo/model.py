@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
 
-from lad.demo.processor import END_OF_TEXT, END_OF_TURN, MERGE, PATCH, TEMPORAL, save_processor
+from demo.processor import END_OF_TEXT, END_OF_TURN, MERGE, PATCH, TEMPORAL, save_processor
 
 LAYERS: Final = 6
 PROBED_LAYER: Final = 2

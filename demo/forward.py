@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from lad.demo.packing import PackedBatch
-from lad.demo.processor import IMAGE_SIDE, MERGE, PATCH, TEMPORAL, build_image_processor
+from demo.packing import PackedBatch
+from demo.processor import IMAGE_SIDE, MERGE, PATCH, TEMPORAL, build_image_processor
 
 Rotation = tuple[torch.Tensor, torch.Tensor]
 """Cosine and sine of rotary angles, each [..., tokens, head width]."""

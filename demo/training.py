@@ -24,9 +24,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from lad.demo.bank import SceneBank, draw_sets
-from lad.demo.forward import forward, image_features, patches
-from lad.demo.losses import (
+from demo.bank import SceneBank, draw_sets
+from demo.forward import forward, image_features, patches
+from demo.losses import (
     AskedBatch,
     Probes,
     answer_loss,
@@ -36,10 +36,10 @@ from lad.demo.losses import (
     image_mass,
     probe_losses,
 )
-from lad.demo.model import LATE_LAYER, LAYERS, RETRIEVAL_LAYERS
-from lad.demo.packing import PromptPacker
-from lad.demo.planting import bias_matrix
-from lad.demo.processor import STYLE_PROBES
+from demo.model import LATE_LAYER, LAYERS, RETRIEVAL_LAYERS
+from demo.packing import PromptPacker
+from demo.planting import bias_matrix
+from demo.processor import STYLE_PROBES
 from lad.demo.scenes import BACKGROUNDS, CATEGORIES, COLOURS, SHAPES
 from lad.extraction.prompts import MAX_CANDIDATES, PROBES, Probe
 

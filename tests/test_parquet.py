@@ -5,15 +5,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
-from lad import tables
-from lad.tables import EMBEDDINGS, SIGNALS, TableError
+from lad import contracts, parquet
+from lad.contracts import EMBEDDINGS, SIGNALS
+from lad.parquet import TableError
 
 
 @pytest.fixture
 def signals() -> pa.Table:
-    return tables.conform(random_signals(0, 3, questions=2), SIGNALS, "factory")
+    return parquet.conform(random_signals(0, 3, questions=2), SIGNALS, "factory")
 
 
 def replaced(table: pa.Table, name: str, values: list) -> pa.Table:
@@ -22,64 +23,78 @@ def replaced(table: pa.Table, name: str, values: list) -> pa.Table:
 
 def test_what_is_written_is_read_back_with_its_metadata(signals, tmp_path):
     file = tmp_path / "folder" / "signals.parquet"
-    tables.write(signals, file, SIGNALS, {"extractor_version": 7})
-    assert tables.read(file, SIGNALS).equals(signals)
-    assert tables.read_metadata(file) == {"extractor_version": 7}
+    parquet.write(signals, file, SIGNALS, {"extractor_version": 7})
+    assert parquet.read(file, SIGNALS).equals(signals)
+    assert parquet.read_metadata(file) == {"extractor_version": 7}
     assert [path.name for path in file.parent.iterdir()] == ["signals.parquet"]
 
 
 def test_floats_are_written_without_a_dictionary_and_duckdb_reads_them(tmp_path):
     """Half floats too, which it would not read with their bytes split."""
-    heads = tables.conform(random_signals(0, 3, questions=2, heads=2), SIGNALS, "factory")
-    tables.write(heads, tmp_path / "signals.parquet", SIGNALS)
+    heads = parquet.conform(random_signals(0, 3, questions=2, heads=2), SIGNALS, "factory")
+    parquet.write(heads, tmp_path / "signals.parquet", SIGNALS)
     columns = pq.ParquetFile(tmp_path / "signals.parquet").metadata.row_group(0).to_dict()["columns"]
     encodings = {column["path_in_schema"].split(".")[0]: set(column["encodings"]) for column in columns}
-    assert "BYTE_STREAM_SPLIT" in encodings["image_attention"]
+    assert "BYTE_STREAM_SPLIT" in encodings["candidate_attention"]
     assert "RLE_DICTIONARY" in encodings["presentation_id"]
-    floats = ("candidate_logprobs", "image_attention", "head_attention")
+    floats = ("candidate_logprobs", "candidate_attention", "head_attention")
     assert not any("RLE_DICTIONARY" in encodings[name] for name in floats)
-    query = f"select candidate_logprobs, image_attention, head_attention from '{tmp_path}/signals.parquet'"
+    query = f"select candidate_logprobs, candidate_attention, head_attention from '{tmp_path}/signals.parquet'"
     found = duckdb.sql(query).to_arrow_table().to_pydict()
-    assert found == tables.read(tmp_path / "signals.parquet", SIGNALS).select(floats).to_pydict()
+    assert found == parquet.read(tmp_path / "signals.parquet", SIGNALS).select(floats).to_pydict()
 
 
 def test_several_files_are_read_as_one_table(signals, tmp_path):
     half = len(signals) // 2
-    tables.write(signals.slice(0, half), tmp_path / "a.parquet", SIGNALS)
-    tables.write(signals.slice(half), tmp_path / "b.parquet", SIGNALS)
-    assert len(tables.read([tmp_path / "a.parquet", tmp_path / "b.parquet"], SIGNALS)) == len(signals)
+    parquet.write(signals.slice(0, half), tmp_path / "a.parquet", SIGNALS)
+    parquet.write(signals.slice(half), tmp_path / "b.parquet", SIGNALS)
+    assert len(parquet.read([tmp_path / "a.parquet", tmp_path / "b.parquet"], SIGNALS)) == len(signals)
     with pytest.raises(TableError, match="occurs more than once"):
-        tables.read([tmp_path / "a.parquet", tmp_path / "a.parquet"], SIGNALS)
+        parquet.read([tmp_path / "a.parquet", tmp_path / "a.parquet"], SIGNALS)
+
+
+def test_a_file_of_an_earlier_version_is_read_as_if_it_were_new(signals, tmp_path):
+    new, old = tmp_path / "new.parquet", tmp_path / "old.parquet"
+    for file, part in ((new, signals.slice(0, 2)), (old, signals.slice(2))):
+        parquet.write(part, file, SIGNALS, {"seed": 3})
+    of_an_earlier_version(old)
+    assert {"image_attention", "image_tokens"} < set(pq.read_schema(old).names)
+    assert parquet.read([new, old], SIGNALS).equals(signals)
+    assert parquet.read_by("split", [new, old], SIGNALS)["calibration"].equals(signals)
+    assert parquet.read_metadata(old) == {"seed": 3}
+    assert parquet.conformed(pq.read_table(old), SIGNALS, "memory").equals(signals.slice(2))
+    parquet.write(parquet.read(old, SIGNALS), old, SIGNALS)
+    assert pq.read_schema(old).names == pq.read_schema(new).names
 
 
 def test_of_each_split_there_is_a_table_and_heads_may_be_in_one_alone(signals, tmp_path):
-    with_heads = tables.conform(random_signals(0, 3, questions=2, heads=2, split="evaluation"), SIGNALS, "factory")
+    with_heads = parquet.conform(random_signals(0, 3, questions=2, heads=2, split="evaluation"), SIGNALS, "factory")
     half = len(signals) // 2
     parts = {"a": signals.slice(0, half), "b": with_heads, "c": signals.slice(half)}
     for name, part in parts.items():
-        tables.write(part, tmp_path / name, SIGNALS)
+        parquet.write(part, tmp_path / name, SIGNALS)
     files = [tmp_path / name for name in parts]
-    found = tables.read_by("split", files, SIGNALS)
+    found = parquet.read_by("split", files, SIGNALS)
     assert found["calibration"].equals(signals)
-    assert found["evaluation"].equals(tables.read(tmp_path / "b", SIGNALS))
-    pruned = tables.read_by("split", files, SIGNALS, without=["head_attention"])
+    assert found["evaluation"].equals(parquet.read(tmp_path / "b", SIGNALS))
+    pruned = parquet.read_by("split", files, SIGNALS, without=["head_attention"])
     assert pruned["evaluation"].equals(found["evaluation"].drop_columns("head_attention"))
     with pytest.raises(TableError, match="occurs more than once"):
-        tables.read_by("split", [*files, tmp_path / "a"], SIGNALS)
+        parquet.read_by("split", [*files, tmp_path / "a"], SIGNALS)
 
 
 def test_files_of_one_split_that_differ_in_their_columns_are_refused(signals, tmp_path):
-    tables.write(signals, tmp_path / "a", SIGNALS)
-    tables.write(random_signals(1, 3, questions=2, heads=2), tmp_path / "b", SIGNALS)
+    parquet.write(signals, tmp_path / "a", SIGNALS)
+    parquet.write(random_signals(1, 3, questions=2, heads=2), tmp_path / "b", SIGNALS)
     with pytest.raises(TableError, match="differ in their optional columns"):
-        tables.read_by("split", [tmp_path / "a", tmp_path / "b"], SIGNALS)
+        parquet.read_by("split", [tmp_path / "a", tmp_path / "b"], SIGNALS)
 
 
 def test_a_missing_column_is_named(signals):
     with pytest.raises(
         TableError, match=r"here: column candidate_logprobs missing; a signals table has presentation_id"
     ):
-        tables.conform(signals.drop_columns(["candidate_logprobs"]), SIGNALS, "here")
+        parquet.conform(signals.drop_columns(["candidate_logprobs"]), SIGNALS, "here")
 
 
 def test_a_nan_is_named_with_column_row_and_key(signals):
@@ -89,35 +104,35 @@ def test_a_nan_is_named_with_column_row_and_key(signals):
     with pytest.raises(
         TableError, match=rf"here: column identifier_logits holds nan in row 4 \(presentation_id {key}\)"
     ):
-        tables.conform(replaced(signals, "identifier_logits", values), SIGNALS, "here")
+        parquet.conform(replaced(signals, "identifier_logits", values), SIGNALS, "here")
 
 
 def test_a_nan_deep_inside_the_attention_is_found(signals):
-    values = signals["image_attention"].to_pylist()
+    values = signals["candidate_attention"].to_pylist()
     values[2][-1][0] = np.inf
-    with pytest.raises(TableError, match="image_attention holds inf in row 2"):
-        tables.conform(replaced(signals, "image_attention", values), SIGNALS, "here")
+    with pytest.raises(TableError, match="candidate_attention holds inf in row 2"):
+        parquet.conform(replaced(signals, "candidate_attention", values), SIGNALS, "here")
 
 
 def test_a_list_of_the_wrong_length_is_refused(signals):
     values = signals["order"].to_pylist()
     values[1] = [1, 2]
     with pytest.raises(TableError, match=r"column order has 2 values in row 1 .* n_candidates says 3"):
-        tables.conform(replaced(signals, "order", values), SIGNALS, "here")
+        parquet.conform(replaced(signals, "order", values), SIGNALS, "here")
 
 
 def test_an_empty_value_is_refused_unless_the_contract_allows_it(signals):
     texts = [None] * len(signals)
-    assert tables.conform(replaced(signals, "generated_text", pa.array(texts, pa.string())), SIGNALS, "here")
+    assert parquet.conform(replaced(signals, "generated_text", pa.array(texts, pa.string())), SIGNALS, "here")
     with pytest.raises(TableError, match="column round is empty in row 0"):
-        tables.conform(replaced(signals, "round", [None, *signals["round"].to_pylist()[1:]]), SIGNALS, "here")
+        parquet.conform(replaced(signals, "round", [None, *signals["round"].to_pylist()[1:]]), SIGNALS, "here")
 
 
 @pytest.mark.parametrize("wrong", [0, 4, -1])
 def test_a_position_that_is_not_counted_from_1_to_n_is_refused(signals, wrong):
     positions = [wrong, *signals["target_position"].to_pylist()[1:]]
     with pytest.raises(TableError, match=rf"target_position holds {wrong} in .*-000000-00\); allowed are 1 to 3"):
-        tables.conform(replaced(signals, "target_position", positions), SIGNALS, "here")
+        parquet.conform(replaced(signals, "target_position", positions), SIGNALS, "here")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +141,7 @@ def test_a_position_that_is_not_counted_from_1_to_n_is_refused(signals, wrong):
 def test_an_order_that_does_not_show_each_candidate_once_is_refused(signals, order, said):
     orders = [*signals["order"].to_pylist()[:4], order, *signals["order"].to_pylist()[5:]]
     with pytest.raises(TableError, match=f"column order {said} .*-000001-01"):
-        tables.conform(replaced(signals, "order", orders), SIGNALS, "here")
+        parquet.conform(replaced(signals, "order", orders), SIGNALS, "here")
 
 
 def test_a_question_whose_target_changes_between_orders_is_refused(signals):
@@ -135,47 +150,47 @@ def test_a_question_whose_target_changes_between_orders_is_refused(signals):
     positions[5] = positions[5] % 3 + 1
     wrong = replaced(signals, "target_position", positions)
     with pytest.raises(TableError, match=r"target is candidate \d in presentation .*-000001-02, but candidate \d"):
-        tables.conform(wrong, SIGNALS, "here")
+        parquet.conform(wrong, SIGNALS, "here")
     blank = replaced(wrong, "split", ["content_free"] * len(wrong))
-    assert tables.conform(blank, SIGNALS, "here")["target_position"].to_pylist() == positions
+    assert parquet.conform(blank, SIGNALS, "here")["target_position"].to_pylist() == positions
 
 
 def test_a_table_with_the_schema_of_its_contract_is_not_conformed_again(signals, tmp_path):
-    tables.write(signals, tmp_path / "signals.parquet", SIGNALS)
-    read = tables.read(tmp_path / "signals.parquet", SIGNALS)
-    assert tables.conformed(read, SIGNALS, "here") is read
+    parquet.write(signals, tmp_path / "signals.parquet", SIGNALS)
+    read = parquet.read(tmp_path / "signals.parquet", SIGNALS)
+    assert parquet.conformed(read, SIGNALS, "here") is read
     wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
-    assert tables.conformed(wide, SIGNALS, "here").equals(signals)
+    assert parquet.conformed(wide, SIGNALS, "here").equals(signals)
     with pytest.raises(TableError, match="here: column order missing"):
-        tables.conformed(signals.drop_columns("order"), SIGNALS, "here")
+        parquet.conformed(signals.drop_columns("order"), SIGNALS, "here")
 
 
 def test_a_wrong_type_is_refused_and_a_safe_cast_is_made(signals):
     wide = signals.set_column(3, "round", signals["round"].cast(pa.int64()))
-    assert tables.conform(wide, SIGNALS, "here")["round"].type == pa.int32()
+    assert parquet.conform(wide, SIGNALS, "here")["round"].type == pa.int32()
     with pytest.raises(TableError, match="column round has type string, expected int32"):
-        tables.conform(replaced(signals, "round", ["x"] * len(signals)), SIGNALS, "here")
+        parquet.conform(replaced(signals, "round", ["x"] * len(signals)), SIGNALS, "here")
 
 
 def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path):
     with pytest.raises(TableError, match=r"absent\.parquet: no such file"):
-        tables.read(tmp_path / "absent.parquet", SIGNALS)
+        parquet.read(tmp_path / "absent.parquet", SIGNALS)
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(TableError, match=r"text\.parquet: not a readable Parquet file"):
-        tables.read(tmp_path / "text.parquet", SIGNALS)
+        parquet.read(tmp_path / "text.parquet", SIGNALS)
 
 
 def test_a_truncated_file_is_refused(signals, tmp_path):
     file = tmp_path / "signals.parquet"
-    tables.write(signals, file, SIGNALS)
+    parquet.write(signals, file, SIGNALS)
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(TableError, match="not a readable Parquet file"):
-        tables.read(file, SIGNALS)
+        parquet.read(file, SIGNALS)
 
 
 def test_a_refused_table_leaves_nothing_behind(signals, tmp_path):
     with pytest.raises(TableError):
-        tables.write(signals.drop_columns(["order"]), tmp_path / "signals.parquet", SIGNALS)
+        parquet.write(signals.drop_columns(["order"]), tmp_path / "signals.parquet", SIGNALS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,9 +199,9 @@ def test_a_writer_that_dies_leaves_no_partial_file(signals, tmp_path, monkeypatc
         pq.ParquetWriter(file, table.schema).close()
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(tables.pq, "write_table", full_disk)
+    monkeypatch.setattr(parquet.pq, "write_table", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        tables.write(signals, tmp_path / "signals.parquet", SIGNALS)
+        parquet.write(signals, tmp_path / "signals.parquet", SIGNALS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -198,8 +213,8 @@ def embedded(values: pa.Array) -> pa.Table:
 def test_vectors_may_be_lists_of_fixed_size_and_stay_as_they_are(kept, tmp_path):
     numbers = pa.array(np.array([0.1, 0.2, 0.3, 0.4], np.float16)).cast(kept)
     table = embedded(pa.FixedSizeListArray.from_arrays(numbers, 2))
-    tables.write(table, tmp_path / "e.parquet", EMBEDDINGS)
-    read = tables.read(tmp_path / "e.parquet", EMBEDDINGS)
+    parquet.write(table, tmp_path / "e.parquet", EMBEDDINGS)
+    read = parquet.read(tmp_path / "e.parquet", EMBEDDINGS)
     assert read["image_embedding"].type == pa.list_(kept, 2)
     assert read["image_embedding"].to_pylist() == table["image_embedding"].to_pylist()
 
@@ -207,17 +222,19 @@ def test_vectors_may_be_lists_of_fixed_size_and_stay_as_they_are(kept, tmp_path)
 def test_vectors_of_fixed_size_are_checked_like_other_lists():
     numbers = pa.array(np.array([0.1, 0.2, np.nan, 0.4], np.float16))
     with pytest.raises(TableError, match=r"image_embedding holds nan in row 1 \(image_id 5\)"):
-        tables.conform(embedded(pa.FixedSizeListArray.from_arrays(numbers, 2)), EMBEDDINGS, "here")
+        parquet.conform(embedded(pa.FixedSizeListArray.from_arrays(numbers, 2)), EMBEDDINGS, "here")
 
 
 def test_vectors_in_any_other_type_become_lists_in_single_precision():
-    read = tables.conform(embedded(pa.array([[0.25, 0.5], [0.75, 1.0]], pa.list_(pa.float64(), 2))), EMBEDDINGS, "here")
+    read = parquet.conform(
+        embedded(pa.array([[0.25, 0.5], [0.75, 1.0]], pa.list_(pa.float64(), 2))), EMBEDDINGS, "here"
+    )
     assert read["image_embedding"].type == pa.list_(pa.float32())
 
 
 def test_an_images_table_may_lack_the_attribution():
     row = {"image_id": 1, "file_name": "1.png", "width": 1, "height": 1, "caption": "c", "category_ids": []}
-    old = tables.from_rows([row], tables.IMAGES)
-    assert "attribution" not in tables.conform(old, tables.IMAGES, "old").column_names
+    old = parquet.from_rows([row], contracts.IMAGES)
+    assert "attribution" not in parquet.conform(old, contracts.IMAGES, "old").column_names
     new = old.append_column("attribution", pa.array(["where"]))
-    assert tables.conform(new, tables.IMAGES, "new")["attribution"].to_pylist() == ["where"]
+    assert parquet.conform(new, contracts.IMAGES, "new")["attribution"].to_pylist() == ["where"]

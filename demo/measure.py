@@ -1,6 +1,6 @@
 """Measure a demo checkpoint on held-out scenes, in minutes and without the workflow.
 
-`python -m lad.demo.measure CHECKPOINT` prints the table of the model card. The numbers come from the functions that the
+`python -m demo.measure CHECKPOINT` prints the table of the model card. The numbers come from the functions that the
 pipeline runs, on scenes of another seed than the demo's.
 """
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 import typer
 
+from lad.benchmark import Setting
 from lad.benchmark.coco import read_images
 from lad.benchmark.embeddings import embed
 from lad.benchmark.presentations import build_presentations
@@ -27,7 +28,7 @@ from lad.methods import score
 
 METHODS: Final = ("vanilla", "pride", "attention_readout", "purified_attention", "agd")
 SCENES_SEED: Final = 20_000
-CELLS: Final = (
+CELLS: Final[tuple[tuple[Setting, int, str], ...]] = (
     *((setting, n, "vanilla") for n in (2, 4, 8, 12) for setting in ("random", "adversarial")),
     *(("random", 4, probe) for probe in ("instruction", "uppercase", "lowercase", "roman", "ordinal")),
 )
@@ -42,7 +43,7 @@ def accuracies(
     folder: Path,
     images: pa.Table,
     *,
-    setting: str,
+    setting: Setting,
     n: int,
     probe: str,
     questions: int,

@@ -1,0 +1,60 @@
+"""The command line: one command per stage, each an ordinary function with path arguments.
+
+Snakemake calls nothing else, so a line copied from a log runs by hand, on a machine without Snakemake. Every command
+imports only what it needs: `lad extract` works where duckdb and snakemake are not installed.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import typer
+
+from lad.cli import benchmark, measurement, pipeline, results
+
+PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
+    "Stages, in their order": (
+        *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
+        *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
+        measurement.compare,
+    ),
+    "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
+    "What there is": (measurement.methods, results.artifacts, results.configuration),
+    "Helpers": (
+        *(pipeline.merge, pipeline.content_free, pipeline.mmiu_images, pipeline.mmiu_questions),
+        *(pipeline.scenes, pipeline.scene_tasks),
+    ),
+}
+"""The commands as `lad --help` groups them."""
+
+_SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
+    # A query may begin with a comment, which is no option.
+    results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
+    measurement.score: {"cls": measurement.ListsMethods},
+}
+"""What commands have besides their function."""
+
+app = typer.Typer(
+    help="Measure, explain and correct the position bias of multimodal LLMs that choose among images.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel, **_SPECIAL.get(command, {}))(command)
+
+
+def main() -> None:
+    """Run a command; an error the user can mend is one line on stderr and exit code 1.
+
+    `LAD_TRACEBACK=1` shows where it came from.
+    """
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        if os.environ.get("LAD_TRACEBACK"):
+            raise
+        print(f"lad: error: {error}", file=sys.stderr)
+        sys.exit(1)

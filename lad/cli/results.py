@@ -1,0 +1,183 @@
+"""What is done with results: queries, figures and tables, the cost of a run, bundles."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import typer
+from typer.core import TyperCommand
+
+from lad import catalog
+from lad.cli.arguments import Out, named
+
+OutputFormat = Literal["table", "csv", "json"]
+
+
+def artifacts(
+    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+) -> None:
+    """List the figures and tables that there are, with their options, defaults and meanings."""
+    from lad.report.artifacts import describe
+
+    typer.echo(describe(name))
+
+
+def configuration(
+    format: Annotated[Literal["markdown", "schema"], typer.Option(help="A page, or a JSON schema.")] = "markdown",
+) -> None:
+    """Print every key of a configuration with what it may be, its default and its meaning."""
+    from lad import config_reference
+
+    typer.echo(config_reference.json_schema() if format == "schema" else config_reference.markdown(), nl=False)
+
+
+def draw(
+    artifact: Annotated[str, typer.Argument(help="fig1, table1 ...")],
+    results: Annotated[Path, typer.Option(help="Results folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    option: Annotated[list[str], typer.Option(help="name=value, 'n=8'; `lad artifacts` lists each artifact's.")],
+) -> None:
+    """Draw one figure or table of the paper from a results folder."""
+    from lad.report.drawing import draw as draw_artifact
+
+    draw_artifact(artifact, results, named(option), out)
+
+
+def report(
+    results: Annotated[Path, typer.Option(help="Results folder.")],
+    artifacts: Annotated[Path, typer.Option(help="Folder that `lad draw` wrote to.")],
+    out: Out,
+    title: Annotated[str, typer.Option(help="Title of the page.")],
+    label: Annotated[str, typer.Option(help="What the numbers were measured on.")],
+    provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
+) -> None:
+    """Put all drawn artifacts on one self-contained page."""
+    from lad.report.page import report as write_report
+
+    write_report(results, artifacts, out, title, label, named(provenance or []))
+
+
+def plan(
+    config: Annotated[Path, typer.Option(help="Configuration file, as for the pipeline.")] = Path("config/config.yaml"),
+    results: Annotated[
+        Path | None, typer.Option(help="Results folder of earlier runs, to take rates from; else published ones.")
+    ] = None,
+    format: Annotated[OutputFormat, typer.Option(help="How to print it; csv has the rows alone.")] = "table",
+) -> None:
+    """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
+    from lad import plan as plans
+    from lad.config import read_configuration
+    from lad.grid import build_grid
+    from lad.report.planned import planned_needs
+
+    settings = read_configuration(config)
+    planned_needs(settings, build_grid(settings))
+    planned = plans.make_plan(
+        settings,
+        plans.published_rate(),
+        plans.recorded_rates(catalog.connect(results), str(results)) if results else None,
+    )
+    match format:
+        case "table":
+            typer.echo(plans.as_text(planned))
+        case "csv":
+            typer.echo(_as_csv(pa.Table.from_pylist([asdict(row) for row in planned.rows])), nl=False)
+        case "json":
+            typer.echo(json.dumps(asdict(planned), indent=1))
+
+
+def bundle(
+    results: Annotated[Path | None, typer.Option(help="Results folder to pack.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Bundle to write; it appears whole or not at all.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The run's configuration file, kept in the manifest.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Instead, compare this bundle with its manifest.")] = None,
+) -> None:
+    """Pack signals and benchmark tables into one file, from which every figure can be rebuilt; or check one."""
+    from lad import bundle as bundles
+
+    if check and not (results or out or config):
+        manifest = bundles.check(check)
+    elif results and out and not check:
+        manifest = bundles.write_bundle(results, out, config)
+    else:
+        raise ValueError("give either --results and --out, to write a bundle, or --check alone")
+    typer.echo(bundles.summary(manifest))
+
+
+def unbundle(
+    bundle: Annotated[Path, typer.Option(help="Signals bundle.")],
+    results: Annotated[Path, typer.Option(help="Results folder to unpack into.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only tables whose path matches, 'signals/model=demo/*'; may be repeated.")
+    ] = None,
+) -> None:
+    """Unpack a signals bundle into a results folder, verifying every table."""
+    from lad.bundle import unpack
+
+    files = unpack(bundle, results, only or ())
+    typer.echo(f"{len(files)} tables of {bundle} in {results}")
+
+
+class ListsRelations(TyperCommand):
+    """A command whose help ends in the relations and their columns."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # \b keeps the line breaks of a paragraph.
+        self.epilog = "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n")
+        super().format_help(ctx, formatter)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
+    results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
+    format: Annotated[OutputFormat, typer.Option(help="How to print the result.")] = "table",
+) -> None:
+    """Query a results folder with SQL."""
+    import duckdb
+
+    connection = catalog.connect(results)
+    try:
+        answer = connection.sql(query)
+        if answer is None:
+            raise ValueError("the statement returns no rows: write a SELECT")
+        match format:
+            case "table":
+                answer.show(max_rows=100, max_width=200)
+            case "csv":
+                typer.echo(_as_csv(answer.to_arrow_table()), nl=False)
+            case "json":
+                typer.echo(_as_json(answer.to_arrow_table()))
+    except duckdb.Error as error:
+        raise ValueError(
+            f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
+        ) from None
+
+
+def _as_csv(table: pa.Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(row.values() for row in table.to_pylist())
+    return text.getvalue()
+
+
+def _as_json(table: pa.Table) -> str:
+    return json.dumps(_finite(table.to_pylist()), default=str, indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for what JSON has no number for: NaN and the infinities."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case _:
+            return value
