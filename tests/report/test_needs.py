@@ -113,7 +113,7 @@ def test_an_artifact_is_drawn_from_what_it_needs_alone(results, options, name):
             keys = ", ".join(catalog.RELATIONS[relation].keys)
             (count,) = needed.connection.sql(
                 f"select count(*) from (select distinct {keys} from {relation})"
-            ).fetchone()
+            ).fetchall()
             assert count == len(files.get(relation, []))
 
 
