@@ -12,7 +12,8 @@ from lad.calibration.formulation import _CHOICES as FIELDS
 from lad.report.artifacts import ARTIFACTS
 from lad.report.options import selectable
 
-DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), (), None)
+STYLES = ("uppercase", "lowercase", "roman", "ordinal")
+DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), STYLES, (), None)
 """What config/README.md says once for all artifacts, and what is no value."""
 
 TEXT = (Path(__file__).parents[1] / "config" / "README.md").read_text()
