@@ -96,7 +96,9 @@ def _code_of(part: Path) -> list[Path]:
 
 def drawing_code(artifact: str) -> list[str]:
     """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
-    shared = [file for file in code("report", "methods", "shipped/published.csv") if Path(file).parent.name != "artifacts"]
+    shared = [
+        file for file in code("report", "methods", "shipped/published.csv") if Path(file).parent.name != "artifacts"
+    ]
     page = [str(file) for name in ("page", "headline") for file in (PACKAGE / "report").glob(f"{name}.*")]
     return [*(file for file in shared if file not in page), *(str(file) for file in sources(artifact))]
 
