@@ -4,7 +4,6 @@
 page of the documentation are made from them (`lad configuration`). A key that is not here stops the run.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -28,7 +28,8 @@ from lad.calibration.formulation import Base
 from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.methods import parse_method
-from lad.methods.options import Purifies
+from lad.methods.options import Purifies, options_of
+from lad.spelling import did_you_mean
 
 
 def _without_braces(path: str) -> str:
@@ -40,7 +41,7 @@ def _without_braces(path: str) -> str:
 
 def _method(value: object) -> str:
     """A method with its options in one order, whichever way it was written: two spellings would answer twice."""
-    if not isinstance(value, str | dict):
+    if not isinstance(value, str | Mapping):
         raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {method: agd, top_k: 4}")
     return parse_method(value).text
 
@@ -49,7 +50,7 @@ FilePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_witho
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Setting = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
 Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
-MethodName = Annotated[str, BeforeValidator(_method)]
+MethodName = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": ["string", "object"]})]
 Count = Annotated[int, Field(ge=1)]
 Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
 Seed = Annotated[int, Field(ge=0)]
@@ -219,12 +220,16 @@ class Calibration(Section):
     questions: Count = Field(5, description="Calibration questions, unless a run says otherwise.")
 
 
+def _meaning(option: str) -> str:
+    """What the option of methods means, for the key that sets it for all of them."""
+    meaning = options_of(Purifies)[option].meaning
+    return f"{meaning[0].upper()}{meaning[1:]}."
+
+
 class Scoring(Section):
     formulation: Base = Field("printed", description="`printed`: the paper's equations. `released`: its authors' code.")
-    top_k: Count = Field(Purifies.top_k, description="Layers aggregated (K, eq. 9).")
-    temperature: float = Field(
-        Purifies.temperature, gt=0, description="Sharpness of the attention posterior (tau, eq. 12)."
-    )
+    top_k: Count = Field(Purifies.top_k, description=_meaning("top_k"))
+    temperature: float = Field(Purifies.temperature, gt=0, description=_meaning("temperature"))
     methods: list[MethodName] = Field([], description="Methods of every run that names none.")
 
 
@@ -379,12 +384,6 @@ def _place(path: list[int | str]) -> str:
 def _is_member(part: int | str) -> bool:
     """Whether a part of an error's place names a member of a union or a check, not a key."""
     return isinstance(part, str) and bool(re.search(r"[\[(]|^(str|int|float|bool)$", part))
-
-
-def did_you_mean(wrong: str, known: list[str]) -> str:
-    """A question that names the nearest of the known words; nothing where none is near."""
-    near = difflib.get_close_matches(wrong, known, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _keys_at(path: list[int | str]) -> Iterator[str]:

@@ -11,10 +11,11 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Final
 
-from lad.config import Configuration, Dataset, Run, did_you_mean
+from lad.config import Configuration, Dataset, Run
 from lad.extraction.prompts import get_probe
 from lad.methods import Method, Options, parse_method
 from lad.methods.options import ReadsEquations
+from lad.spelling import did_you_mean
 
 CAPTIONED_SETTINGS: Final = ("random", "adversarial")
 """The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""

@@ -23,7 +23,6 @@ from lad.report.artifacts import ARTIFACTS, sources
 from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
 
-PACKAGE: Final = Path(lad.__file__).parent
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 RENDERED: Final = {
     "captions": "captions.json",
@@ -79,13 +78,17 @@ def one_of(names: Iterable[object]) -> str:
 def code(*parts: str) -> list[str]:
     """Modules and queries of these parts of the package: a rule that lists them runs again when they change.
 
+    A package below the folder of the run, as in a checkout, is named by its path from there: Snakemake takes other
+    paths for other inputs, and a checkout that was moved or copied has to do nothing again.
+
     Args:
         parts: folders of the package, or single files such as `benchmark/coco.py`.
     """
-    files = [file for part in parts for file in _code_of(PACKAGE / part)]
-    if any((PACKAGE / part).is_dir() for part in parts):
-        files += [PACKAGE / name for name in SHARED_CODE if (PACKAGE / name).is_file()]
-    return [str(file) for file in files]
+    package = Path(lad.__file__).parent
+    files = [file for part in parts for file in _code_of(package / part)]
+    if any((package / part).is_dir() for part in parts):
+        files += [package / name for name in SHARED_CODE]
+    return [_from_here(file) for file in files]
 
 
 def _code_of(part: Path) -> list[Path]:
@@ -94,13 +97,17 @@ def _code_of(part: Path) -> list[Path]:
     return sorted(file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".mplstyle"))
 
 
+def _from_here(file: Path) -> str:
+    file, here = file.resolve(), Path.cwd().resolve()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
 def drawing_code(artifact: str) -> list[str]:
     """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
-    shared = [
-        file for file in code("report", "methods", "shipped/published.csv") if Path(file).parent.name != "artifacts"
-    ]
-    page = [str(file) for name in ("page", "headline") for file in (PACKAGE / "report").glob(f"{name}.*")]
-    return [*(file for file in shared if file not in page), *(str(file) for file in sources(artifact))]
+    common = map(Path, code("report", "methods", "shipped/published.csv"))
+    shared = (file for file in common if file.parent.name != "artifacts")
+    drawing = (str(file) for file in shared if file.stem not in ("page", "headline"))
+    return [*drawing, *(_from_here(file) for file in sources(artifact))]
 
 
 def names_of(kind: str) -> list[str]:
@@ -111,6 +118,21 @@ def names_of(kind: str) -> list[str]:
 def local_checkpoint(checkpoint: str | None) -> list[str]:
     """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
     return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
+
+
+def refuse_paths_of_the_checkout(config: Configuration, checkout: Path) -> None:
+    """`ValueError` for checkpoints, as the demo's, that lie in the checkout but are named from another folder.
+
+    They look like names of the hub, for which they would be taken until a job asks for them.
+    """
+    named = {f"models.{name}.checkpoint": model.checkpoint for name, model in config.models.items()}
+    for key, path in named.items():
+        if not Path(path).exists() and (checkout / path).exists():
+            raise ValueError(
+                f"configuration, {key}: {path} lies in {checkout}, but paths count from the folder of the run,"
+                f" {Path.cwd()}: run in {checkout}, or name a configuration with paths that hold from here"
+                " (--configfile my.yaml)"
+            )
 
 
 def path_with_this_environment(path: str) -> str:

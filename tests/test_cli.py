@@ -93,7 +93,7 @@ def test_an_unknown_method_is_refused_with_those_known(lad, signals):
     out = signals / "p.parquet"
     code, error = lad("score", "--signals", signals / "evaluation.parquet", "--method", "adg", "--out", out)
     assert code == 1
-    assert "unknown method 'adg'; known: vanilla, " in one_line(error)
+    assert "unknown method 'adg' (did you mean 'agd'?); known: vanilla, " in one_line(error)
     assert not out.exists()
 
 

@@ -176,10 +176,10 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
         ({"models": ["demmo"]}, r"run 1: unknown model 'demmo' \(did you mean 'demo'\?\); known: demo, demo-unplanted"),
         ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes, tasks"),
         ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
-        ({"methods": ["adg"]}, "run 1.methods: unknown method 'adg'"),
+        ({"methods": ["adg"]}, r"run 1.methods: unknown method 'adg' \(did you mean 'agd'\?\); known: vanilla"),
         (
             {"methods": [{"method": "agd", "topk": 3}]},
-            r"run 1.methods: \{method: agd, topk: 3\}: agd has no option 'topk'",
+            r"run 1.methods: \{method: agd, topk: 3\}: agd has no option 'topk' \(did you mean 'top_k'\?\); it has",
         ),
         ({"methods": ["vanilla", "cot"]}, "run 1: cot needs generated texts and probe vanilla has none"),
         ({"methods": ["vanilla;k=3"]}, "run 1.methods: .*vanilla has no option 'k'"),

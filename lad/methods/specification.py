@@ -4,11 +4,11 @@ As text, `agd;k=4;prior=no`, or in YAML as a mapping, `{method: agd, top_k: 4, p
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from lad.methods.base import Method
 from lad.methods.options import Option, Options, ScoringError, as_text
+from lad.spelling import did_you_mean
 
 Specification = str | Mapping[str, object]
 
@@ -49,7 +49,7 @@ def parse_method(specification: Specification, defaults: Mapping[str, object] | 
 
     name, settings = _split(specification)
     if name not in METHODS:
-        raise ScoringError(f"unknown method '{name}'; known: {', '.join(METHODS)}{did_you_mean(name, METHODS)}")
+        raise ScoringError(f"unknown method '{name}'{did_you_mean(name, METHODS)}; known: {', '.join(METHODS)}")
     method = METHODS[name]
     for default in defaults or ():
         if not any(default in each.options for each in METHODS.values()):
@@ -62,13 +62,6 @@ def parse_method(specification: Specification, defaults: Mapping[str, object] | 
     options = {option.name: value for option, (value, _) in named.items()}
     variant = sorted(f"{option.label}={text}" for option, (_, text) in named.items())
     return Specified(method, method.options_type(**{**configured, **options}), ";".join(variant))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: '; did you mean top_k?', or '' where no known name is like it."""
-    by_lower = {each.lower(): each for each in known}
-    alike = get_close_matches(name.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[alike[0]]}?" if alike else ""
 
 
 def _split(specification: Specification) -> tuple[str, list[tuple[str, object]]]:
@@ -93,8 +86,8 @@ def _named(method: Method[Any], settings: Iterable[tuple[str, object]]) -> dict[
     for given, value in settings:
         if given not in by_name:
             labels = [option.label for option in method.options.values()]
-            has = f"it has {', '.join(labels)}{did_you_mean(given, by_name)}" if labels else "it has none"
-            raise ScoringError(f"{method.name} has no option '{given}'; {has}")
+            has = f"it has {', '.join(labels) or 'none'}"
+            raise ScoringError(f"{method.name} has no option '{given}'{did_you_mean(given, by_name)}; {has}")
         if by_name[given] in named:
             raise ScoringError(f"option {given} is given twice")
         named[by_name[given]] = by_name[given].read(value, given), as_text(value)

@@ -25,6 +25,7 @@ from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
 from lad.grid import CalibrationSource, Cell, Scoring
 from lad.methods import parse_method, score
+from lad.methods.options import ReadsEquations
 
 LAYERS = 5
 SETTINGS = ("random", "adversarial")
@@ -116,7 +117,8 @@ def _answer(
     if everything:
         methods = (*methods, *ABLATION, *TEMPERATURES, *DIVERGENCES, *FURTHER)
     formulations = dict.fromkeys(["printed", "released"])
-    formulations |= dict.fromkeys(parse_method(method)[1].formulation for method in methods)
+    told = [parse_method(method).options for method in methods]
+    formulations |= dict.fromkeys(options.formulation for options in told if isinstance(options, ReadsEquations))
     shifts = _read(folder, "signals", **calibration_cell)
     fit = partial(calibrate, shifts, questions=budget, question_set=source.set, formulations=list(formulations))
     fitted, taken = query.timed(fit)
