@@ -104,7 +104,8 @@ def _from_here(file: Path) -> str:
 
 def drawing_code(artifact: str) -> list[str]:
     """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
-    shared = (file for file in map(Path, code("report", "methods")) if file.parent.name != "artifacts")
+    common = map(Path, code("report", "methods", "shipped/published.csv"))
+    shared = (file for file in common if file.parent.name != "artifacts")
     drawing = (str(file) for file in shared if file.stem not in ("page", "headline"))
     return [*drawing, *(_from_here(file) for file in sources(artifact))]
 

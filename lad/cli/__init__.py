@@ -53,8 +53,11 @@ def main() -> None:
     """
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("LAD_TRACEBACK"):
             raise
-        print(f"lad: error: {error}", file=sys.stderr)
+        message = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            message += "; pip install 'logit-attention-divergence[pipeline]' brings what all commands need"
+        print(f"lad: error: {message}", file=sys.stderr)
         sys.exit(1)
