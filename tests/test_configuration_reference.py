@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lad.benchmark.mmiu import PAPER_TASKS
+from lad.benchmark.formats.mmiu import PAPER_TASKS
 from lad.calibration.formulation import _CHOICES as FIELDS
 from lad.figures.artifacts import ARTIFACTS
 from lad.figures.requirements import REQUIREMENTS

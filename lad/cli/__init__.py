@@ -12,6 +12,7 @@ from typing import Any, Final
 import typer
 
 from lad.cli import benchmark, measurement, pipeline, results
+from lad.cli.arguments import KEYS_OF_A_FORMAT
 
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
@@ -19,14 +20,14 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
-    "Helpers of the pipeline and its demo": (
-        *(pipeline.scenes, pipeline.scene_tasks, pipeline.mmiu_images, pipeline.mmiu_questions),
-        *(pipeline.content_free, pipeline.merge),
-    ),
+    "Helpers of the pipeline and its demo": (*(pipeline.render, pipeline.content_free, pipeline.merge),),
 }
 """The commands as `lad --help` groups them."""
 
-_SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {results.sql: results.SQL_COMMAND}
+_SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
+    results.sql: results.SQL_COMMAND,
+    **dict.fromkeys((benchmark.images, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
+}
 
 app = typer.Typer(
     help="Measure, explain and correct the position bias of multimodal LLMs that choose among images.",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from lad.benchmark.mmiu import PAPER_TASKS
+from lad.benchmark.formats.mmiu import PAPER_TASKS
 from lad.config import Configuration
 from lad.extraction.prompts import MAX_CANDIDATES, get_probe
 from lad.figures import published, table1, table3, table5, table7, table_draws

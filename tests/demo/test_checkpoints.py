@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from lad.benchmark.coco import read_images
+from lad.benchmark.formats.coco import read_images
 from lad.demo.measure import accuracies
 from lad.demo.processor import TRAINED_PROBES
 from lad.demo.scenes import captioned_scene, render, write_dataset

@@ -7,7 +7,7 @@ ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.r
 
 def photographs(dataset: str) -> str | None:
     """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
-    folder = W.dataset_part(dataset, "images")
+    folder = W.image_folder(dataset)
     return None if CONFIG.bundle and not Path(folder).is_dir() else folder
 
 
