@@ -14,8 +14,8 @@ import torch
 import typer
 
 from lad.benchmark import Setting
-from lad.benchmark.coco import read_images
 from lad.benchmark.embeddings import embed
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.calibration.calibrate import calibrate

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from lad import config_reference
-from lad.benchmark.mmiu import PAPER_TASKS
+from lad.benchmark.formats.mmiu import PAPER_TASKS
 from lad.calibration.formulation import _CHOICES as FIELDS
 from lad.report.artifacts import ARTIFACTS
 from lad.report.options import selectable
