@@ -15,8 +15,8 @@ import typer
 
 from lad import Backbone, build_presentations, calibrate, evaluate, extract, load_backbone, score
 from lad.benchmark import Setting
-from lad.benchmark.coco import read_images
 from lad.benchmark.embeddings import embed
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
 

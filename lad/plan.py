@@ -110,19 +110,17 @@ class Plan:
 
 
 def is_bound(config: Configuration, cell: Cell, split: str) -> bool:
-    """Whether the number of questions is only bounded: how many a task of MMIU's format has, its file says."""
-    return config.datasets[cell.dataset].is_mmiu and split != "content_free"
+    """Whether the number of questions is only bounded: how many of its own a dataset has, its files say."""
+    return config.datasets[cell.dataset].has_own_questions and split != "content_free"
 
 
 def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
     """Images that a split of a cell encodes, at most: all candidates, or all images that there are to draw from."""
     if split == "content_free":
         return 1
-    dataset = config.datasets[cell.dataset]
     questions, _ = presentations(grid, cell, split, config)
     candidates = questions * cell.n
-    rendered = dataset.render.images if dataset.render else math.inf
-    return int(min(candidates, rendered, dataset.pool or math.inf))
+    return min(candidates, config.datasets[cell.dataset].most_images or candidates)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------

@@ -347,7 +347,7 @@ def test_the_help_groups_the_commands_by_what_they_are_for(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main()
     shown = capsys.readouterr().out
-    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "mmiu-questions")]
+    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "content-free")]
     assert places == sorted(places)
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import yaml
 
 from lad import config_reference
-from lad.benchmark.mmiu import PAPER_TASKS
+from lad.benchmark.formats.mmiu import PAPER_TASKS
 from lad.calibration.formulation import _CHOICES as FIELDS
 from lad.report.artifacts import ARTIFACTS
 from lad.report.options import selectable
 
-DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), (), None)
+STYLES = ("uppercase", "lowercase", "roman", "ordinal")
+DEFAULTS = (4, (4, 8), "random", ("random", "adversarial"), tuple(PAPER_TASKS), STYLES, (), None)
 """What config/README.md says once for all artifacts, and what is no value."""
 
 TEXT = (Path(__file__).parents[1] / "config" / "README.md").read_text()
@@ -31,7 +32,7 @@ def code(cell: str) -> list[str]:
 
 def test_the_page_names_every_key_with_its_default_and_what_it_may_be():
     page = config_reference.markdown()
-    assert "| `top_k` | whole number, 1 or more | `2` | Layers aggregated (K, eq. 9). |" in page
+    assert "| `top_k` | whole number, 1 or more | `2` | How many layers are chosen: K of eq. 9. |" in page
     assert "| `dtype` | `float32`, `bfloat16`, `float16` | `float32` |" in page
     rows = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.M))
     schema = json.loads(config_reference.json_schema())

@@ -19,7 +19,10 @@ from lad import contracts, parquet
 from lad.bundle import read_manifest, write_bundle
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
-from lad.grid import Cell
+from lad.grid import CalibrationSource, Cell, Scoring, build_grid
+from lad.report.artifacts import ARTIFACTS
+from lad.report.planned import configured_options, planned_needs
+from lad.report.results import Measured
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -58,7 +61,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         **CONFIG,
         "results": str(folder / "results"),
         "models": {"demo": CONFIG["models"]["demo"]},
-        "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "render": {"images": 60, "seed": 1}}},
+        "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "count": 60}},
         "benchmark": {**CONFIG["benchmark"], "questions": 10, "orders": 2},
         "evaluation": {"resamples": 50},
         "runs": [
@@ -94,8 +97,41 @@ def test_changing_tau_runs_scoring_and_what_follows_and_no_extraction(small):
     config, folder = small
     changed = {**config, "scoring": {**config["scoring"], "temperature": 4}}
     assert rules_run(snakemake(changed, folder, "--dry-run")) == {
-        *("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+        *("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
     }
+
+
+def drawn(outcome: subprocess.CompletedProcess) -> set[str]:
+    """The artifacts that a dry run draws."""
+    return set(re.findall(r"^(?:\[.*\] )?Job \d+: Drawing (\w+)$", outcome.stdout + outcome.stderr, flags=re.M))
+
+
+@pytest.mark.parametrize(
+    ("cell", "artifacts"),
+    [
+        (("random", 2, "vanilla"), set()),
+        (("random", 4, "vanilla"), {"fig1", "table1", "table2", "table7"}),
+        (("adversarial", 4, "vanilla"), {"fig7", "table1", "table7"}),
+        (("random", 4, "self_consistency"), {"table1"}),
+    ],
+)
+def test_answers_that_change_redraw_the_artifacts_that_show_them_and_no_others(small, cell, artifacts):
+    config, folder = small
+    setting, n, probe = cell
+    scoring = Scoring(Cell("demo", "scenes", setting, n, probe), CalibrationSource("scenes", setting), 5)
+    answers = RELATIONS["predictions"].path(Path(config["results"]), **scoring.keys)
+    outcome = snakemake(config, folder, "--dry-run", "--forcerun", str(answers))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert drawn(outcome) == artifacts
+
+
+def test_an_artifact_needs_of_the_results_what_it_needed_of_the_plan(small):
+    config, _folder = small
+    results = Path(config["results"])
+    configured = parse_configuration(config)
+    for name, needs in planned_needs(configured, build_grid(configured)).items():
+        options = ARTIFACTS[name].options.read(configured_options(configured, name))
+        assert ARTIFACTS[name].needs(Measured(results), options) == needs
 
 
 def test_another_number_of_candidates_extracts_only_that(small):
@@ -113,7 +149,7 @@ def test_lost_results_are_made_again_from_the_signals(small):
         shutil.rmtree(Path(config["results"]) / lost)
     outcome = snakemake(config, folder)
     assert outcome.returncode == 0
-    assert rules_run(outcome) == {*("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")}
+    assert rules_run(outcome) == {*("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")}
 
 
 def test_every_relation_of_the_results_has_rows(small):
@@ -178,7 +214,7 @@ def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(s
     outcome = snakemake(config, folder)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert rules_run(outcome) == {
-        *("unpack", "calibrate", "score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+        *("unpack", "calibrate", "score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
     }
     original, rebuilt = Path(small[0]["results"]) / "artifacts", Path(config["results"]) / "artifacts"
     names = sorted(path.name for path in original.iterdir())
@@ -231,7 +267,7 @@ def one_cell(tmp_path_factory) -> tuple[dict, Path]:
     config = {
         **CONFIG,
         "results": str(folder / "results"),
-        "datasets": {"scenes": {"render": {"images": 200, "seed": 1}}},
+        "datasets": {"scenes": {"format": "scenes", "count": 200, "seed": 1}},
         "benchmark": {**CONFIG["benchmark"], "questions": 120, "orders": 4},
         "runs": [{**run, "methods": ["vanilla"]}],
         "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig2": {"n": 4}}},
@@ -329,7 +365,7 @@ def test_jobs_find_lad_in_an_environment_that_nobody_activated(one_cell, tmp_pat
     """As `.venv/bin/snakemake` in a fresh shell; `sys.executable` lies where `lad` does."""
     config, _folder = one_cell
     other = {**config, "results": str(tmp_path / "results")}
-    scenes = tmp_path / "results" / "datasets" / "scenes" / "captions.json"
+    scenes = tmp_path / "results" / "datasets" / "scenes"
     bare = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
     assert shutil.which("lad", path=bare["PATH"]) is None
     name, *arguments = command(other, tmp_path, str(scenes))
@@ -345,7 +381,7 @@ def test_a_lad_that_somebody_put_before_that_of_the_environment_is_left_alone(on
     (tmp_path / "lad").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ours'\nexit 1\n")
     (tmp_path / "lad").chmod(0o755)
     changed = environment() | {"PATH": f"{tmp_path}{os.pathsep}{environment()['PATH']}"}
-    asked = command(other, tmp_path, str(tmp_path / "results" / "datasets" / "scenes" / "captions.json"))
+    asked = command(other, tmp_path, str(tmp_path / "results" / "datasets" / "scenes"))
     subprocess.run(asked, cwd=ROOT, env=changed, capture_output=True, check=False)
     assert (tmp_path / "ours").exists()
 
@@ -370,7 +406,7 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
                 **{"images": str(folder / "images")},
                 "embeddings": {"backend": "vision_tower", "checkpoint": checkpoint},
             },
-            "tasks": {"annotations": str(folder / "all.json"), "images": str(folder / "images")},
+            "tasks": {"format": "mmiu", "annotations": str(folder / "all.json"), "images": str(folder / "images")},
             "rendered": CONFIG["datasets"]["scenes"],
             "rendered-tasks": CONFIG["datasets"]["tasks"],
             "fetched": {
@@ -392,13 +428,32 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     commands = re.findall(r"^Shell command: (lad .*)$", outcome.stdout, flags=re.M)
     assert {shlex.split(line)[1] for line in commands} == {
-        *("scenes", "scene-tasks", "download", "images", "mmiu-images", "embed", "questions", "mmiu-questions"),
+        *("render", "download", "images", "embed", "questions"),
         *("presentations", "content-free", "extract", "merge", "calibrate", "score", "evaluate", "draw", "report"),
     }
     for line in commands:
         for word in shlex.split(line):
             assert word.count(str(folder)) == word.count(str(tmp_path)), line
             assert not word.startswith("work/"), line
+
+
+def test_figure_7_waits_for_the_photographs_of_the_dataset_that_it_shows(tmp_path):
+    run = {"models": ["demo"], "settings": ["adversarial"], "n": [4], "probes": ["vanilla"]}
+    config = {
+        **CONFIG,
+        "results": str(tmp_path / "results"),
+        "datasets": dict.fromkeys(("scenes", "other"), CONFIG["datasets"]["scenes"]),
+        "runs": [{**run, "datasets": ["scenes", "other"]}],
+        "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig7": {"dataset": "other"}}},
+    }
+    outcome = snakemake(config, tmp_path, "--dry-run", "--printshellcmds")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    (waits,) = re.findall(r"rule draw_figure:\n    input: (.*)\n", outcome.stdout)
+    (command_line,) = re.findall(r"^Shell command: (lad draw .*)$", outcome.stdout, flags=re.M)
+    ours, theirs = (str(tmp_path / "results" / "datasets" / name / "images") for name in ("other", "scenes"))
+    assert ours in waits.split(", ")
+    assert f"--option=images={ours}" in shlex.split(command_line)
+    assert theirs not in waits + command_line
 
 
 @pytest.mark.parametrize(
@@ -425,7 +480,7 @@ def test_a_wrong_configuration_stops_before_anything_runs(tmp_path, change, mess
     assert not (tmp_path / "results").exists()
 
 
-def test_tasks_in_mmius_format_are_planned_from_the_annotation_file_to_table_5(tmp_path):
+def test_a_dataset_with_questions_of_its_own_is_planned_from_its_files_to_table_5(tmp_path):
     """A task's name may hold what a pattern would read otherwise; questions with two images are asked at n = 2."""
     run = {"models": ["demo"], "datasets": ["mmiu"], "settings": ["quality_q_bench+"], "n": [2], "probes": ["question"]}
     for name in ("all.json", "images"):
@@ -433,12 +488,14 @@ def test_tasks_in_mmius_format_are_planned_from_the_annotation_file_to_table_5(t
     config = {
         **CONFIG,
         "results": str(tmp_path / "results"),
-        "datasets": {"mmiu": {"annotations": str(tmp_path / "all.json"), "images": str(tmp_path / "images")}},
+        "datasets": {
+            "mmiu": {"format": "mmiu", "annotations": str(tmp_path / "all.json"), "images": str(tmp_path / "images")}
+        },
         "runs": [{**run, "methods": ["vanilla", "purified_attention", "agd"]}],
         "report": {"model": "demo", "dataset": "mmiu", "artifacts": {"table5": {"settings": run["settings"]}}},
     }
     outcome = snakemake(config, tmp_path, "--dry-run")
     assert rules_run(outcome) == {
-        *("read_mmiu", "choose_questions", "build_presentations", "extract_signals", "calibrate", "score"),
+        *("read_images", "build_questions", "build_presentations", "extract_signals", "calibrate", "score"),
         *("evaluate", "draw_table", "write_report", "all"),
     }

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import pyarrow as pa
 
-from lad.benchmark.mmiu import PAPER_TASKS
+from lad.benchmark.formats.mmiu import PAPER_TASKS
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.report.artifact import PAIRED, Artifact, Cell, Line, Table
 from lad.report.measures import Measures
