@@ -4,39 +4,21 @@
 page of the documentation are made from them (`lad configuration`). A key that is not here stops the run.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, EmbeddingBackend
+from lad.benchmark import CategoryFilter
+from lad.benchmark.formats import AnyDataset
 from lad.calibration.formulation import Base
 from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.methods import parse_method
 from lad.methods.options import Purifies, options_of
-from lad.spelling import did_you_mean
-
-
-def _without_braces(path: str) -> str:
-    """Snakemake takes what stands in braces for a wildcard, and the cause is hard to see in what it says then."""
-    if "{" in path or "}" in path:
-        raise PydanticCustomError("braces", "a path cannot have braces, which Snakemake takes for wildcards; rename it")
-    return path
+from lad.section import Count, Device, FilePath, Name, Section, Seed, Setting, in_words
 
 
 def _method(value: object) -> str:
@@ -46,30 +28,8 @@ def _method(value: object) -> str:
     return parse_method(value).text
 
 
-FilePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_braces)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Setting = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
 MethodName = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": ["string", "object"]})]
-Count = Annotated[int, Field(ge=1)]
 Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
-Seed = Annotated[int, Field(ge=0)]
-
-PATTERNS: Final = {
-    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, '.', '_' and '-', first a letter or digit",
-    r"^[A-Za-z0-9][A-Za-z0-9._+-]*$": "letters, digits, '.', '_', '+' and '-', first a letter or digit",
-    r"^(cpu|cuda(:[0-9]+)?)$": "cpu, cuda, cuda:0 ...",
-    r"^https?://[^;]+$": "an address that begins with http:// or https://, without ';'",
-    r"^[0-9a-f]{64}$": "64 hexadecimal digits",
-    r"^[0-9a-f]{32}$": "32 hexadecimal digits",
-}
-"""What the patterns allow, for people."""
-
-
-class Section(BaseModel):
-    """A part of the configuration. Values are taken as they are: "4" is no number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Model(Section):
@@ -97,90 +57,9 @@ class Model(Section):
     parameters: float | None = Field(None, gt=0, description="Billions of parameters, likewise.")
 
 
-class RenderedScenes(Section):
-    images: int = Field(ge=2, description="How many scenes.")
-    seed: Seed = Field(description="Seed of the scenes.")
-
-
-class RenderedTasks(Section):
-    questions: Count = Field(description="Questions per task.")
-    seed: Seed = Field(description="Seed of the tasks.")
-
-
-class Download(Section):
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^;]+$")] = Field(description="Address of the file.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(None, description="Checksum.")
-    md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = Field(None, description="Checksum.")
-    bytes: Count | None = Field(None, description="Size of the file.")
-    unpack: Literal[False] | FilePath = Field(
-        False,
-        description="Folder below the dataset's that the zip archive is unpacked to; false keeps the file as it is.",
-    )
-
-
-class Embeddings(Section):
-    backend: EmbeddingBackend = Field(
-        description="`clip`: any CLIP or SigLIP checkpoint. `vision_tower`: that of a multimodal LLM."
-    )
-    checkpoint: FilePath | None = Field(
-        None, description="Folder or hub id; for `clip` the paper's openai/clip-vit-large-patch14 where it is left out."
-    )
-    revision: str | None = Field(None, description="Revision of a hub checkpoint.")
-    device: Device | None = Field(None, description="In place of `extraction.device`.")
-
-    @model_validator(mode="after")
-    def _names_its_checkpoint(self) -> Self:
-        if self.backend == "vision_tower" and self.checkpoint is None:
-            raise PydanticCustomError("checkpoint", "backend vision_tower needs a checkpoint")
-        return self
-
-
-class Dataset(Section):
-    render: RenderedScenes | None = Field(None, description="Render the demo's scenes instead of reading files.")
-    render_tasks: RenderedTasks | None = Field(
-        None, description="Render the demo's tasks in MMIU's format instead of reading files."
-    )
-    format: CaptionFormat = Field("coco", description="What the captions are written in.")
-    captions: FilePath | None = Field(None, description="COCO's captions file, or Flickr8k.token.txt.")
-    instances: FilePath | None = Field(
-        None,
-        description="COCO's instances file. With it, images without a category are in no question; without it the"
-        " category filter of hard negatives has nothing to go by.",
-    )
-    annotations: FilePath | None = Field(None, description="MMIU's annotation file, JSON or Parquet.")
-    images: FilePath | None = Field(None, description="Folder of the image files.")
-    folder: FilePath | None = Field(None, description="The dataset's own folder, which downloads are put below.")
-    download: list[Download] = Field([], description="Files to fetch where they are not there yet.")
-    caption_policy: CaptionPolicy = Field(
-        "first", description="Which of an image's captions asks for it; `all` joins them by spaces to one text."
-    )
-    pool: int | None = Field(None, ge=2, description="Draw candidates from this many images only; 20000 in the paper.")
-    embeddings: Embeddings | None = Field(
-        None, description="What hard negatives are chosen by. The adversarial setting needs it."
-    )
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> Self:
-        kinds = (self.render, self.captions, self.annotations, self.render_tasks)
-        read = self.captions or self.annotations
-        if sum(kind is not None for kind in kinds) != 1 or (read and self.images is None):
-            raise PydanticCustomError(
-                "dataset",
-                "a dataset is one of: render; captions and images; annotations and images; render_tasks",
-            )
-        if self.download and (self.folder is None or self.images is None):
-            raise PydanticCustomError("download", "download needs the keys folder and images")
-        return self
-
-    @property
-    def is_mmiu(self) -> bool:
-        """Whether the dataset has MMIU's format: its settings are its tasks, and it has questions of its own."""
-        return self.annotations is not None or self.render_tasks is not None
-
-
 class Benchmark(Section):
     questions: int = Field(
-        1000, ge=2, description="Evaluation questions per benchmark; of an MMIU-format dataset at most."
+        1000, ge=2, description="Evaluation questions per benchmark; at most, where a dataset has questions of its own."
     )
     orders: Count = Field(5, description="Random orders per evaluation question (T).")
     permutations: int = Field(
@@ -250,7 +129,7 @@ class Run(Section):
     models: list[str] = Field(min_length=1, description="Names of models.")
     datasets: list[str] = Field(min_length=1, description="Names of datasets.")
     settings: list[Setting] = Field(
-        min_length=1, description="`random`, `adversarial`; of an MMIU-format dataset, its tasks."
+        min_length=1, description="`random`, `adversarial`; of a dataset with questions of its own, its tasks."
     )
     n: list[Candidates] = Field(min_length=1, description="Numbers of candidates.")
     probes: list[str] = Field(min_length=1, description="How it is asked.")
@@ -283,7 +162,7 @@ class Configuration(Section):
     label: str = Field(description="What the numbers were measured on; stands on every figure.")
     seed: Seed = Field(0, description="Seed of benchmark construction and of the bootstrap.")
     models: dict[Name, Model] = Field(min_length=1, description="Models by name.")
-    datasets: dict[Name, Dataset] = Field(min_length=1, description="Datasets by name.")
+    datasets: dict[Name, AnyDataset] = Field(min_length=1, description="Datasets by name.")
     benchmark: Benchmark = Field(Benchmark(), description="How questions are made.")
     extraction: Extraction = Field(Extraction(), description="How the model runs.")
     calibration: Calibration = Field(Calibration(), description="How methods are calibrated.")
@@ -307,7 +186,7 @@ def parse_configuration(given: Mapping[str, Any]) -> Configuration:
     try:
         return Configuration.model_validate(dict(given))
     except ValidationError as error:
-        raise ValueError(f"configuration, {_in_words(error.errors(include_url=False))}") from None
+        raise ValueError(f"configuration, {in_words(Configuration, error.errors(include_url=False))}") from None
 
 
 def read_configuration(file: Path) -> Configuration:
@@ -326,81 +205,3 @@ def read_configuration(file: Path) -> Configuration:
     if not isinstance(given, dict):
         raise ValueError(f"{file}: is no configuration: expected are keys with values, such as `results: results/mine`")
     return parse_configuration(given)
-
-
-# --- what is wrong, in one line --------------------------------------------------------------------------------
-
-_IN_WORDS: Final = {
-    "missing": "is missing",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "a text",
-    "bool_type": "true or false",
-    "list_type": "a list, [a, b]",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-    "greater_than_equal": "{ge} or more",
-    "greater_than": "more than {gt}",
-    "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} of them",
-    "string_too_short": "a text that is not empty",
-}
-
-
-def _in_words(errors: list[ErrorDetails]) -> str:
-    """The first thing that is wrong; of the members of a union the one that says most."""
-    error = errors[0]
-    path = [part for part in error["loc"] if not _is_member(part)]
-    where = _place(path[:-1] if error["type"] in ("extra_forbidden", "missing") else path)
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "extra_forbidden":
-            known = list(_keys_at(path[:-1]))
-            return f"{where}: unknown key '{path[-1]}'{did_you_mean(str(path[-1]), known)}; known: {', '.join(known)}"
-        case "missing":
-            return f"{where}: the key {path[-1]} is missing"
-        case "value_error":
-            return f"{where}: {context['error']}"
-        case "string_pattern_mismatch":
-            allowed = PATTERNS[context["pattern"]]
-        case "literal_error":
-            allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        case kind if kind in _IN_WORDS:
-            allowed = _IN_WORDS[kind].format(**context)
-        case _:
-            return f"{where}: {error['msg']}"
-    value = error["input"]
-    hint = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else ""
-    return f"{where}: cannot be {json.dumps(value, default=str)}{hint}; allowed: {allowed}"
-
-
-def _place(path: list[int | str]) -> str:
-    """Where in the configuration; runs are counted from 1, and of another list the value says which item it is."""
-    if path[:1] == ["runs"] and len(path) > 1:
-        path = [f"run {int(path[1]) + 1}", *path[2:]]
-    return ".".join(part for part in path if isinstance(part, str)) or "top level"
-
-
-def _is_member(part: int | str) -> bool:
-    """Whether a part of an error's place names a member of a union or a check, not a key."""
-    return isinstance(part, str) and bool(re.search(r"[\[(]|^(str|int|float|bool)$", part))
-
-
-def _keys_at(path: list[int | str]) -> Iterator[str]:
-    """The keys that the section at this place has."""
-    place: Any = Configuration
-    for part in path:
-        # A key of a section leads to that field; an index or a name leads to a value of its list or dictionary.
-        place = _plain(place.model_fields[part].annotation if _is_section(place) else get_args(place)[-1])
-    yield from place.model_fields
-
-
-def _plain(annotation: Any) -> Any:
-    """The type itself, without what may stand around it: None as an alternative, bounds."""
-    while not _is_section(annotation) and get_origin(annotation) not in (list, dict):
-        annotation = next(inner for inner in get_args(annotation) if inner is not type(None))
-    return annotation
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)

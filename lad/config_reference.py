@@ -1,6 +1,7 @@
 """The reference of the configuration, made from its models: a page for people, a JSON schema for editors."""
 
 import json
+import re
 from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -9,7 +10,8 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
-from lad.config import PATTERNS, Configuration, Section
+from lad.config import Configuration
+from lad.section import PATTERNS, Section, members_by_tag, name_in
 
 
 def json_schema() -> str:
@@ -19,27 +21,32 @@ def json_schema() -> str:
 
 def markdown() -> str:
     """Every key with what it may be, its default and its meaning, as tables of a page."""
-    sections = list(_sections("", Configuration))
-    return "\n".join(_table(place, section) for place, section in sections)
+    tables: dict[type[Section], str] = {}
+    for place, section in _sections("", Configuration):
+        # Formats share sections, such as those of downloads, which belong to no single one.
+        tables.setdefault(section, _table(re.sub(r" of format \w+(?=\.)", "", place), section))
+    return "\n".join(tables.values())
 
 
 def _sections(place: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     """The section and those below it, in the order of the keys, each with its place: `models.<name>`."""
     yield place, section
     for name, field in section.model_fields.items():
-        inner, suffix = _inner(field.annotation)
-        if inner is not None:
+        for inner, suffix in _inner(field.annotation):
             yield from _sections(f"{place}.{name}{suffix}".removeprefix("."), inner)
 
 
-def _inner(annotation: Any) -> tuple[type[Section] | None, str]:
-    """The section that a key holds, and how its place is written where there are several of them."""
+def _inner(annotation: Any) -> Iterator[tuple[type[Section], str]]:
+    """The sections that a key may hold, each with how its place is written: `.<name>`, `[]`, ` of format coco`."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation, ""
-    suffixes: dict[Any, str] = {dict: ".<name>", list: "[]"}
-    suffix = suffixes.get(get_origin(annotation), "")
-    found = [_inner(argument) for argument in get_args(annotation)]
-    return next(((inner, suffix + after) for inner, after in found if inner is not None), (None, ""))
+        yield annotation, ""
+    elif formats := members_by_tag(annotation):
+        yield from ((entry, f" of format {name_in(tag)}") for tag, entry in formats.items())
+    else:
+        suffixes: dict[Any, str] = {dict: ".<name>", list: "[]"}
+        suffix = suffixes.get(get_origin(annotation), "")
+        for argument in get_args(annotation):
+            yield from ((inner, f"{suffix}{after}") for inner, after in _inner(argument))
 
 
 def _table(place: str, section: type[Section]) -> str:

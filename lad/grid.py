@@ -9,16 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
-from lad.config import Configuration, Dataset, Run
+from lad.benchmark.formats import Dataset
+from lad.config import Configuration, Run
 from lad.extraction.prompts import get_probe
 from lad.methods import Method, Options, parse_method
 from lad.methods.options import ReadsEquations
 from lad.spelling import did_you_mean
-
-CAPTIONED_SETTINGS: Final = ("random", "adversarial")
-"""The settings of a dataset of captioned images; those of an MMIU-format dataset are its tasks."""
 
 
 @dataclass(frozen=True, order=True)
@@ -258,23 +256,23 @@ def build_grid(config: Configuration) -> Grid:
 def shard_count(grid: Grid, cell: Cell, split: str, config: Configuration) -> int:
     """Into how many shards of about `extraction.shard_size` presentations the split is cut, between questions.
 
-    One where there is no such size. One as well of an MMIU-format dataset: how many questions a task has is known once
-    its annotation file is read, and there are a few hundred.
+    One where there is no such size. One as well of a dataset with questions of its own: how many a task has is known
+    once its files are read, and there are a few hundred.
     """
     size = config.extraction.shard_size
-    if size is None or config.datasets[cell.dataset].is_mmiu:
+    if size is None or config.datasets[cell.dataset].has_own_questions:
         return 1
     questions, orders = presentations(grid, cell, split, config)
     return min(questions, -(-questions * orders // size))
 
 
 def presentations(grid: Grid, cell: Cell, split: str, config: Configuration) -> tuple[int, int]:
-    """How many questions of a split are asked, and in how many orders each; of an MMIU-format dataset at most."""
+    """How many questions of a split are asked, and in how many orders each; at most, if they are the dataset's own."""
     benchmark, all_orders = config.benchmark, math.factorial(cell.n)
     fitting = grid.calibration_questions[cell.benchmark]
     answered = benchmark.questions
-    if rendered := config.datasets[cell.dataset].render_tasks:
-        answered = max(0, min(answered, rendered.questions - fitting))
+    if (most := config.datasets[cell.dataset].most_questions) is not None:
+        answered = max(0, min(answered, most - fitting))
     asked, orders = {
         "calibration": (fitting, cell.n),
         "evaluation": (answered, min(benchmark.orders, all_orders)),
@@ -310,17 +308,16 @@ def _scorings(run: Run, specifications: Sequence[str], config: Configuration) ->
 
 
 def _require_setting(setting: str, dataset: Dataset, kind: str) -> None:
-    # Which tasks an MMIU-format dataset has is known once its annotation file is read.
-    if not dataset.is_mmiu:
-        _require(setting, CAPTIONED_SETTINGS, kind)
+    # Which tasks a dataset has may be known only once its files are read.
+    if dataset.settings is not None:
+        _require(setting, dataset.settings, kind)
 
 
 def _require_embeddings(setting: str, dataset: str, config: Configuration) -> None:
     # A bundle holds the questions: nothing is chosen any more.
-    entry = config.datasets[dataset]
-    if setting == "adversarial" and not entry.is_mmiu and entry.embeddings is None and config.bundle is None:
+    if config.bundle is None and config.datasets[dataset].lacks_embeddings(setting):
         raise ValueError(
-            f"setting adversarial chooses hard negatives by embeddings, and dataset {dataset} has none; give it"
+            f"setting {setting} chooses hard negatives by embeddings, and dataset {dataset} has none; give it"
             " embeddings, such as {backend: clip}, or leave the setting out"
         )
 

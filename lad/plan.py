@@ -21,6 +21,7 @@ from lad import contracts
 from lad.config import Configuration, Model
 from lad.extraction.prompts import get_probe
 from lad.grid import Cell, Grid, build_grid, presentations, shard_count
+from lad.shipped import PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,19 +110,17 @@ class Plan:
 
 
 def is_bound(config: Configuration, cell: Cell, split: str) -> bool:
-    """Whether the number of questions is only bounded: how many a task of MMIU's format has, its file says."""
-    return config.datasets[cell.dataset].is_mmiu and split != "content_free"
+    """Whether the number of questions is only bounded: how many of its own a dataset has, its files say."""
+    return config.datasets[cell.dataset].has_own_questions and split != "content_free"
 
 
 def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
     """Images that a split of a cell encodes, at most: all candidates, or all images that there are to draw from."""
     if split == "content_free":
         return 1
-    dataset = config.datasets[cell.dataset]
     questions, _ = presentations(grid, cell, split, config)
     candidates = questions * cell.n
-    rendered = dataset.render.images if dataset.render else math.inf
-    return int(min(candidates, rendered, dataset.pool or math.inf))
+    return min(candidates, config.datasets[cell.dataset].most_images or candidates)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------
@@ -222,20 +221,17 @@ class Rate:
         )
 
 
-PUBLISHED: Final = Path(__file__).parents[1] / "resources" / "published" / "results.csv"
-
-
 def published_rate(results: Path = PUBLISHED) -> Rate:
     """The paper's Table 2: AGD's latency, that is a forward pass whose attention is read, and what follows.
 
     Args:
-        results: the published results, as `resources/published/results.csv` has them.
+        results: the published results, as `lad/shipped/published.csv` has them.
 
     Raises:
         PlanError: there is no such file, or it has no latencies.
     """
     if not results.is_file():
-        raise PlanError(f"{results}: no such file; it comes with the repository, which has to be installed editable")
+        raise PlanError(f"{results}: no such file")
     with results.open(encoding="utf-8", newline="") as file:
         found = {
             int(row["n_candidates"]): float(row["value"]) / 1000

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import lad
+from lad.benchmark.formats import CaptionedImages, FromFiles, Rendered
 from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
@@ -24,13 +25,6 @@ from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
 
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
-RENDERED: Final = {
-    "captions": "captions.json",
-    "instances": "instances.json",
-    "annotations": "annotations.json",
-    "images": "images",
-}
-"""The parts of a rendered dataset, in its folder among the results."""
 
 
 class Wildcards(Protocol):
@@ -82,7 +76,7 @@ def code(*parts: str) -> list[str]:
     paths for other inputs, and a checkout that was moved or copied has to do nothing again.
 
     Args:
-        parts: folders of the package, or single files such as `benchmark/coco.py`.
+        parts: folders of the package, or single files such as `benchmark/questions.py`.
     """
     package = Path(lad.__file__).parent
     files = [file for part in parts for file in _code_of(package / part)]
@@ -104,7 +98,8 @@ def _from_here(file: Path) -> str:
 
 def drawing_code(artifact: str) -> list[str]:
     """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
-    shared = (file for file in map(Path, code("report", "methods")) if file.parent.name != "artifacts")
+    common = map(Path, code("report", "methods", "shipped/published.csv"))
+    shared = (file for file in common if file.parent.name != "artifacts")
     drawing = (str(file) for file in shared if file.stem not in ("page", "headline"))
     return [*drawing, *(_from_here(file) for file in sources(artifact))]
 
@@ -221,66 +216,110 @@ class Workflow:
 
     # --- datasets ----------------------------------------------------------------------------------------------
 
-    def rendered(self, part: str) -> str:
-        """Path of a part of a rendered dataset."""
-        return str(self.results / "datasets" / "{dataset}" / RENDERED[part])
+    def rendered(self, dataset: str = "{dataset}") -> str:
+        """The folder that a dataset is rendered to."""
+        return str(self.results / "datasets" / dataset)
 
     def receipt(self, dataset: str = "{dataset}") -> str:
         """Path of the receipt of a dataset's download."""
         return str(self.results / "datasets" / dataset / "downloaded.json")
 
-    def dataset_part(self, dataset: str, part: str) -> str | None:
-        """Path of a dataset's annotation file or images: among the results if rendered, else as configured."""
-        entry = self.config.datasets[dataset]
-        if entry.render or entry.render_tasks:
-            return self.rendered(part).format(dataset=dataset)
-        path: str | None = getattr(entry, part)
-        return path
+    def all_rendered(self) -> str:
+        """Constraint to the datasets that are rendered."""
+        return one_of(name for name, entry in self.config.datasets.items() if isinstance(entry, Rendered))
 
-    def dataset_files(self, dataset: str, *parts: str, made: str) -> list[str]:
-        """What the job that makes the file `made` waits for to read these parts of a dataset.
+    def dataset(self, name: str) -> FromFiles:
+        """A dataset as it is read: a rendered one from the files that rendering makes."""
+        entry = self.config.datasets[name]
+        if isinstance(entry, Rendered):
+            return entry.rendered(Path(self.rendered(name)))
+        assert isinstance(entry, FromFiles), f"{name} is neither read nor rendered"
+        return entry
 
-        The parts, or the receipt of their download: a rule that declared downloaded files as its output would have
-        Snakemake delete them whenever it fails or runs again. A file that is made already asks for no receipt:
-        finished signals need no photographs.
+    def image_folder(self, dataset: str) -> str:
+        return self.dataset(dataset).images
+
+    def dataset_files(self, dataset: str, *keys: str, made: str) -> list[str]:
+        """What the job that makes the file `made` waits for to read what these keys of a dataset name; all by default.
+
+        The files; or the folder that they are rendered to; or the receipt of their download: a rule that declared
+        downloaded files as its output would have Snakemake delete them whenever it fails or runs again. A file that is
+        made already asks for no receipt: finished signals need no photographs.
         """
-        if not self.config.datasets[dataset].download:
-            return [path for part in parts if (path := self.dataset_part(dataset, part))]
+        entry = self.config.datasets[dataset]
+        if isinstance(entry, Rendered):
+            return [self.rendered(dataset)]
+        files = self.dataset(dataset)
+        if not files.download:
+            return [path for key in keys or files.paths if (path := getattr(files, key))]
         receipt = self.receipt(dataset)
         return [] if Path(made).exists() and not Path(receipt).exists() else [receipt]
 
-    def datasets(self, *, mmiu: bool) -> str:
-        """Constraint to the datasets that have MMIU's format, or to those that do not."""
-        return one_of(name for name, entry in self.config.datasets.items() if entry.is_mmiu == mmiu)
+    def rendering_words(self, dataset: str) -> list[str]:
+        """How `lad render` renders a dataset."""
+        keys = self.config.datasets[dataset].model_dump(exclude={"pool", "embeddings", "caption_policy"})
+        return [option(key, value) for key, value in keys.items()]
+
+    def reading_words(self, dataset: str) -> list[str]:
+        """How `lad images` and, where a dataset has questions of its own, `lad questions` read its files."""
+        files = self.dataset(dataset)
+        keys = {"format": files.format, **files.reading, "image_folder": files.images}
+        return [option(key, value) for key, value in keys.items()]
+
+    def tasks(self, dataset: str) -> list[str]:
+        """The `--setting` arguments of `lad images` for a dataset with questions of its own: what is asked."""
+        own = self.config.datasets[dataset].has_own_questions
+        return [option("setting", setting) for setting in self.grid.settings(dataset) if own]
+
+    def code_of(self, dataset: str) -> list[str]:
+        """The code that decides what a dataset of its format holds."""
+        return code(f"benchmark/formats/{self.dataset(dataset).format}.py", *self.dataset(dataset).code)
+
+    def question_code(self, dataset: str) -> list[str]:
+        """The code that builds a dataset's questions."""
+        if self.config.datasets[dataset].has_own_questions:
+            return self.code_of(dataset)
+        return code("benchmark/questions.py", "benchmark/negatives.py", "benchmark/draws.py")
 
     def download_words(self, dataset: str) -> list[str]:
         """The `--source` and `--needed` arguments of `lad download`."""
-        entry = self.config.datasets[dataset]
+        entry = self.dataset(dataset)
         words = []
         for source in entry.download:
             facts = source.model_dump(exclude={"url"}, exclude_none=True)
             named = [f"{key}={value}" for key, value in facts.items() if value is not False]
             words.append(f"--source={';'.join([source.url, *named])}")
-        needed = (entry.captions, entry.instances, entry.annotations, entry.images)
+        needed = (getattr(entry, key) for key in entry.paths)
         return [*words, *(f"--needed={path}" for path in needed if path)]
 
     def embedding_words(self, dataset: str) -> list[str]:
         """How `lad embed` loads and runs its model, on the device of extraction unless it has one of its own."""
-        embeddings = self.config.datasets[dataset].embeddings
-        assert embeddings is not None, f"no rule embeds {dataset}, which has no embeddings"
-        settings = {"device": self.config.extraction.device, **embeddings.model_dump(exclude_none=True)}
+        entry = self.config.datasets[dataset]
+        assert isinstance(entry, CaptionedImages), f"no rule embeds {dataset}, which has no embeddings"
+        assert entry.embeddings is not None, f"no rule embeds {dataset}, which has no embeddings"
+        settings = {"device": self.config.extraction.device, **entry.embeddings.model_dump(exclude_none=True)}
         return [option(flag, settings.get(flag)) for flag in ("backend", "checkpoint", "revision", "device")]
 
-    def negative_words(self, embeddings: str) -> list[str]:
-        """How `lad questions` chooses hard negatives; nothing where there are no embeddings to choose by."""
-        if not embeddings:
-            return []
+    def question_embeddings(self, w: Wildcards) -> list[str]:
+        """The embeddings that hard negatives are chosen by, where questions have any."""
+        needed = self.config.datasets[w.dataset].needs_embeddings(w.setting)
+        return [self.table("embeddings", dataset=w.dataset)] if needed else []
+
+    def question_words(self, w: Wildcards) -> list[str]:
+        """Where `lad questions` finds a dataset's own questions, or how it chooses candidates for captions."""
+        entry = self.config.datasets[w.dataset]
+        if not isinstance(entry, CaptionedImages):
+            return self.reading_words(w.dataset)
         benchmark = self.config.benchmark
-        return [
-            option("embeddings", embeddings),
-            option("category_filter", benchmark.category_filter),
-            option("caption_threshold", benchmark.caption_threshold),
-        ]
+        chosen: Mapping[str, object] = {"pool": entry.pool}
+        for embeddings in self.question_embeddings(w):
+            chosen = {
+                **chosen,
+                "embeddings": embeddings,
+                "category_filter": benchmark.category_filter,
+                "caption_threshold": benchmark.caption_threshold,
+            }
+        return [option(flag, value) for flag, value in chosen.items() if value is not None]
 
     # --- extraction --------------------------------------------------------------------------------------------
 
@@ -290,11 +329,11 @@ class Workflow:
             return f"{self.content_free(w.dataset, w.n)}/{relation}.parquet"
         return self.table(relation, **{key: getattr(w, key) for key in RELATIONS[relation].keys})
 
-    def shown_folder(self, w: Wildcards) -> str | None:
+    def shown_folder(self, w: Wildcards) -> str:
         """The folder of the pictures that a split of signals shows."""
         if w.split == "content_free":
             return f"{self.content_free(w.dataset, w.n)}/images"
-        return self.dataset_part(w.dataset, "images")
+        return self.image_folder(w.dataset)
 
     def model_words(self, model: str) -> list[str]:
         """How `lad extract` loads and runs a model: its own settings over those of all."""
@@ -348,8 +387,8 @@ class Workflow:
 
     def photographs(self, dataset: str) -> str | None:
         """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
-        folder = self.dataset_part(dataset, "images")
-        return None if folder is None or (self.config.bundle and not Path(folder).is_dir()) else folder
+        folder = self.image_folder(dataset)
+        return None if self.config.bundle and not Path(folder).is_dir() else folder
 
     def drawing_words(self, artifact: str) -> list[str]:
         """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""

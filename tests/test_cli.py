@@ -347,5 +347,14 @@ def test_the_help_groups_the_commands_by_what_they_are_for(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main()
     shown = capsys.readouterr().out
-    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "mmiu-questions")]
+    places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "content-free")]
     assert places == sorted(places)
+
+
+def test_a_command_whose_libraries_are_missing_says_what_brings_them(lad, monkeypatch, tmp_path):
+    """As where only what extraction needs is installed."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    code, error = lad("sql", "select 1", "--results", tmp_path)
+    assert code == 1
+    assert "duckdb" in one_line(error)
+    assert "pip install 'logit-attention-divergence[pipeline]'" in error

@@ -107,7 +107,7 @@ def test_every_formulation_that_a_method_asks_for_is_fitted():
     assert grid.formulations == {CELL: ["printed", "printed+mixture=logs"]}
 
 
-def test_the_settings_of_a_dataset_in_mmius_format_are_its_tasks():
+def test_the_settings_of_a_dataset_with_questions_of_its_own_are_its_tasks():
     grid = build_grid(config({"datasets": ["tasks"], "settings": ["q_bench+", "b"], "methods": ["agd"]}))
     assert grid.settings("tasks") == ["b", "q_bench+"]
     assert grid.settings("scenes") == []

@@ -14,8 +14,8 @@ import yaml
 
 from benchmarks import offline
 from lad import catalog, cli, contracts, parquet
-from lad.benchmark.mmiu import build_questions as choose_questions
-from lad.benchmark.mmiu import images_of, read_annotations
+from lad.benchmark.formats.mmiu import build_questions as choose_questions
+from lad.benchmark.formats.mmiu import images_of, read_annotations
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.config import Configuration, Model, parse_configuration
@@ -91,11 +91,11 @@ def test_as_many_presentations_are_planned_as_the_benchmark_then_has():
         assert planned == sum(question in first for question in shown["question_id"].to_pylist())
 
 
-def test_of_a_dataset_in_mmius_format_the_number_is_a_bound_that_the_benchmark_keeps(tmp_path):
+def test_of_a_dataset_with_questions_of_its_own_the_number_is_a_bound_that_the_benchmark_keeps(tmp_path):
     write_tasks(tmp_path, questions=30, seed=0)
     settings = config(
         {"datasets": ["tasks"], "settings": list(TASKS), "methods": ["agd"]},
-        datasets={"tasks": {"render_tasks": {"questions": 30, "seed": 0}}},
+        datasets={"tasks": {"format": "tasks", "questions": 30, "seed": 0}},
     )
     grid = build_grid(settings)
     kept = 0

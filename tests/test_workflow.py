@@ -61,7 +61,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         **CONFIG,
         "results": str(folder / "results"),
         "models": {"demo": CONFIG["models"]["demo"]},
-        "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "render": {"images": 60, "seed": 1}}},
+        "datasets": {"scenes": {**CONFIG["datasets"]["scenes"], "count": 60}},
         "benchmark": {**CONFIG["benchmark"], "questions": 10, "orders": 2},
         "evaluation": {"resamples": 50},
         "runs": [
@@ -267,7 +267,7 @@ def one_cell(tmp_path_factory) -> tuple[dict, Path]:
     config = {
         **CONFIG,
         "results": str(folder / "results"),
-        "datasets": {"scenes": {"render": {"images": 200, "seed": 1}}},
+        "datasets": {"scenes": {"format": "scenes", "count": 200, "seed": 1}},
         "benchmark": {**CONFIG["benchmark"], "questions": 120, "orders": 4},
         "runs": [{**run, "methods": ["vanilla"]}],
         "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig2": {"n": 4}}},
@@ -365,7 +365,7 @@ def test_jobs_find_lad_in_an_environment_that_nobody_activated(one_cell, tmp_pat
     """As `.venv/bin/snakemake` in a fresh shell; `sys.executable` lies where `lad` does."""
     config, _folder = one_cell
     other = {**config, "results": str(tmp_path / "results")}
-    scenes = tmp_path / "results" / "datasets" / "scenes" / "captions.json"
+    scenes = tmp_path / "results" / "datasets" / "scenes"
     bare = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
     assert shutil.which("lad", path=bare["PATH"]) is None
     name, *arguments = command(other, tmp_path, str(scenes))
@@ -381,7 +381,7 @@ def test_a_lad_that_somebody_put_before_that_of_the_environment_is_left_alone(on
     (tmp_path / "lad").write_text(f"#!/bin/sh\ntouch '{tmp_path}/ours'\nexit 1\n")
     (tmp_path / "lad").chmod(0o755)
     changed = environment() | {"PATH": f"{tmp_path}{os.pathsep}{environment()['PATH']}"}
-    asked = command(other, tmp_path, str(tmp_path / "results" / "datasets" / "scenes" / "captions.json"))
+    asked = command(other, tmp_path, str(tmp_path / "results" / "datasets" / "scenes"))
     subprocess.run(asked, cwd=ROOT, env=changed, capture_output=True, check=False)
     assert (tmp_path / "ours").exists()
 
@@ -406,7 +406,7 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
                 **{"images": str(folder / "images")},
                 "embeddings": {"backend": "vision_tower", "checkpoint": checkpoint},
             },
-            "tasks": {"annotations": str(folder / "all.json"), "images": str(folder / "images")},
+            "tasks": {"format": "mmiu", "annotations": str(folder / "all.json"), "images": str(folder / "images")},
             "rendered": CONFIG["datasets"]["scenes"],
             "rendered-tasks": CONFIG["datasets"]["tasks"],
             "fetched": {
@@ -428,7 +428,7 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     commands = re.findall(r"^Shell command: (lad .*)$", outcome.stdout, flags=re.M)
     assert {shlex.split(line)[1] for line in commands} == {
-        *("scenes", "scene-tasks", "download", "images", "mmiu-images", "embed", "questions", "mmiu-questions"),
+        *("render", "download", "images", "embed", "questions"),
         *("presentations", "content-free", "extract", "merge", "calibrate", "score", "evaluate", "draw", "report"),
     }
     for line in commands:
@@ -479,7 +479,7 @@ def test_a_wrong_configuration_stops_before_anything_runs(tmp_path, change, mess
     assert not (tmp_path / "results").exists()
 
 
-def test_tasks_in_mmius_format_are_planned_from_the_annotation_file_to_table_5(tmp_path):
+def test_a_dataset_with_questions_of_its_own_is_planned_from_its_files_to_table_5(tmp_path):
     """A task's name may hold what a pattern would read otherwise; questions with two images are asked at n = 2."""
     run = {"models": ["demo"], "datasets": ["mmiu"], "settings": ["quality_q_bench+"], "n": [2], "probes": ["question"]}
     for name in ("all.json", "images"):
@@ -487,12 +487,14 @@ def test_tasks_in_mmius_format_are_planned_from_the_annotation_file_to_table_5(t
     config = {
         **CONFIG,
         "results": str(tmp_path / "results"),
-        "datasets": {"mmiu": {"annotations": str(tmp_path / "all.json"), "images": str(tmp_path / "images")}},
+        "datasets": {
+            "mmiu": {"format": "mmiu", "annotations": str(tmp_path / "all.json"), "images": str(tmp_path / "images")}
+        },
         "runs": [{**run, "methods": ["vanilla", "purified_attention", "agd"]}],
         "report": {"model": "demo", "dataset": "mmiu", "artifacts": {"table5": {"settings": run["settings"]}}},
     }
     outcome = snakemake(config, tmp_path, "--dry-run")
     assert rules_run(outcome) == {
-        *("read_mmiu", "choose_questions", "build_presentations", "extract_signals", "calibrate", "score"),
+        *("read_images", "build_questions", "build_presentations", "extract_signals", "calibrate", "score"),
         *("evaluate", "draw_table", "write_report", "all"),
     }

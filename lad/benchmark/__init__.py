@@ -1,12 +1,11 @@
 """From captioned pictures to questions and the orders they are shown in (the paper's benchmarks).
 
     download       declared sources               -> annotation files and pictures
-    coco, flickr8k annotation files and pictures  -> images
+    formats        annotation files and pictures  -> images, in some formats questions of their own
     embeddings     images                         -> embeddings (adversarial setting only)
     negatives      embeddings, images             -> the hardest distractors of each target
     questions      images                         -> questions, random or adversarial
     own            captions and pictures of one's own -> images, questions
-    mmiu           annotation file and pictures   -> images, questions of one task (MMIU)
     presentations  questions                      -> presentations of one split
 
 Every draw comes from a hash of the seed and of what is drawn for (`draws`), never from the state of a random
@@ -15,11 +14,13 @@ generator: adding a question changes no other, and no version of a library chang
 This file imports nothing heavy: the command line offers the choices below.
 """
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
-CaptionFormat = Literal["coco", "flickr8k"]
 CaptionPolicy = Literal["first", "last", "longest", "all"]
 Setting = Literal["random", "adversarial"]
+SETTINGS: Final = get_args(Setting)
+"""The settings of a dataset of captioned images."""
+
 CategoryFilter = Literal["printed", "released"]
 EmbeddingBackend = Literal["vision_tower", "clip"]
 Split = Literal["calibration", "evaluation", "symmetrized", "permuted"]

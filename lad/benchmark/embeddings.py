@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.coco import refuse_undecodable
+from lad.benchmark.undecodable import refuse_undecodable
 from lad.extraction import memory
 from lad.extraction.backbone import Backbone, BackboneError, forbid_tf32, library_versions, load_backbone
 from lad.extraction.finished import FINGERPRINT, FinishedWork, fingerprint

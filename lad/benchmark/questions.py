@@ -10,26 +10,23 @@ answers (rare in COCO, not in small datasets).
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
-from typing import Final, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad import contracts, parquet
-from lad.benchmark import BenchmarkError, CategoryFilter, Setting
+from lad.benchmark import SETTINGS, BenchmarkError, CategoryFilter
 from lad.benchmark.draws import draw, shuffled
 from lad.benchmark.negatives import nearest_allowed
 from lad.extraction.prompts import MAX_CANDIDATES
-
-SETTINGS: Final = get_args(Setting)
 
 
 def build_questions(
     images: pa.Table,
     *,
     dataset: str,
-    setting: Setting,
+    setting: str,
     n: int,
     evaluation: int,
     calibration: int,

@@ -12,6 +12,7 @@ from typing import Any, Final
 import typer
 
 from lad.cli import benchmark, measurement, pipeline, results
+from lad.cli.arguments import KEYS_OF_A_FORMAT
 
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
@@ -21,10 +22,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
-    "Helpers": (
-        *(pipeline.merge, pipeline.content_free, pipeline.mmiu_images, pipeline.mmiu_questions),
-        *(pipeline.scenes, pipeline.scene_tasks),
-    ),
+    "Helpers of the pipeline and its demo": (pipeline.render, pipeline.content_free, pipeline.merge),
 }
 """The commands as `lad --help` groups them."""
 
@@ -32,6 +30,7 @@ _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
     # A query may begin with a comment, which is no option.
     results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
     measurement.score: {"cls": measurement.ListsMethods},
+    **dict.fromkeys((benchmark.images, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
 }
 """What commands have besides their function."""
 
@@ -53,8 +52,11 @@ def main() -> None:
     """
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("LAD_TRACEBACK"):
             raise
-        print(f"lad: error: {error}", file=sys.stderr)
+        message = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            message += "; pip install 'logit-attention-divergence[pipeline]' brings what all commands need"
+        print(f"lad: error: {message}", file=sys.stderr)
         sys.exit(1)

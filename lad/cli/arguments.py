@@ -1,8 +1,9 @@
 """Arguments that several commands share, and how their texts are read."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -34,6 +35,30 @@ def named(pairs: list[str]) -> dict[str, str]:
     if wrong := [pair for pair in pairs if "=" not in pair]:
         raise ValueError(f"'{wrong[0]}' is not name=value")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+KEYS_OF_A_FORMAT: Final[dict[str, Any]] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}
+}
+"""What a command has, besides its function, that takes the keys of a dataset's format as options."""
+
+
+def keys_of(arguments: Sequence[str]) -> dict[str, str]:
+    """Keys and values of `--key value` and `--key=value`, with '_' where an option has '-'.
+
+    Raises:
+        ValueError: an argument that is neither.
+    """
+    keys: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, has_value, value = argument.partition("=")
+        if not name.startswith("--"):
+            raise ValueError(f"'{argument}' is no option: expected are the keys of the format, --key value")
+        if not has_value and (value := next(rest, "--")).startswith("--"):
+            raise ValueError(f"option {name} has no value")
+        keys[name.removeprefix("--").replace("-", "_")] = value
+    return keys
 
 
 def scalar(text: str) -> str | int | float | bool:

@@ -1,12 +1,14 @@
 """The stages that build a benchmark: from a dataset's files to the orders in which questions are shown."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lad import contracts, parquet
-from lad.benchmark import CaptionFormat, CaptionPolicy, CategoryFilter, EmbeddingBackend, Setting, Split
+from lad.benchmark import CategoryFilter, EmbeddingBackend, Split
 from lad.cli.arguments import (
     Candidates,
     Device,
@@ -18,7 +20,13 @@ from lad.cli.arguments import (
     Seed,
     Threads,
     finished_beside,
+    keys_of,
 )
+
+if TYPE_CHECKING:
+    from lad.benchmark.formats import FromFiles
+
+Format = Annotated[str, typer.Option(help="Format of the dataset's files, such as coco, flickr8k, mmiu.")]
 
 
 def download(
@@ -41,23 +49,41 @@ def download(
 
 
 def images(
-    captions: Annotated[Path, typer.Option(help="Captions: COCO's JSON, or Flickr8k.token.txt.")],
+    context: typer.Context,
     image_folder: Annotated[Path, typer.Option(help="Folder that the file names are relative to.")],
     out: Out,
-    format: Annotated[CaptionFormat, typer.Option(help="What the captions are written in.")] = "coco",
-    instances: Annotated[Path | None, typer.Option(help="COCO instances JSON, for the category filter.")] = None,
-    caption_policy: Annotated[CaptionPolicy, typer.Option(help="Which of an image's captions to use.")] = "first",
+    format: Format = "coco",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Task to read, of a dataset with questions of its own; may be repeated."),
+    ] = None,
 ) -> None:
-    """Read a dataset's captions into the images table."""
-    from lad.benchmark import coco, flickr8k
+    """Read a dataset's files into the images table; its keys in the configuration are options: --captions FILE.
 
-    if format == "coco":
-        table = coco.read_images(captions, image_folder, instances, caption_policy)
-    elif instances:
-        raise ValueError(f"{instances}: Flickr8k has no object categories; leave --instances out")
-    else:
-        table = flickr8k.read_images(captions, image_folder, caption_policy)
-    parquet.write(table, out, contracts.IMAGES, {"captions": str(captions), "caption_policy": caption_policy})
+    What a format refuses is written beside the images table, to refused.json, with the reasons.
+    """
+    dataset = _read_from(format, image_folder, context.args)
+    read = dataset.read_images(setting or ())
+    told = read.summary
+    if read.refused is not None:
+        refused = out.with_name("refused.json")
+        refused.parent.mkdir(parents=True, exist_ok=True)
+        refused.write_text(json.dumps(read.refused, indent=1) + "\n", encoding="utf-8")
+        told += f"; all reasons: {refused}" if read.refused else ""
+    facts = {"format": format, **dataset.reading, **({"settings": setting} if setting else {})}
+    parquet.write(read.table, out, contracts.IMAGES, facts)
+    if told:
+        typer.echo(told)
+
+
+def _read_from(format: str, image_folder: Path, arguments: Sequence[str]) -> "FromFiles":
+    """The dataset that the options of a command describe."""
+    from lad.benchmark.formats import FromFiles, parse_dataset
+
+    dataset = parse_dataset(format, {"images": str(image_folder), **keys_of(arguments)})
+    if not isinstance(dataset, FromFiles):
+        raise ValueError(f"a dataset of format {format} is rendered, not read: lad render --format {format}")
+    return dataset
 
 
 def embed(
@@ -95,12 +121,18 @@ def embed(
 
 
 def questions(
+    context: typer.Context,
     images: Images,
     dataset: Annotated[str, typer.Option(help="Name of the dataset, part of every question id.")],
-    setting: Annotated[Setting, typer.Option(help="How the other candidates are chosen.")],
+    setting: Annotated[str, typer.Option(help="random, adversarial: how candidates are chosen; or a task.")],
     n: Candidates,
     out: Out,
-    evaluation: Annotated[int, typer.Option(min=1, help="Evaluation questions.")] = 1000,
+    format: Annotated[
+        str | None,
+        typer.Option(help="Format of a dataset with questions of its own; its keys are options."),
+    ] = None,
+    image_folder: Annotated[Path | None, typer.Option(help="Folder of its image files.")] = None,
+    evaluation: Annotated[int, typer.Option(min=1, help="Evaluation questions; of a dataset's own at most.")] = 1000,
     calibration: Annotated[int, typer.Option(min=0, help="Calibration questions; no target serves both.")] = 5,
     seed: Seed = 0,
     pool: Annotated[int | None, typer.Option(help="Draw candidates from this many images only.")] = None,
@@ -108,23 +140,28 @@ def questions(
     category_filter: Annotated[CategoryFilter, typer.Option(help="Category filter of hard negatives.")] = "printed",
     caption_threshold: Annotated[float, typer.Option(help="Captions more similar than this are no negatives.")] = 0.9,
 ) -> None:
-    """Build the questions of one benchmark: captions and candidate images."""
+    """Build the questions of one benchmark: for captions, or a dataset's own."""
     from lad.benchmark.questions import build_questions
 
-    table = build_questions(
-        parquet.read(images, contracts.IMAGES),
-        dataset=dataset,
-        setting=setting,
-        n=n,
-        evaluation=evaluation,
-        calibration=calibration,
-        seed=seed,
-        pool=pool,
-        embeddings=parquet.read(embeddings, contracts.EMBEDDINGS) if embeddings else None,
-        category_filter=category_filter,
-        caption_threshold=caption_threshold,
-    )
-    parquet.write(table, out, contracts.QUESTIONS, {"setting": setting, "seed": seed, "pool": pool})
+    pictures = parquet.read(images, contracts.IMAGES)
+    asked: dict[str, Any] = {"dataset": dataset, "setting": setting, "n": n, "seed": seed}
+    asked |= {"evaluation": evaluation, "calibration": calibration}
+    facts: dict[str, Any] = {"setting": setting, "seed": seed}
+    if format is not None:
+        table = _read_from(format, image_folder or Path(), context.args).build_questions(pictures, **asked)
+    elif context.args:
+        raise ValueError(f"unknown option {context.args[0]}; the keys of a format come with --format")
+    else:
+        facts["pool"] = pool
+        table = build_questions(
+            pictures,
+            **asked,
+            pool=pool,
+            embeddings=parquet.read(embeddings, contracts.EMBEDDINGS) if embeddings else None,
+            category_filter=category_filter,
+            caption_threshold=caption_threshold,
+        )
+    parquet.write(table, out, contracts.QUESTIONS, facts)
 
 
 def presentations(

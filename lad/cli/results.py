@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from lad import catalog
 from lad.cli.arguments import Out, named
+from lad.shipped import Shipped, configuration_file
 
 OutputFormat = Literal["table", "csv", "json"]
 
@@ -28,11 +29,17 @@ def artifacts(
 
 
 def configuration(
+    name: Annotated[
+        Shipped | None, typer.Argument(help="Instead, print this file of the repository's config/, to begin with.")
+    ] = None,
     format: Annotated[Literal["markdown", "schema"], typer.Option(help="A page, or a JSON schema.")] = "markdown",
 ) -> None:
     """Print every key of a configuration with what it may be, its default and its meaning."""
     from lad import config_reference
 
+    if name:
+        typer.echo(configuration_file(name).read_text(encoding="utf-8"), nl=False)
+        return
     typer.echo(config_reference.json_schema() if format == "schema" else config_reference.markdown(), nl=False)
 
 
@@ -63,7 +70,10 @@ def report(
 
 
 def plan(
-    config: Annotated[Path, typer.Option(help="Configuration file, as for the pipeline.")] = Path("config/config.yaml"),
+    config: Annotated[
+        str,
+        typer.Option(help="Configuration file, as for the pipeline, or by name: paper, table1."),
+    ] = "config/config.yaml",
     results: Annotated[
         Path | None, typer.Option(help="Results folder of earlier runs, to take rates from; else published ones.")
     ] = None,
@@ -75,7 +85,7 @@ def plan(
     from lad.grid import build_grid
     from lad.report.planned import planned_needs
 
-    settings = read_configuration(config)
+    settings = read_configuration(configuration_file(config))
     planned_needs(settings, build_grid(settings))
     planned = plans.make_plan(
         settings,

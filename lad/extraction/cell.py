@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad.benchmark.coco import refuse_undecodable
+from lad.benchmark.undecodable import refuse_undecodable
 from lad.extraction import devices, shards
 from lad.extraction.backbone import load_backbone
 from lad.extraction.extract import Extraction, extract

@@ -74,7 +74,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class PublishedName:
-    """Under which name of the published results.csv the method stands, with this variant and asked by this probe.
+    """Under which name of shipped/published.csv the method stands, with this variant and asked by this probe.
 
     Attributes:
         formulation: whose numbers are to be compared with the published ones: those of the method as printed, or as its

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Final
 
 from lad.grid import CalibrationSource
@@ -12,8 +11,8 @@ from lad.methods import METHODS
 from lad.report.artifact import ArtifactError
 from lad.report.needs import Condition, Key
 from lad.report.options import ArtifactOptions, TopK
+from lad.shipped import PUBLISHED
 
-PUBLISHED: Final = Path(__file__).parents[2] / "resources" / "published" / "results.csv"
 METRICS: Final = ("accuracy", "rstd", "consistency")
 
 

@@ -12,7 +12,8 @@ from photographs import SHARED
 from PIL import Image
 
 from lad import contracts, parquet
-from lad.benchmark import coco, embeddings
+from lad.benchmark import embeddings
+from lad.benchmark.formats import coco
 from lad.demo import scenes
 
 REPOSITORY = Path(__file__).parents[2]

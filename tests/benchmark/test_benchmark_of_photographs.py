@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lad import contracts, parquet
-from lad.benchmark.coco import read_images
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import SETTINGS, build_questions
 

@@ -15,8 +15,8 @@ from two_towers import write_clip, write_siglip
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError, embeddings
-from lad.benchmark.coco import read_images
 from lad.benchmark.embeddings import embed
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.negatives import nearest_allowed
 from lad.extraction.backbone import BackboneError, load_processor
 

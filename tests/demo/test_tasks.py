@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from lad.benchmark.mmiu import PAPER_TASKS, read_annotations
+from lad.benchmark.formats.mmiu import PAPER_TASKS, read_annotations
 from lad.demo import tasks
 from lad.demo.scenes import HELD_OUT_PAIRS, DatasetError, neighbours
 from lad.demo.tasks import TASKS, write_tasks

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from lad.benchmark.coco import read_images
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset

@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
 from lad import contracts, parquet
-from lad.benchmark.coco import read_images
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.cli.measurement import extract

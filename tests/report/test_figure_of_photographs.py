@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from lad import contracts, parquet
-from lad.benchmark.coco import read_images
+from lad.benchmark.formats.coco import read_images
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.catalog import RELATIONS

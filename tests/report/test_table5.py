@@ -35,13 +35,13 @@ def measured(tmp_path_factory) -> Path:
         ]
         cli.app([command, *given], standalone_mode=False)
 
-    lad("scene-tasks", out=folder, questions=25, seed=1)
-    read = {"annotations": folder / "annotations.json", "image_folder": folder / "images"}
+    lad("render", format="tasks", out=folder, questions=25, seed=1)
+    read = {"format": "mmiu", "annotations": folder / "annotations.json", "image_folder": folder / "images"}
     images = path("images", dataset="tasks")
-    lad("mmiu-images", **read, task="scene_pairs", out=images, refused=images.with_name("refused.json"))
+    lad("images", **read, setting="scene_pairs", out=images)
     questions = path("questions", **CELL)
-    chosen = {"dataset": "tasks", "task": "scene_pairs", "n": 2}
-    lad("mmiu-questions", **read, **chosen, images=images, out=questions)
+    chosen = {"dataset": "tasks", "setting": "scene_pairs", "n": 2}
+    lad("questions", **read, **chosen, images=images, out=questions)
     signals = {split: path("signals", **CELL, split=split) for split in ("calibration", "evaluation")}
     for split, out in signals.items():
         shown = path("presentations", **CELL, split=split)

@@ -24,7 +24,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pipeline]:
         run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": n, "probes": ["vanilla"]}
         config = {
             "models": {"demo": CONFIG["models"]["demo"]},
-            "datasets": {"scenes": {"render": {"images": 200, "seed": 1}}},
+            "datasets": {"scenes": {"format": "scenes", "count": 200, "seed": 1}},
             "benchmark": {**CONFIG["benchmark"], "questions": questions, "orders": orders},
             "evaluation": {"resamples": 200},
             "runs": [run],

@@ -1,49 +1,23 @@
 # Benchmark construction: images, embeddings, questions, presentations.
 
 
-rule render_scenes:
+rule render_dataset:
     input:
-        code=code("demo/scenes.py"),
+        code=lambda w: code(*CONFIG.datasets[w.dataset].code),
     output:
-        captions=W.rendered("captions"),
-        instances=W.rendered("instances"),
-        images=directory(W.rendered("images")),
+        directory(W.rendered()),
     log:
-        W.log("render_scenes", "dataset"),
+        W.log("render_dataset", "dataset"),
     wildcard_constraints:
-        dataset=W.datasets(mmiu=False),
+        dataset=W.all_rendered(),
     conda:
         "../../environment.yml"
     params:
-        folder=lambda w, output: Path(output.captions).parent,
-        images=lambda w: CONFIG.datasets[w.dataset].render.images,
-        seed=lambda w: CONFIG.datasets[w.dataset].render.seed,
+        words=lambda w: W.rendering_words(w.dataset),
     message:
-        "Rendering {params.images} scenes"
+        "Rendering {wildcards.dataset}"
     shell:
-        "lad scenes --out {params.folder:q} --images {params.images} --seed {params.seed} > {log:q} 2>&1"
-
-
-rule render_tasks:
-    input:
-        code=code("demo/tasks.py", "demo/scenes.py"),
-    output:
-        annotations=W.rendered("annotations"),
-        images=directory(W.rendered("images")),
-    log:
-        W.log("render_tasks", "dataset"),
-    wildcard_constraints:
-        dataset=W.datasets(mmiu=True),
-    conda:
-        "../../environment.yml"
-    params:
-        folder=lambda w, output: Path(output.annotations).parent,
-        questions=lambda w: CONFIG.datasets[w.dataset].render_tasks.questions,
-        seed=lambda w: CONFIG.datasets[w.dataset].render_tasks.seed,
-    message:
-        "Rendering tasks of {params.questions} questions"
-    shell:
-        "lad scene-tasks --out {params.folder:q} --questions {params.questions} --seed {params.seed} > {log:q} 2>&1"
+        "lad render {params.words:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule download_dataset:
@@ -65,53 +39,21 @@ rule download_dataset:
 
 rule read_images:
     input:
-        data=lambda w: dataset_files(
-            w.dataset, "captions", "instances", "images", made=W.table("images", dataset=w.dataset)
-        ),
-        code=code("benchmark/coco.py", "benchmark/flickr8k.py"),
+        data=lambda w: dataset_files(w.dataset, made=W.table("images", dataset=w.dataset)),
+        code=lambda w: W.code_of(w.dataset),
     output:
         W.table("images"),
     log:
         W.log("read_images", "dataset"),
-    wildcard_constraints:
-        dataset=W.datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
-        captions=lambda w: W.dataset_part(w.dataset, "captions"),
-        instances=lambda w: option("instances", W.dataset_part(w.dataset, "instances")),
-        images=lambda w: W.dataset_part(w.dataset, "images"),
-        format=lambda w: CONFIG.datasets[w.dataset].format,
-        caption_policy=lambda w: CONFIG.datasets[w.dataset].caption_policy,
+        files=lambda w: W.reading_words(w.dataset),
+        tasks=lambda w: W.tasks(w.dataset),
     message:
         "Reading the images of {wildcards.dataset}"
     shell:
-        "lad images --captions {params.captions:q} --image-folder {params.images:q} {params.instances:q}"
-        " --format {params.format} --caption-policy {params.caption_policy} --out {output:q} > {log:q} 2>&1"
-
-
-rule read_mmiu:
-    input:
-        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=W.table("images", dataset=w.dataset)),
-        code=code("benchmark/mmiu.py"),
-    output:
-        images=W.table("images"),
-        refused=str(Path(W.table("images")).with_name("refused.json")),
-    log:
-        W.log("read_mmiu", "dataset"),
-    wildcard_constraints:
-        dataset=W.datasets(mmiu=True),
-    conda:
-        "../../environment.yml"
-    params:
-        annotations=lambda w: W.dataset_part(w.dataset, "annotations"),
-        images=lambda w: W.dataset_part(w.dataset, "images"),
-        tasks=lambda w: [f"--task={task}" for task in W.grid.settings(w.dataset)],
-    message:
-        "Reading the questions and images of {wildcards.dataset}"
-    shell:
-        "lad mmiu-images --annotations {params.annotations:q} --image-folder {params.images:q} {params.tasks:q}"
-        " --out {output.images:q} --refused {output.refused:q} > {log:q} 2>&1"
+        "lad images {params.files:q} {params.tasks:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule embed_images:
@@ -130,7 +72,7 @@ rule embed_images:
     resources:
         gpu=lambda w: 0 if "--device=cpu" in W.embedding_words(w.dataset) else 1,
     params:
-        folder=lambda w: W.dataset_part(w.dataset, "images"),
+        folder=lambda w: W.image_folder(w.dataset),
         options=lambda w: W.embedding_words(w.dataset),
         finished=W.finished,
     message:
@@ -143,56 +85,30 @@ rule embed_images:
 rule build_questions:
     input:
         images=W.table("images"),
-        embeddings=lambda w: W.table("embeddings", dataset=w.dataset) if w.setting == "adversarial" else [],
-        code=code("benchmark/questions.py", "benchmark/negatives.py", "benchmark/draws.py"),
+        data=lambda w: (
+            dataset_files(w.dataset, made=W.table("questions", **dict(w.items())))
+            if CONFIG.datasets[w.dataset].has_own_questions
+            else []
+        ),
+        embeddings=lambda w: W.question_embeddings(w),
+        code=lambda w: W.question_code(w.dataset),
     output:
         W.table("questions"),
     log:
         W.log("build_questions", "dataset", "setting", "n"),
-    wildcard_constraints:
-        dataset=W.datasets(mmiu=False),
     conda:
         "../../environment.yml"
     params:
         evaluation=CONFIG.benchmark.questions,
         calibration=lambda w: W.grid.calibration_questions[benchmark_of(w)],
-        pool=lambda w: option("pool", CONFIG.datasets[w.dataset].pool),
-        negatives=lambda w, input: W.negative_words(input.embeddings),
+        words=lambda w: W.question_words(w),
         seed=CONFIG.seed,
     message:
         "Building the {wildcards.setting} questions with {wildcards.n} candidates"
     shell:
-        "lad questions --images {input.images:q} --dataset {wildcards.dataset} --setting {wildcards.setting}"
-        " --n {wildcards.n} --evaluation {params.evaluation} --calibration {params.calibration} {params.pool}"
-        " {params.negatives:q} --seed {params.seed} --out {output:q} > {log:q} 2>&1"
-
-
-rule choose_questions:
-    input:
-        data=lambda w: dataset_files(w.dataset, "annotations", "images", made=W.table("questions", **dict(w.items()))),
-        images=W.table("images"),
-        code=code("benchmark/mmiu.py", "benchmark/draws.py"),
-    output:
-        W.table("questions"),
-    log:
-        W.log("choose_questions", "dataset", "setting", "n"),
-    wildcard_constraints:
-        dataset=W.datasets(mmiu=True),
-    conda:
-        "../../environment.yml"
-    params:
-        annotations=lambda w: W.dataset_part(w.dataset, "annotations"),
-        folder=lambda w: W.dataset_part(w.dataset, "images"),
-        evaluation=CONFIG.benchmark.questions,
-        calibration=lambda w: W.grid.calibration_questions[benchmark_of(w)],
-        seed=CONFIG.seed,
-    message:
-        "Choosing the questions of {wildcards.setting} with {wildcards.n} candidates"
-    shell:
-        "lad mmiu-questions --annotations {params.annotations:q} --image-folder {params.folder:q}"
-        " --images {input.images:q} --dataset {wildcards.dataset} --task {wildcards.setting:q} --n {wildcards.n}"
-        " --evaluation {params.evaluation} --calibration {params.calibration} --seed {params.seed}"
-        " --out {output:q} > {log:q} 2>&1"
+        "lad questions --images {input.images:q} --dataset {wildcards.dataset} --setting {wildcards.setting:q}"
+        " --n {wildcards.n} --evaluation {params.evaluation} --calibration {params.calibration} {params.words:q}"
+        " --seed {params.seed} --out {output:q} > {log:q} 2>&1"
 
 
 rule build_presentations:

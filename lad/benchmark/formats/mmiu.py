@@ -19,22 +19,26 @@ of the two tasks, or both, the paper calls visual quality (here: what is kept of
 from MMIU: `context` is left out, because it repeats the question together with the options, which here are positions.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
+from pydantic import Field
 
-from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.draws import shuffled
+from lad.benchmark.formats.base import FromFiles, ImagesRead
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
+from lad.section import FilePath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PAPER_TASKS: Final = {
     "forensic_forgerynet": ("forensic_detection_forgerynet",),
@@ -71,6 +75,29 @@ _POSITION_IN_TEXT: Final = re.compile(
     rf"\b{_ORDINAL} {_IMAGE}\b|\b{_IMAGE}[ _#-]?(?:\d+|(?-i:[A-HJ-L]))\b|\blast {_IMAGE}\b", re.IGNORECASE
 )
 _OPTION: Final = re.compile(r"\(?(?P<letter>[A-Z])\)?[:.)]\s*(?P<text>.*\S)")
+
+
+class Mmiu(FromFiles):
+    paths: ClassVar[tuple[str, ...]] = ("annotations", "images")
+    code: ClassVar[tuple[str, ...]] = ("benchmark/draws.py",)
+
+    format: Literal["mmiu"] = Field(description="Questions of MMIU's form; its settings are its tasks.")
+    annotations: FilePath = Field(description="MMIU's annotation file, JSON or Parquet.")
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        if not settings:
+            raise BenchmarkError(f"{self.annotations}: which tasks are read? Name them as settings")
+        read = self._asked(settings)
+        return ImagesRead(images_of(read, Path(self.images)), read.summary, [asdict(left) for left in read.refused])
+
+    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
+        return build_questions(self._asked([setting]), images, task=setting, **asked)
+
+    def _asked(self, tasks: Collection[str]) -> Annotated:
+        return read_annotations(Path(self.annotations), Path(self.images), tasks)
+
+
+FORMAT = Mmiu
 
 
 class _RefusedError(Exception):
@@ -163,6 +190,10 @@ def images_of(annotated: Annotated, image_folder: Path) -> pa.Table:
 
     An image has no caption of its own here: the questions ask with their own texts, so the column is empty.
     """
+    from PIL import Image
+
+    from lad import contracts, parquet
+
     files = sorted({file for question in annotated.questions for file in question.files})
     rows = []
     for image_id, file in enumerate(files, start=1):
@@ -206,6 +237,8 @@ def build_questions(
     Raises:
         BenchmarkError: too few questions with `n` candidates, or an image that the table lacks.
     """
+    from lad import contracts, parquet
+
     numbers = {q.number: q for q in annotated.questions if q.task == task and len(q.files) == n}
     ranked = [numbers[number] for number in shuffled(numbers, seed, "question")]
     fitted = ranked[::-1][:calibration]
@@ -250,6 +283,9 @@ def named_image(option: str) -> int | None:
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         if path.suffix == ".parquet":
             entries = pq.ParquetFile(path).read().to_pylist()
@@ -327,6 +363,8 @@ def _named_images(options: dict[str, str]) -> dict[str, int]:
 
 def _file(path: object, image_folder: Path) -> str:
     """The path below the image folder of a picture that is there and can be opened."""
+    from PIL import Image, UnidentifiedImageError
+
     relative = PurePosixPath(str(path))
     if relative.is_absolute() or ".." in relative.parts:
         _refuse(f"image {path} lies outside the image folder")

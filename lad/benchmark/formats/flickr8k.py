@@ -6,27 +6,49 @@ photographer. There are no object categories, and no licences are declared: the 
 photographers', the dataset's makers give them out for research.
 """
 
-import re
-from pathlib import Path
-from typing import Final
+from __future__ import annotations
 
-import pyarrow as pa
-from PIL import Image, UnidentifiedImageError
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from pydantic import Field
 
 from lad.benchmark import BenchmarkError, CaptionPolicy
-from lad.benchmark.coco import (
+from lad.benchmark.captions import (
     CAPTION_POLICIES,
     few,
     images_table,
     refuse_missing_files,
     refuse_unknown_policy,
     repeated,
+    size_of,
 )
+from lad.benchmark.formats.base import CaptionedImages, FromFiles, ImagesRead
+from lad.section import FilePath
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LINE: Final = re.compile(r"(?P<file>(?P<id>\d+)_\w+\.jpg(?:\.\d+)?)#(?P<number>\d+)\t(?P<caption>.*)")
 
 _WITHOUT_FILE: Final = "2258277193_586949ec62.jpg.1"
 """The published captions describe this file, the published photographs lack it."""
+
+
+class Flickr8k(CaptionedImages, FromFiles):
+    paths: ClassVar[tuple[str, ...]] = ("captions", "images")
+    code: ClassVar[tuple[str, ...]] = ("benchmark/captions.py",)
+
+    format: Literal["flickr8k"] = Field(description="Flickr8k's text file.")
+    captions: FilePath = Field(description="`Flickr8k.token.txt`.")
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        return ImagesRead(read_images(Path(self.captions), Path(self.images), self.caption_policy))
+
+
+FORMAT = Flickr8k
 
 
 def read_images(captions: Path, image_folder: Path, caption_policy: CaptionPolicy = "first") -> pa.Table:
@@ -52,7 +74,7 @@ def read_images(captions: Path, image_folder: Path, caption_policy: CaptionPolic
     if twice := repeated(list(ids.values())):
         raise BenchmarkError(f"{captions}: photographs of the same id: {few(twice)}")
     refuse_missing_files(list(texts), image_folder, captions)
-    sizes = {name: _size(image_folder / name) for name in texts}
+    sizes = {name: size_of(image_folder / name) for name in texts}
     return images_table(
         {
             "image_id": ids[name],
@@ -87,11 +109,3 @@ def _captions_by_file(path: Path) -> dict[str, list[str]]:
     if not numbered:
         raise BenchmarkError(f"{path}: no image has a caption")
     return {name: [own[number] for number in sorted(own)] for name, own in numbered.items()}
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise BenchmarkError(f"{path}: not a picture that can be read ({error})") from None

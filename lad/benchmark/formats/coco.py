@@ -5,37 +5,54 @@ policy. Image folders may hold more files than the annotation file lists, never 
 for.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-import pyarrow as pa
-from PIL import Image, UnidentifiedImageError
+from pydantic import Field
 
-from lad import contracts
 from lad.benchmark import BenchmarkError, CaptionPolicy
+from lad.benchmark.captions import (
+    CAPTION_POLICIES,
+    few,
+    images_table,
+    refuse_missing_files,
+    refuse_unknown_policy,
+    repeated,
+)
+from lad.benchmark.formats.base import CaptionedImages, FromFiles, ImagesRead
+from lad.section import FilePath
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pycocotools.coco import COCO
 
 T = TypeVar("T")
 
-CAPTION_POLICIES: Final[Mapping[CaptionPolicy, Callable[[Sequence[str]], str]]] = {
-    "first": lambda captions: captions[0],
-    "last": lambda captions: captions[-1],
-    "longest": lambda captions: max(captions, key=len),
-    "all": " ".join,
-}
-"""Which of an image's captions asks for it; among equally long ones the first. "all" makes one text of them, in the
-order of the file: a question still has one caption and an image one row."""
 
-_NAMED: Final = 3
-"""How many offenders an error names before it only counts them."""
+class Coco(CaptionedImages, FromFiles):
+    paths: ClassVar[tuple[str, ...]] = ("captions", "instances", "images")
+    code: ClassVar[tuple[str, ...]] = ("benchmark/captions.py",)
+
+    format: Literal["coco"] = Field("coco", description="Annotation files of COCO's form.")
+    captions: FilePath = Field(description="COCO's captions file.")
+    instances: FilePath | None = Field(
+        None,
+        description="COCO's instances file. With it, images without a category are in no question; without it the"
+        " category filter of hard negatives has nothing to go by.",
+    )
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        instances = Path(self.instances) if self.instances else None
+        return ImagesRead(read_images(Path(self.captions), Path(self.images), instances, self.caption_policy))
+
+
+FORMAT = Coco
 
 
 def read_images(
@@ -86,58 +103,8 @@ def read_images(
     )
 
 
-def images_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    """An `images` table, its optional column included."""
-    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in contracts.IMAGES.columns]
-    return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
-
-
-def refuse_unknown_policy(caption_policy: str) -> None:
-    if caption_policy not in CAPTION_POLICIES:
-        raise BenchmarkError(f"unknown caption policy '{caption_policy}'; known: {', '.join(CAPTION_POLICIES)}")
-
-
-def refuse_undecodable(images: pa.Table, image_folder: Path) -> None:
-    """Stop before anything costly where pictures cannot be decoded.
-
-    Raises:
-        BenchmarkError: names them together (the first ten), each with the reason.
-    """
-    if faults := undecodable(images, image_folder):
-        named = "; ".join(f"{name}: {reason}" for name, reason in faults[:10])
-        raise BenchmarkError(f"{image_folder}: {len(faults)} images cannot be decoded: {named}")
-
-
-def undecodable(images: pa.Table, image_folder: Path) -> list[tuple[str, str]]:
-    """The pictures that cannot be decoded to their last pixel, as (file name, reason).
-
-    Run before anything costly, so that a truncated download is reported with all the others and not after an
-    hour.
-    """
-    file_names = images["file_name"].to_pylist()
-    with ThreadPoolExecutor() as threads:  # decoders release the interpreter
-        faults = threads.map(lambda file_name: _fault(image_folder / file_name), file_names)
-        return [(file_name, fault) for file_name, fault in zip(file_names, faults, strict=True) if fault]
-
-
-def _fault(path: Path) -> str | None:
-    try:
-        with Image.open(path) as image:
-            # A JPEG is read to its end at an eighth of its size all the same, in 60 % of the time.
-            image.draft(None, (1, 1))
-            image.load()
-    except FileNotFoundError:
-        return "no such file"
-    except UnidentifiedImageError:
-        return "not a picture that can be read"
-    # Decoders of damaged files raise what they please: OSError, SyntaxError, ValueError, struct.error ...
-    except Exception as error:
-        return str(error) or type(error).__name__
-    return None
-
-
-def _load(path: Path) -> "COCO":
-    # Here and not above: machines that only extract have no pycocotools, and they need `undecodable`.
+def _load(path: Path) -> COCO:
+    # Here and not above: only who reads COCO needs pycocotools.
     from pycocotools.coco import COCO
 
     try:
@@ -158,7 +125,7 @@ def _load(path: Path) -> "COCO":
     return coco
 
 
-def _captions_by_image(annotated: "COCO", path: Path) -> dict[int, list[str]]:
+def _captions_by_image(annotated: COCO, path: Path) -> dict[int, list[str]]:
     """The non-empty captions of each image that has any, in the order of the file."""
     texts: dict[int, list[str]] = {}
     for annotation in annotated.dataset["annotations"]:
@@ -188,7 +155,7 @@ def _field(entry: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
     return value
 
 
-def _refuse_unlisted(captioned: dict[int, list[str]], annotated: "COCO", path: Path) -> None:
+def _refuse_unlisted(captioned: dict[int, list[str]], annotated: COCO, path: Path) -> None:
     unlisted = sorted(captioned.keys() - annotated.imgs.keys())
     if unlisted:
         raise BenchmarkError(f"{path}: captions for image ids that its list of images lacks: {few(unlisted)}")
@@ -198,20 +165,3 @@ def _refuse_repeated_files(file_names: list[str], path: Path) -> None:
     # The same picture under two ids could be its own distractor.
     if twice := repeated(file_names):
         raise BenchmarkError(f"{path}: files listed for more than one image: {few(twice)}")
-
-
-def refuse_missing_files(file_names: list[str], image_folder: Path, path: Path) -> None:
-    missing = [name for name in file_names if not (image_folder / name).is_file()]
-    if missing:
-        raise BenchmarkError(f"{image_folder}: lacks images that {path} has captions for: {few(missing)}")
-
-
-def repeated(values: list[Any]) -> list[Any]:
-    """The values that occur more than once, in order."""
-    return sorted(value for value, times in Counter(values).items() if times > 1)
-
-
-def few(values: list[Any]) -> str:
-    """The first of the values, and how many there are in all: for an error's one line."""
-    rest = f" and {len(values) - _NAMED} more, {len(values)} in all" if len(values) > _NAMED else ""
-    return ", ".join(str(value) for value in values[:_NAMED]) + rest

@@ -8,7 +8,7 @@ from PIL import Image
 
 from lad import cli, contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.flickr8k import read_images
+from lad.benchmark.formats.flickr8k import read_images
 
 CHILD, DOG = "1000268201_693b08cb0e.jpg", "997722733_0cb5439472.jpg"
 ABSENT = "2258277193_586949ec62.jpg.1"
@@ -104,4 +104,4 @@ def test_the_command_line_reads_flickr8k_and_wants_no_categories_for_it(flickr8k
     assert images("--caption-policy", "all") == 0
     assert parquet.read(tmp_path / "images.parquet", contracts.IMAGES)["caption"].to_pylist() == ["A dog"]
     assert images("--instances", "instances.json") == 1
-    assert "instances.json: Flickr8k has no object categories" in capsys.readouterr().err
+    assert "format flickr8k: unknown key 'instances'; known: " in capsys.readouterr().err

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.mmiu import Annotated, build_questions, images_of, named_image, read_annotations
+from lad.benchmark.formats.mmiu import Annotated, build_questions, images_of, named_image, read_annotations
 
 LETTERS = "ABCDEFGHIJKLMN"
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")

@@ -1,0 +1,196 @@
+"""What a format is: a section of the configuration that knows how its dataset is read and asked about.
+
+Two things tell formats apart. Where a dataset comes from: it is read from files (`FromFiles`), or rendered first
+(`Rendered`). And what is asked: captioned images are asked for by their captions (`CaptionedImages`), among others that
+are drawn at random or hard to tell apart (`lad.benchmark.questions`); any other dataset has questions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lad.benchmark import SETTINGS, BenchmarkError, CaptionPolicy, EmbeddingBackend
+from lad.section import Count, Device, FilePath, Md5, Section, Sha256, Url
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OF_OTHER_STAGES: Final = {"format", "images", "folder", "download", "pool", "embeddings"}
+
+
+class Download(Section):
+    url: Url = Field(description="Address of the file.")
+    sha256: Sha256 | None = Field(None, description="Checksum.")
+    md5: Md5 | None = Field(None, description="Checksum.")
+    bytes: Count | None = Field(None, description="Size of the file.")
+    unpack: Literal[False] | FilePath = Field(
+        False,
+        description="Folder below the dataset's that the zip archive is unpacked to; false keeps the file as it is.",
+    )
+
+
+class Embeddings(Section):
+    backend: EmbeddingBackend = Field(
+        description="`clip`: any CLIP or SigLIP checkpoint. `vision_tower`: that of a multimodal LLM."
+    )
+    checkpoint: FilePath | None = Field(
+        None, description="Folder or hub id; for `clip` the paper's openai/clip-vit-large-patch14 where it is left out."
+    )
+    revision: str | None = Field(None, description="Revision of a hub checkpoint.")
+    device: Device | None = Field(None, description="In place of `extraction.device`.")
+
+    @model_validator(mode="after")
+    def _names_its_checkpoint(self) -> Self:
+        if self.backend == "vision_tower" and self.checkpoint is None:
+            raise PydanticCustomError("checkpoint", "backend vision_tower needs a checkpoint")
+        return self
+
+
+@dataclass(frozen=True)
+class ImagesRead:
+    """What reading a dataset's files yields.
+
+    Attributes:
+        table: an `images` table.
+        summary: one line about what was read, where there is something to say.
+        refused: what was left out and why, one entry each; None for a format that refuses nothing.
+    """
+
+    table: pa.Table
+    summary: str = ""
+    refused: Sequence[Mapping[str, Any]] | None = None
+
+
+class Dataset(Section):
+    """A dataset of some format.
+
+    Attributes:
+        settings: the settings that it can be asked in; None where its files say which tasks there are.
+        has_own_questions: whether it asks its own questions, instead of for images by their captions.
+        code: files of the package, besides the format's module, that decide what is made of the dataset.
+    """
+
+    settings: ClassVar[tuple[str, ...] | None] = None
+    has_own_questions: ClassVar[bool] = True
+    code: ClassVar[tuple[str, ...]] = ()
+
+    format: str
+
+    @property
+    def most_images(self) -> int | None:
+        """How many images there are to draw from, at most; None where only the files say."""
+        return None
+
+    @property
+    def most_questions(self) -> int | None:
+        """How many questions a setting has, of both roles together, at most; None where only the files say."""
+        return None
+
+    def needs_embeddings(self, setting: str) -> bool:
+        """Whether the questions of this setting are built by the dataset's embeddings."""
+        return False
+
+    def lacks_embeddings(self, setting: str) -> bool:
+        """Whether it needs embeddings and has none."""
+        return False
+
+
+class FromFiles(Dataset):
+    """A dataset that is read from files.
+
+    Attributes:
+        paths: the keys that name what is read.
+    """
+
+    paths: ClassVar[tuple[str, ...]] = ("images",)
+
+    images: FilePath = Field(description="Folder of the image files.")
+    folder: FilePath | None = Field(None, description="The dataset's own folder, which downloads are put below.")
+    download: list[Download] = Field([], description="Files to fetch where they are not there yet.")
+
+    @model_validator(mode="after")
+    def _knows_where_downloads_go(self) -> Self:
+        if self.download and self.folder is None:
+            raise PydanticCustomError("download", "download needs the key folder")
+        return self
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The keys that decide what is read, with their values, besides the folder of the images."""
+        return self.model_dump(exclude=_OF_OTHER_STAGES, exclude_none=True)
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        """Read the dataset's images.
+
+        Args:
+            settings: those that are asked in; a dataset with questions of its own reads what they need.
+
+        Raises:
+            BenchmarkError: a file that is missing or not of the format; the message names it.
+        """
+        raise NotImplementedError
+
+    def build_questions(
+        self, images: pa.Table, *, dataset: str, setting: str, n: int, evaluation: int, calibration: int, seed: int
+    ) -> pa.Table:
+        """Build one benchmark from the dataset's own questions.
+
+        Args:
+            images: what `read_images` read, of this setting at least.
+            dataset: name that the question ids begin with.
+            setting: which of its tasks.
+            n: candidates per question.
+            evaluation: evaluation questions, at most.
+            calibration: calibration questions; no target serves both.
+            seed: all draws follow from it.
+
+        Returns:
+            A `questions` table.
+
+        Raises:
+            BenchmarkError: too few questions, or a dataset that has none of its own.
+        """
+        raise BenchmarkError(f"format {self.format} has no questions of its own: they are built from the images table")
+
+
+class Rendered(Dataset):
+    """A dataset that is rendered, not read."""
+
+    def render(self, folder: Path) -> None:
+        """Write the dataset to a folder that is new or empty; it appears whole or not at all."""
+        raise NotImplementedError
+
+    def rendered(self, folder: Path) -> FromFiles:
+        """The dataset that `render` wrote to this folder, in the format that it is read in."""
+        raise NotImplementedError
+
+
+class CaptionedImages(Dataset):
+    """Images that are asked for by their captions."""
+
+    settings: ClassVar[tuple[str, ...] | None] = SETTINGS
+    has_own_questions: ClassVar[bool] = False
+
+    caption_policy: CaptionPolicy = Field(
+        "first", description="Which of an image's captions asks for it; `all` joins them by spaces to one text."
+    )
+    pool: int | None = Field(None, ge=2, description="Draw candidates from this many images only; 20000 in the paper.")
+    embeddings: Embeddings | None = Field(
+        None, description="What hard negatives are chosen by. The adversarial setting needs it."
+    )
+
+    @property
+    def most_images(self) -> int | None:
+        return self.pool
+
+    def needs_embeddings(self, setting: str) -> bool:
+        return setting == "adversarial"
+
+    def lacks_embeddings(self, setting: str) -> bool:
+        return self.needs_embeddings(setting) and self.embeddings is None
