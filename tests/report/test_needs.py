@@ -111,7 +111,7 @@ def test_an_artifact_is_drawn_from_what_it_needs_alone(results, options, name):
         files = artifact.needs(needed.available, chosen).files(results)
         for relation in ("metrics", "predictions", "comparisons"):
             keys = ", ".join(catalog.RELATIONS[relation].keys)
-            (count,) = needed.connection.sql(
+            ((count,),) = needed.connection.sql(
                 f"select count(*) from (select distinct {keys} from {relation})"
             ).fetchall()
             assert count == len(files.get(relation, []))
