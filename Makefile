@@ -8,9 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo test test-slurm check lock clean
 
 demo: $(INSTALLED)
-	snakemake --cores all --show-failed-logs --rerun-incomplete
-	@echo
-	@echo "The report: results/demo/report.html"
+	@snakemake --cores all --rerun-incomplete --logger=lad
 
 test: $(INSTALLED)
 	pytest

@@ -207,7 +207,7 @@ def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_opt
         identifier_logits=logits[:, trie.first_tokens],
         processed_logits=logits[:, trie.first_tokens],
         candidate_logprobs=logits[:, trie.first_tokens].log_softmax(-1),
-        image_attention=sums[..., : batch.n],
+        candidate_attention=sums[..., : batch.n],
         delimiter_attention=sums[..., batch.n : 2 * batch.n],
         head_attention=None,
         texts=None,
@@ -271,7 +271,7 @@ def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, floa
         ).signals
         for budget in (None, 1)
     )
-    columns = ("candidate_logprobs", "identifier_logits", "image_attention")
+    columns = ("candidate_logprobs", "identifier_logits", "candidate_attention")
     (answers, logits, attention) = (
         [np.array(table[name].to_pylist()) for table in (together, alone)] for name in columns
     )

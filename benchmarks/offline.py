@@ -29,7 +29,7 @@ import typer
 from lad import contracts, parquet
 from lad.catalog import RELATIONS
 from lad.cli import measurement
-from lad.scoring.methods import METHODS
+from lad.methods import METHODS
 
 MODELS: Final = ("synthetic-1", "synthetic-2", "synthetic-3")
 SETTINGS: Final = ("random", "adversarial")
@@ -125,7 +125,7 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers:
 
     clarity = np.float32(1.0 if cell.setting == "random" else 0.5)
     logits = _logits(model, rng, is_target, clarity)
-    image_attention, delimiter_attention = _attention(model, rng, is_target, clarity, layers)
+    candidate_attention, delimiter_attention = _attention(model, rng, is_target, clarity, layers)
     role = "c" if split == "calibration" else "e"
     question_ids = _numbered(f"{DATASET}-{cell.setting}-n{cell.n:02d}-{role}", question, 5)
     return pa.table(
@@ -140,9 +140,9 @@ def synthetic_signals(cell: Cell, split: str, questions: int, seed: int, layers:
             "identifier_logits": parquet.nested_lists(logits),
             "processed_logits": parquet.nested_lists(logits / np.float32(1.05)),
             "candidate_logprobs": parquet.nested_lists(_log_softmax(logits)),
-            "image_attention": parquet.nested_lists(image_attention),
+            "candidate_attention": parquet.nested_lists(candidate_attention),
             "delimiter_attention": parquet.nested_lists(delimiter_attention),
-            "image_tokens": parquet.nested_lists(np.full((len(question), cell.n), 144)),
+            "candidate_tokens": parquet.nested_lists(np.full((len(question), cell.n), 144)),
             "prompt_tokens": np.full(len(question), 60 + 146 * cell.n),
             "generated_text": _texts(rng, logits),
         }

@@ -53,7 +53,7 @@ QUERIES: Final = {
     "accuracy of vanilla by cell": "select model, dataset, setting, n, probe,"
     " avg((list_position(candidate_logprobs, list_max(candidate_logprobs)) = target_position)::integer)"
     " from signals where split = 'evaluation' group by all",
-    "mean attention by N, layer, position": "select n, layer, position, avg(image_attention[layer][position])"
+    "mean attention by N, layer, position": "select n, layer, position, avg(candidate_attention[layer][position])"
     " from signals, range(1, 3) as l(layer), range(1, 12) as p(position) where position <= n group by all",
     "accuracy of every method by model and N (metrics)": "select model, n, method, avg(value) from metrics"
     " where metric = 'accuracy' group by all",

@@ -33,7 +33,7 @@ def signals(backbone: Backbone, probe: Probe, trie: IdentifierTrie, asked: Seque
         yield {
             "identifier_logits": logits[0, trie.first_tokens].tolist(),
             "candidate_logprobs": trie.log_probabilities(after)[0].tolist(),
-            "image_attention": [
+            "candidate_attention": [
                 [layer[places].sum().item() for places in _image_places(backbone, inputs, len(one.files))]
                 for layer in attention
             ],

@@ -8,6 +8,7 @@ Two more views, `runs` and `timings`, tell what the files' metadata record: with
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -66,6 +67,12 @@ class Relation:
         """Glob that all files of the relation match, relative to the results folder."""
         return "/".join((self.stage, *(f"{key}=*" for key in self.keys), f"{self.name}.parquet"))
 
+    def partitions(self, results: Path) -> Iterator[dict[str, str | int]]:
+        """The keys of every file of the relation, in the order of the paths."""
+        for path in sorted(results.glob(self.pattern)):
+            named = dict(part.split("=", 1) for part in path.relative_to(results).parts[1:-1])
+            yield {key: int(value) if key in _KEY_TYPES else value for key, value in named.items()}
+
 
 RELATIONS: Final = {
     relation.name: relation
@@ -83,6 +90,7 @@ RELATIONS: Final = {
         Relation(contracts.PREDICTIONS, "predictions", _SCORING),
         Relation(contracts.METRICS, "metrics", _SCORING),
         Relation(contracts.DIFFERENCES, "metrics", _SCORING),
+        Relation(contracts.COMPARISONS, "metrics", _SCORING),
     )
 }
 
@@ -144,8 +152,12 @@ class CatalogError(ValueError):
     """A results folder that cannot be asked; the message names it, or the file, and says what is expected."""
 
 
-def connect(results: Path) -> duckdb.DuckDBPyConnection:
+def connect(results: Path, only: Mapping[str, Sequence[Path]] | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory database with one view per relation of the results folder.
+
+    Args:
+        results: the folder.
+        only: these files, by relation, in place of all; a relation that is not named is empty.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -153,33 +165,63 @@ def connect(results: Path) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    if not results.is_dir():
-        raise FileNotFoundError(f"{results}: no such results folder; `make` fills results/demo")
-    _refuse_keys_above(results)
-    present = {name for name, relation in RELATIONS.items() if any(results.glob(relation.pattern))}
-    if not present:
-        raise CatalogError(
-            f"{results}: no table of a results folder lies in it; expected are files such as"
-            f" {RELATIONS['signals'].pattern} below it. `make` fills results/demo"
-        )
+    present = _present(results) if only is None else {name: _listed(files) for name, files in only.items()}
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")  # for what is looked up here
     try:
         for name, relation in RELATIONS.items():
             if name in present:
-                view = _files_view(connection, _glob(results, relation), relation)
+                view = _files_view(connection, present[name], relation)
             else:
                 view = _empty_view(connection, relation)
             connection.execute(f"create view {name} as {view}")
         for name in _METADATA_OF:
-            files_of = _glob(results, RELATIONS[name]) if name in present else None
-            connection.execute(f"create view {name}_metadata as {_metadata_view(files_of, RELATIONS[name])}")
+            connection.execute(f"create view {name}_metadata as {_metadata_view(present.get(name), RELATIONS[name])}")
         for name in RECORDED:
             connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
     except duckdb.Error as error:
         raise CatalogError(f"{results}: cannot be read ({' '.join(str(error).split())})") from None
     connection.execute("reset enable_progress_bar")
     return connection
+
+
+def _present(results: Path) -> dict[str, str]:
+    """The relations of which there are files, each with the pattern of these in SQL."""
+    refuse_unfit(results)
+    folder = _literal(str(results))
+    return {
+        name: f"'{folder}/{relation.pattern}'"
+        for name, relation in RELATIONS.items()
+        if any(results.glob(relation.pattern))
+    }
+
+
+def _listed(files: Sequence[Path]) -> str:
+    """The files as a list in SQL."""
+    quoted = [f"'{_literal(str(file))}'" for file in files]
+    return f"[{', '.join(quoted)}]"
+
+
+def _literal(path: str) -> str:
+    """The path as SQL quotes it, nothing in it being a wildcard."""
+    return re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''")
+
+
+def refuse_unfit(results: Path) -> None:
+    """Refuse a folder that holds no results, or whose tables cannot be read where it lies.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        CatalogError: no relation has a file in it, or a folder above it is named like a key.
+    """
+    if not results.is_dir():
+        raise FileNotFoundError(f"{results}: no such results folder; `make` fills results/demo")
+    _refuse_keys_above(results)
+    if not any(any(results.glob(relation.pattern)) for relation in RELATIONS.values()):
+        raise CatalogError(
+            f"{results}: no table of a results folder lies in it; expected are files such as"
+            f" {RELATIONS['signals'].pattern} below it. `make` fills results/demo"
+        )
 
 
 def _refuse_keys_above(results: Path) -> None:
@@ -192,12 +234,6 @@ def _refuse_keys_above(results: Path) -> None:
                 f"{results}: the folder {part} above the tables would stand for their column {key.casefold()}; rename"
                 " it, or name the results folder by a path without it (a relative path, a link)"
             )
-
-
-def _glob(results: Path, relation: Relation) -> str:
-    """The files of the relation, as a string of SQL: in the results folder's own name nothing is a wildcard."""
-    folder = re.sub(r"([*?\[])", r"[\1]", str(results))
-    return "'" + f"{folder}/{relation.pattern}".replace("'", "''") + "'"
 
 
 def describe() -> str:
@@ -217,23 +253,29 @@ def _in_sql(column: str) -> str:
 
 
 def _files_view(connection: duckdb.DuckDBPyConnection, paths: str, relation: Relation) -> str:
-    """All files that the pattern matches, with the optional columns that no file has.
+    """All files that the pattern matches, with the optional columns that no file has, and by their present names.
 
     `union_by_name` makes every query open every file, even those that its keys rule out: files that all have the
     same columns go without.
     """
     optional = [column.name for column in relation.contract.columns if not column.required]
-    files, found = _files_with(connection, paths, optional) if optional else (0, {})
-    union = any(0 < found[name] < files for name in optional)
-    names = ", ".join(relation.keys)
+    former = relation.contract.renamed
+    files, found = _files_with(connection, paths, [*optional, *former]) if optional or former else (0, {})
+    union = any(0 < found[name] < files for name in (*optional, *former))
     types = ", ".join(f"'{key}': {_KEY_TYPES.get(key, 'varchar')}" for key in relation.keys)
     absent = [
         f'null::{kind} as "{name}"'
         for name, kind in _columns(connection, relation).items()
         if name in optional and not found[name]
     ]
+    both = {old: new for old, new in former.items() if 0 < found[old] < files}
+    columns = f"* exclude ({', '.join([*relation.keys, *both])})"
+    if both:
+        columns += f" replace ({', '.join(f'coalesce({new}, {old}) as {new}' for old, new in both.items())})"
+    elif renamed := [f"{old} as {new}" for old, new in former.items() if found[old]]:
+        columns += f" rename ({', '.join(renamed)})"
     return (
-        f"select {', '.join([names, f'* exclude ({names})', *absent])} from read_parquet({paths},"
+        f"select {', '.join([*relation.keys, columns, *absent])} from read_parquet({paths},"
         f" hive_partitioning = true, hive_types = {{{types}}}, union_by_name = {str(union).lower()})"
     )
 

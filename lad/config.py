@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from lad.benchmark import CategoryFilter
@@ -16,19 +16,19 @@ from lad.benchmark.formats import AnyDataset
 from lad.calibration.formulation import Base
 from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
-from lad.scoring.methods import parse_method
+from lad.methods import parse_method
+from lad.methods.options import Purifies, options_of
 from lad.section import Count, Device, FilePath, Name, Section, Seed, Setting, in_words
 
 
 def _method(value: object) -> str:
     """A method with its options in one order, whichever way it was written: two spellings would answer twice."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("method", "a method is its name with options, such as agd;k=4")
-    method, _, variant = parse_method(value)
-    return ";".join(filter(None, (method.name, variant)))
+    if not isinstance(value, str | Mapping):
+        raise PydanticCustomError("method", "a method is its name with options, agd;k=4 or {method: agd, top_k: 4}")
+    return parse_method(value).text
 
 
-MethodName = Annotated[str, BeforeValidator(_method)]
+MethodName = Annotated[str, BeforeValidator(_method), WithJsonSchema({"type": ["string", "object"]})]
 Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
 
 
@@ -99,10 +99,16 @@ class Calibration(Section):
     questions: Count = Field(5, description="Calibration questions, unless a run says otherwise.")
 
 
+def _meaning(option: str) -> str:
+    """What the option of methods means, for the key that sets it for all of them."""
+    meaning = options_of(Purifies)[option].meaning
+    return f"{meaning[0].upper()}{meaning[1:]}."
+
+
 class Scoring(Section):
     formulation: Base = Field("printed", description="`printed`: the paper's equations. `released`: its authors' code.")
-    top_k: Count = Field(2, description="Layers aggregated (K, eq. 9).")
-    temperature: float = Field(5.0, gt=0, description="Sharpness of the attention posterior (tau, eq. 12).")
+    top_k: Count = Field(Purifies.top_k, description=_meaning("top_k"))
+    temperature: float = Field(Purifies.temperature, gt=0, description=_meaning("temperature"))
     methods: list[MethodName] = Field([], description="Methods of every run that names none.")
 
 

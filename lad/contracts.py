@@ -18,6 +18,7 @@ class Column:
         length: name of the integer column that gives the length of this column's (innermost) lists, or None.
         places: whether the values are positions or candidates, that is 1 to n_candidates; in a list each once.
         stored: type in the file where it is another: DuckDB reads half floats from Parquet, but not from memory.
+        formerly: the column's name in files of earlier versions, which are still read. The numbers are the same.
         vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
             single precision, and is then left as it is.
     """
@@ -31,6 +32,7 @@ class Column:
     places: bool = False
     stored: pa.DataType | None = None
     vectors: bool = False
+    formerly: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Contract:
     columns: tuple[Column, ...]
     key: str | None = None
     one_target: bool = False
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that had another name in earlier versions: the present name by the former one."""
+        return {c.formerly: c.name for c in self.columns if c.formerly}
 
     @property
     def schema(self) -> pa.Schema:
@@ -167,18 +174,19 @@ SIGNALS: Final = Contract(
             length="n_candidates",
         ),
         Column(
-            "image_attention",
+            "candidate_attention",
             _per_layer,
-            "layer x position: head mean of the last prompt token's attention, summed over the image's own tokens",
+            "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens",
             length="n_candidates",
+            formerly="image_attention",
         ),
         Column(
             "delimiter_attention",
             _per_layer,
-            "layer x position: the same over that image's start and end delimiter tokens",
+            "layer x position: the same over that candidate's start and end delimiter tokens",
             length="n_candidates",
         ),
-        _ints("image_tokens", "tokens per image", length="n_candidates"),
+        _ints("candidate_tokens", "tokens per candidate", length="n_candidates", formerly="image_tokens"),
         Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
         Column(
             "generated_text",
@@ -189,7 +197,7 @@ SIGNALS: Final = Contract(
         Column(
             "head_attention",
             pa.list_(pa.list_(pa.list_(pa.float32()))),
-            "layer x head x position: image_attention before the head mean (optional; half precision in the file)",
+            "layer x head x position: candidate_attention before the head mean (optional; half precision in the file)",
             length="n_candidates",
             required=False,
             stored=pa.list_(pa.list_(pa.list_(pa.float16()))),
@@ -345,10 +353,26 @@ DIFFERENCES: Final = Contract(
     ),
 )
 
+COMPARISONS: Final = Contract(
+    "comparisons",
+    "one row per ordered pair of a method of this scoring and one of its benchmark's reference scoring, asked by probe"
+    " vanilla and calibrated on the configured number of its own questions: the paired difference",
+    (
+        *DIFFERENCES.columns,
+        Column(
+            "is_reference",
+            pa.bool_(),
+            "true: method is the reference scoring's, against this one's; false: the other way round",
+        ),
+        Column("reference_calibration_questions", pa.int32(), "how many questions the reference was calibrated on"),
+    ),
+)
+
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
         *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
+        COMPARISONS,
     )
 }

@@ -6,15 +6,17 @@ the workflow does follows from here, so the whole plan is known before the first
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 from lad.benchmark.formats import Dataset
 from lad.config import Configuration, Run
 from lad.extraction.prompts import get_probe
-from lad.scoring.methods import Method, Options, parse_method
-from lad.section import did_you_mean
+from lad.methods import Method, Options, parse_method
+from lad.methods.options import ReadsEquations
+from lad.spelling import did_you_mean
 
 
 @dataclass(frozen=True, order=True)
@@ -88,6 +90,16 @@ class Scoring:
     def calibration_cell(self) -> Cell:
         return self.cell.calibrated_on(self.source)
 
+    def plain(self, calibration_questions: int) -> "Scoring":
+        """The same questions asked by probe vanilla, after calibration on so many questions of their own kind."""
+        cell = replace(self.cell, probe="vanilla")
+        return Scoring(cell, CalibrationSource(cell.dataset, cell.setting), calibration_questions)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the questions are asked by probe vanilla, after calibration on questions of their own kind."""
+        return self == self.plain(self.calibration_questions)
+
     @property
     def keys(self) -> dict[str, str | int]:
         """The partition keys of its predictions and metrics."""
@@ -106,26 +118,39 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Grid:
-    """All scorings of a configuration with their method specifications, in the order of the configuration."""
+    """All scorings of a configuration with their method specifications, in the order of the configuration.
+
+    Attributes:
+        reference_questions: the configured number of calibration questions, those of a reference scoring.
+    """
 
     methods: Mapping[Scoring, tuple[str, ...]]
-    defaults: Options
+    defaults: Mapping[str, object]
+    reference_questions: int
 
     @cached_property
     def cells(self) -> list[Cell]:
         return sorted({scoring.cell for scoring in self.methods})
 
     @cached_property
-    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method, Options]]]:
+    def _parsed(self) -> dict[tuple[str, ...], list[tuple[Method[Any], Options]]]:
         """The methods that specifications name: thousands of scorings have the same few."""
         return {
             specifications: [parse_method(specification, self.defaults)[:2] for specification in specifications]
             for specifications in set(self.methods.values())
         }
 
-    def parsed(self, scoring: Scoring) -> list[tuple[Method, Options]]:
+    def parsed(self, scoring: Scoring) -> list[tuple[Method[Any], Options]]:
         """The scoring's methods with their options."""
         return self._parsed[self.methods[scoring]]
+
+    def reference(self, scoring: Scoring) -> Scoring | None:
+        """The scoring that this one is compared with: its questions asked and calibrated plainly, as configured.
+
+        None if the grid has no such scoring, or this is it.
+        """
+        reference = scoring.plain(self.reference_questions)
+        return reference if reference in self.methods and reference != scoring else None
 
     def needs_calibration(self, scoring: Scoring) -> bool:
         """Whether any method of the scoring uses what was fitted on calibration questions."""
@@ -157,7 +182,7 @@ class Grid:
         asked: dict[Cell, dict[str, None]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_calibration and "formulation" in method.options:
+                if method.needs_calibration and isinstance(options, ReadsEquations):
                     asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
         return {cell: list(names) for cell, names in asked.items()}
 
@@ -223,8 +248,9 @@ def build_grid(config: Configuration) -> Grid:
                 methods.setdefault(scoring, {}).update(specifications)
         except ValueError as error:
             raise ValueError(f"configuration, run {number}: {error}") from None
-    defaults = Options(**{name: getattr(config.scoring, name) for name in ("formulation", "top_k", "temperature")})
-    return Grid({scoring: tuple(specifications) for scoring, specifications in methods.items()}, defaults)
+    defaults = {name: getattr(config.scoring, name) for name in ("formulation", "top_k", "temperature")}
+    named = {scoring: tuple(specifications) for scoring, specifications in methods.items()}
+    return Grid(named, defaults, reference_questions=config.calibration.questions)
 
 
 def shard_count(grid: Grid, cell: Cell, split: str, config: Configuration) -> int:

@@ -135,6 +135,7 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     Raises:
         TableError: missing column, wrong type, null, NaN or infinity, wrong list length, repeated key.
     """
+    table = with_present_names(table, contract)
     present = [c for c in contract.columns if c.required or c.name in table.column_names]
     missing = [c.name for c in present if c.name not in table.column_names]
     if missing:
@@ -175,6 +176,12 @@ def conformed(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     expected = (c for c in contract.columns if c.required or c.name in table.column_names)
     schema = pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in expected])
     return table if table.schema.equals(schema) else conform(table, contract, where)
+
+
+def with_present_names(table: pa.Table, contract: Contract) -> pa.Table:
+    """The table with its columns by their present names, where an earlier version called them otherwise."""
+    renamed = {old: new for old, new in contract.renamed.items() if new not in table.column_names}
+    return table.rename_columns([renamed.get(name, name) for name in table.column_names])
 
 
 def _are_vectors(kind: pa.DataType) -> bool:

@@ -21,6 +21,7 @@ from lad import contracts
 from lad.config import Configuration, Model
 from lad.extraction.prompts import get_probe
 from lad.grid import Cell, Grid, build_grid, presentations, shard_count
+from lad.shipped import PUBLISHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -220,20 +221,17 @@ class Rate:
         )
 
 
-PUBLISHED: Final = Path(__file__).parents[1] / "resources" / "published" / "results.csv"
-
-
 def published_rate(results: Path = PUBLISHED) -> Rate:
     """The paper's Table 2: AGD's latency, that is a forward pass whose attention is read, and what follows.
 
     Args:
-        results: the published results, as `resources/published/results.csv` has them.
+        results: the published results, as `lad/shipped/published.csv` has them.
 
     Raises:
         PlanError: there is no such file, or it has no latencies.
     """
     if not results.is_file():
-        raise PlanError(f"{results}: no such file; it comes with the repository, which has to be installed editable")
+        raise PlanError(f"{results}: no such file")
     with results.open(encoding="utf-8", newline="") as file:
         found = {
             int(row["n_candidates"]): float(row["value"]) / 1000

@@ -7,11 +7,9 @@ not named, is an error: wiring mistakes must not pass silently.
 import functools
 import re
 import time
-import weakref
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -22,19 +20,6 @@ class QueryError(ValueError):
 
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class _Shared:
-    result: pa.Table
-    seconds: float
-
-
-_SHARED: Final[dict[Hashable, _Shared]] = {}
-"""Results of `run_once` whose relations still exist, by query, relations and parameters."""
-
-_SPARED: Final = [0.0]
-"""Seconds that `run_once` did not spend because it had the result already."""
 
 
 @functools.cache
@@ -70,31 +55,39 @@ def run(query: Traversable, relations: Mapping[str, pa.Table], parameters: Mappi
         return _execute(connection, query.name, sql, parameters or {})
 
 
-def run_once(
-    query: Traversable, relations: Mapping[str, pa.Table], parameters: Mapping[str, Any] | None = None
-) -> pa.Table:
-    """As `run`, for steps that several methods share: asked again about the very same tables, it gives the same result.
+class Steps:
+    """Steps that several computations on the same tables share: each is taken once, and counted wherever it is used."""
 
-    A result is kept until one of the tables it was made from is gone. Tables never change, so neither does the result.
-    """
-    key = (str(query), *((name, id(table)) for name, table in relations.items()), repr(parameters))
-    if key in _SHARED:
-        _SPARED[0] += _SHARED[key].seconds
-    else:
-        started = time.perf_counter()
-        _SHARED[key] = _Shared(run(query, relations, parameters), time.perf_counter() - started)
-        for table in relations.values():
-            # The id of a table that is gone may soon be that of another.
-            weakref.finalize(table, _SHARED.pop, key, None)
-    return _SHARED[key].result
+    def __init__(self) -> None:
+        self._taken: dict[Hashable, tuple[Any, float]] = {}
+        self._spared = 0.0  # seconds of steps that were there already
+
+    def once(self, step: Hashable, work: Callable[[], Result]) -> Result:
+        """The result of `work`; asked again for the same step, the same result.
+
+        Args:
+            step: a name, with everything that the result depends on besides the tables.
+            work: takes the step.
+        """
+        if step in self._taken:
+            result: Result
+            result, seconds = self._taken[step]
+            self._spared += seconds
+        else:
+            result, seconds = self._taken[step] = self.timed(work)
+        return result
+
+    def timed(self, work: Callable[[], Result]) -> tuple[Result, float]:
+        """The result of `work` and the seconds it takes alone: steps that were there already count as if taken now."""
+        _start_database()
+        started, spared = time.perf_counter(), self._spared
+        result = work()
+        return result, time.perf_counter() - started + self._spared - spared
 
 
 def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """The result of `work` and the seconds it takes alone: what `run_once` spared it is counted as if it had run."""
-    _start_database()
-    started, spared = time.perf_counter(), _SPARED[0]
-    result = work()
-    return result, time.perf_counter() - started + _SPARED[0] - spared
+    """The result of `work` and the seconds it takes."""
+    return Steps().timed(work)
 
 
 @functools.cache

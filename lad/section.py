@@ -3,7 +3,6 @@
 Whatever takes part in the configuration - `lad.config`, the formats of datasets - builds on this and on nothing heavy.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, Tag
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from lad.spelling import did_you_mean
 
 
 class Section(BaseModel):
@@ -97,12 +98,6 @@ def in_words(root: type[Section], errors: Sequence[ErrorDetails], top: str = "to
             return f"{where}: {error['msg']}"
     hint = did_you_mean(value, allowed.split(", ")) if isinstance(value, str) else ""
     return f"{where}: cannot be {json.dumps(value, default=str)}{hint}; allowed: {allowed}"
-
-
-def did_you_mean(wrong: str, known: list[str]) -> str:
-    """A question that names the nearest of the known words; nothing where none is near."""
-    near = difflib.get_close_matches(wrong, known, 1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def tag_of(name: str) -> str:

@@ -20,8 +20,10 @@ from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
 from lad.grid import Benchmark, CalibrationSource, Cell, Grid, Scoring, build_grid, shard_count
+from lad.report.artifacts import ARTIFACTS, sources
+from lad.report.needs import Needs
+from lad.report.planned import configured_options, headline_needs, planned_needs
 
-PACKAGE: Final = Path(lad.__file__).parent
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 
 
@@ -70,13 +72,17 @@ def one_of(names: Iterable[object]) -> str:
 def code(*parts: str) -> list[str]:
     """Modules and queries of these parts of the package: a rule that lists them runs again when they change.
 
+    A package below the folder of the run, as in a checkout, is named by its path from there: Snakemake takes other
+    paths for other inputs, and a checkout that was moved or copied has to do nothing again.
+
     Args:
         parts: folders of the package, or single files such as `benchmark/questions.py`.
     """
-    files = [file for part in parts for file in _code_of(PACKAGE / part)]
-    if any((PACKAGE / part).is_dir() for part in parts):
-        files += [PACKAGE / name for name in SHARED_CODE if (PACKAGE / name).is_file()]
-    return [str(file) for file in files]
+    package = Path(lad.__file__).parent
+    files = [file for part in parts for file in _code_of(package / part)]
+    if any((package / part).is_dir() for part in parts):
+        files += [package / name for name in SHARED_CODE]
+    return [_from_here(file) for file in files]
 
 
 def _code_of(part: Path) -> list[Path]:
@@ -85,9 +91,42 @@ def _code_of(part: Path) -> list[Path]:
     return sorted(file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".mplstyle"))
 
 
+def _from_here(file: Path) -> str:
+    file, here = file.resolve(), Path.cwd().resolve()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
+def drawing_code(artifact: str) -> list[str]:
+    """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
+    common = map(Path, code("report", "methods", "shipped/published.csv"))
+    shared = (file for file in common if file.parent.name != "artifacts")
+    drawing = (str(file) for file in shared if file.stem not in ("page", "headline"))
+    return [*drawing, *(_from_here(file) for file in sources(artifact))]
+
+
+def names_of(kind: str) -> list[str]:
+    """The artifacts that are figures, or tables."""
+    return [name for name, artifact in ARTIFACTS.items() if artifact.kind == kind]
+
+
 def local_checkpoint(checkpoint: str | None) -> list[str]:
     """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
     return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
+
+
+def refuse_paths_of_the_checkout(config: Configuration, checkout: Path) -> None:
+    """`ValueError` for checkpoints, as the demo's, that lie in the checkout but are named from another folder.
+
+    They look like names of the hub, for which they would be taken until a job asks for them.
+    """
+    named = {f"models.{name}.checkpoint": model.checkpoint for name, model in config.models.items()}
+    for key, path in named.items():
+        if not Path(path).exists() and (checkout / path).exists():
+            raise ValueError(
+                f"configuration, {key}: {path} lies in {checkout}, but paths count from the folder of the run,"
+                f" {Path.cwd()}: run in {checkout}, or name a configuration with paths that hold from here"
+                " (--configfile my.yaml)"
+            )
 
 
 def path_with_this_environment(path: str) -> str:
@@ -105,14 +144,20 @@ def path_with_this_environment(path: str) -> str:
 class Workflow:
     """The paths and words of one configuration.
 
+    Attributes:
+        grid: what it measures.
+        needs: by artifact of its report, what the drawing reads.
+
     Paths with keys left out have wildcards in their place, as the outputs of rules do.
     """
 
     config: Configuration
     grid: Grid = field(init=False)
+    needs: dict[str, Needs] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "grid", build_grid(self.config))
+        object.__setattr__(self, "needs", planned_needs(self.config, self.grid))
 
     # --- paths -------------------------------------------------------------------------------------------------
 
@@ -324,6 +369,35 @@ class Workflow:
             if cell.probe in self.grid.generating_probes:
                 partitions[self.table("generations", **vars(cell), split=split)] = least
         return {Path(path).relative_to(self.results).as_posix(): rows for path, rows in partitions.items()}
+
+    def evaluations(self) -> list[str]:
+        """Metrics and differences of the whole grid; comparisons are made where an artifact needs them."""
+        return [self.table(name, **s.keys) for s in self.grid.methods for name in ("metrics", "differences")]
+
+    # --- report ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def headline(self) -> Needs:
+        """What the report's first lines read."""
+        return headline_needs(self.config, self.grid)
+
+    def needed(self, needs: Needs) -> list[str]:
+        """The tables that hold what is needed."""
+        return [str(path) for paths in needs.files(self.results).values() for path in paths]
+
+    def photographs(self, dataset: str) -> str | None:
+        """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
+        folder = self.image_folder(dataset)
+        return None if self.config.bundle and not Path(folder).is_dir() else folder
+
+    def drawing_words(self, artifact: str) -> list[str]:
+        """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""
+        chosen = configured_options(self.config, artifact)
+        for dataset in self.needs[artifact].photographs:
+            if folder := self.photographs(dataset):
+                chosen["images"] = folder
+        words = {n: ",".join(map(str, value)) if isinstance(value, list) else value for n, value in chosen.items()}
+        return [f"--option={name}={value}" for name, value in words.items()]
 
     def provenance_words(self) -> list[str]:
         """What the end of the report says about how its numbers came to be."""

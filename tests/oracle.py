@@ -34,8 +34,8 @@ class Signals:
             target=np.array(table["target_position"].to_pylist()) - 1,
             logits=array("identifier_logits"),
             logprobs=array("candidate_logprobs"),
-            image=array("image_attention"),
-            delimited=array("image_attention") + array("delimiter_attention"),
+            image=array("candidate_attention"),
+            delimited=array("candidate_attention") + array("delimiter_attention"),
         )
 
     @property

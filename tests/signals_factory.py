@@ -5,9 +5,11 @@ preference for positions. Both are noisy, so that no two methods agree everywher
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lad import contracts, parquet
 
@@ -49,8 +51,8 @@ def random_signals(
     logits = 10 + 2 * is_target + 1.5 * preference + rng.normal(size=(rows, n_candidates))
     draw = 0.05 * np.exp(rng.normal(size=(layers, n_candidates)))
     noise = np.exp(0.5 * rng.normal(size=(rows, layers, n_candidates)))
-    image_attention = draw * noise * np.where(is_target, 2.0, 1.0)[:, None]
-    delimiter_attention = 0.3 * draw * np.exp(rng.normal(size=image_attention.shape))
+    candidate_attention = draw * noise * np.where(is_target, 2.0, 1.0)[:, None]
+    delimiter_attention = 0.3 * draw * np.exp(rng.normal(size=candidate_attention.shape))
 
     table = pa.table(
         {
@@ -64,9 +66,9 @@ def random_signals(
             "identifier_logits": parquet.nested_lists(logits),
             "processed_logits": parquet.nested_lists(logits - 0.1 * np.abs(logits)),
             "candidate_logprobs": parquet.nested_lists(log_softmax(logits + 0.1 * rng.normal(size=logits.shape))),
-            "image_attention": parquet.nested_lists(image_attention),
+            "candidate_attention": parquet.nested_lists(candidate_attention),
             "delimiter_attention": parquet.nested_lists(delimiter_attention),
-            "image_tokens": parquet.nested_lists(np.full((rows, n_candidates), 16)),
+            "candidate_tokens": parquet.nested_lists(np.full((rows, n_candidates), 16)),
             "prompt_tokens": np.full(rows, 99),
             "generated_text": pa.array(list(texts) if texts else [None] * rows, pa.string()),
         }
@@ -75,7 +77,7 @@ def random_signals(
         skill = 0.2 * (np.arange(layers * heads).reshape(layers, heads, 1) % 7)
         sight = np.exp(skill * is_target[:, None, None])
         split_up = (
-            image_attention[:, :, None] * sight * np.exp(0.3 * rng.normal(size=(rows, layers, heads, n_candidates)))
+            candidate_attention[:, :, None] * sight * np.exp(0.3 * rng.normal(size=(rows, layers, heads, n_candidates)))
         )
         table = table.append_column("head_attention", parquet.nested_lists(split_up.astype(np.float16)))
     return parquet.conform(table, contracts.SIGNALS, "random signals")
@@ -90,3 +92,11 @@ def replace_column(table: pa.Table, name: str, values: pa.Array | list) -> pa.Ta
     """The table with other values in one column."""
     at = table.column_names.index(name)
     return table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+
+
+def of_an_earlier_version(file: Path) -> None:
+    """Rewrite a file of signals, or of finished work, with its columns as earlier versions called them."""
+    former = {new: old for old, new in contracts.SIGNALS.renamed.items()}
+    table = pq.read_table(file, partitioning=None)
+    renamed = table.rename_columns([former.get(name, name) for name in table.column_names])
+    pq.write_table(renamed.replace_schema_metadata(table.schema.metadata), file)

@@ -9,11 +9,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
 from lad import cli, contracts, parquet
 from lad.bundle import BundleError, check, read_manifest, summary, unpack, write_bundle
+from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
+from lad.contracts import SIGNALS
+from lad.methods import score
 
 BENCHMARK = {"dataset": "d", "setting": "random", "n": 4}
 CELL = {"model": "m", **BENCHMARK, "probe": "vanilla"}
@@ -104,6 +107,20 @@ def test_a_bundle_unpacks_to_the_very_files_that_the_offline_half_needs_and_no_o
     unpack(bundle, tmp_path / "new")
     needed = ("images/", "questions/", "presentations/", "signals/model")
     assert files_of(tmp_path / "new") == {k: v for k, v in files_of(results).items() if k.startswith(needed)}
+
+
+def test_a_bundle_of_an_earlier_version_gives_the_same_answers(results, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(results, old, copy_function=shutil.copyfile)
+    for split in ("calibration", "evaluation"):
+        of_an_earlier_version(old / signals_path(split))
+    write_bundle(old, tmp_path / "old.tar")
+    unpack(tmp_path / "old.tar", tmp_path / "new")
+    answers = []
+    for folder in (results, tmp_path / "new"):
+        fitted, asked = (parquet.read(folder / signals_path(split), SIGNALS) for split in ("calibration", "evaluation"))
+        answers.append(score(asked, calibrate(fitted), "agd"))
+    assert answers[0].equals(answers[1])
 
 
 def test_the_same_results_give_the_same_bytes(results, bundle, tmp_path):

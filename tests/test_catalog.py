@@ -6,12 +6,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
 from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.grid import CalibrationSource
-from lad.scoring.methods import score
+from lad.methods import score
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -82,6 +82,9 @@ def test_a_damaged_file_that_opening_looks_at_is_named_in_one_line(tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+CELL = {"model": "m", "dataset": "d", "setting": "random", "n": 4, "probe": "vanilla", "split": "evaluation"}
+
+
 def test_keys_come_back_as_columns_of_their_type(tmp_path):
     for n in (2, 10):
         file = catalog.RELATIONS["signals"].path(
@@ -118,6 +121,20 @@ def test_the_attention_of_heads_is_a_column_whether_no_file_has_it_or_some_or_al
     assert str(dict(zip(view.columns, view.types, strict=True))["head_attention"]) == "FLOAT[][][]"
     heads = "select distinct model, head_attention[3][2][4] from signals order by model"
     assert connection.sql(heads).fetchall() == [(model, 0.25 if model in kept else None) for model in ("a", "b")]
+
+
+@pytest.mark.parametrize("old", [("a",), ("a", "b")])
+def test_files_of_earlier_versions_are_asked_by_the_present_names_alone_and_beside_new_ones(tmp_path, old):
+    query = "select * from signals order by model, presentation_id"
+    for folder in ("new", "old"):
+        for model, heads in (("a", None), ("b", 2)):
+            file = catalog.RELATIONS["signals"].path(tmp_path / folder, **{**CELL, "model": model})
+            parquet.write(random_signals(0, 4, questions=2, heads=heads), file, contracts.SIGNALS)
+            if folder == "old" and model in old:
+                of_an_earlier_version(file)
+    expected, found = (catalog.connect(tmp_path / folder).sql(query).to_arrow_table() for folder in ("new", "old"))
+    assert found.equals(expected.select(found.column_names))
+    assert set(found.column_names) == set(expected.column_names)
 
 
 def test_a_question_about_one_cell_leaves_the_files_of_others_unopened(tmp_path):

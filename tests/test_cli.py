@@ -93,7 +93,7 @@ def test_an_unknown_method_is_refused_with_those_known(lad, signals):
     out = signals / "p.parquet"
     code, error = lad("score", "--signals", signals / "evaluation.parquet", "--method", "adg", "--out", out)
     assert code == 1
-    assert "unknown method 'adg'; known: vanilla, " in one_line(error)
+    assert "unknown method 'adg' (did you mean 'agd'?); known: vanilla, " in one_line(error)
     assert not out.exists()
 
 
@@ -349,3 +349,12 @@ def test_the_help_groups_the_commands_by_what_they_are_for(capsys, monkeypatch):
     shown = capsys.readouterr().out
     places = [shown.index(word) for word in ("Stages", "extract", "Results", " sql ", "Helpers", "content-free")]
     assert places == sorted(places)
+
+
+def test_a_command_whose_libraries_are_missing_says_what_brings_them(lad, monkeypatch, tmp_path):
+    """As where only what extraction needs is installed."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    code, error = lad("sql", "select 1", "--results", tmp_path)
+    assert code == 1
+    assert "duckdb" in one_line(error)
+    assert "pip install 'logit-attention-divergence[pipeline]'" in error

@@ -120,6 +120,11 @@ def test_methods_that_read_texts_need_a_probe_that_has_them_written():
     assert [grid.needs_generations(scoring) for scoring in grid.methods] == [True, False]
 
 
+def test_a_method_as_a_mapping_is_the_same_as_its_short_form():
+    mappings = [{"method": "agd", "top_k": 4, "prior": False}, {"method": "vanilla"}]
+    assert build_grid(config({"methods": mappings})) == build_grid(config({"methods": ["agd;k=4;prior=no", "vanilla"]}))
+
+
 EVERY_SPLIT = {
     "n": [2, 4],
     "methods": ["agd", "permutation_average", "permutation_average;orders=random", "contextual_calibration"],
@@ -171,7 +176,11 @@ def test_a_task_whose_number_of_questions_is_not_known_beforehand_is_one_shard()
         ({"models": ["demmo"]}, r"run 1: unknown model 'demmo' \(did you mean 'demo'\?\); known: demo, demo-unplanted"),
         ({"datasets": ["coco"]}, "run 1: unknown dataset 'coco'; known: scenes, tasks"),
         ({"probes": ["vanila"]}, "run 1: unknown probe 'vanila'; known: vanilla, instruction"),
-        ({"methods": ["adg"]}, "run 1.methods: unknown method 'adg'"),
+        ({"methods": ["adg"]}, r"run 1.methods: unknown method 'adg' \(did you mean 'agd'\?\); known: vanilla"),
+        (
+            {"methods": [{"method": "agd", "topk": 3}]},
+            r"run 1.methods: \{method: agd, topk: 3\}: agd has no option 'topk' \(did you mean 'top_k'\?\); it has",
+        ),
         ({"methods": ["vanilla", "cot"]}, "run 1: cot needs generated texts and probe vanilla has none"),
         ({"methods": ["vanilla;k=3"]}, "run 1.methods: .*vanilla has no option 'k'"),
         (

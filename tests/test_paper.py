@@ -11,11 +11,10 @@ import pytest
 import yaml
 
 from lad.config import parse_configuration
-from lad.figures.artifacts import ARTIFACTS
-from lad.figures.content import Options
-from lad.figures.published import conditions, read_published
-from lad.figures.requirements import check_report
-from lad.grid import CalibrationSource, Cell, Scoring, build_grid
+from lad.grid import build_grid
+from lad.report.artifacts import ARTIFACTS
+from lad.report.paper import PublishedOptions, conditions, read_published
+from lad.report.planned import planned_needs
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text())
@@ -34,11 +33,8 @@ def test_every_published_score_has_a_run_that_measures_it(grid):
         if value.metric not in SCORES or value.artifact == "table5":
             continue
         measured = False
-        for _, keys in conditions(value, Options(value.model, value.dataset, "")):
-            cell = Cell(value.model, value.dataset, value.setting, keys["n"], keys["probe"])
-            source = keys.get("calibrated_on", CalibrationSource(value.dataset, value.setting))
-            specification = f"{keys['method']};{keys['variant']}" if keys["variant"] else keys["method"]
-            measured |= specification in grid.methods.get(Scoring(cell, source, 5), ())
+        for _, condition in asked(value):
+            measured |= condition.specification in grid.methods.get(condition.scoring, ())
         if not measured:
             missing.append(value)
     assert not missing
@@ -115,24 +111,21 @@ def test_table_1_alone_is_set_up_as_in_the_whole_suite():
 def test_table_1_alone_asks_for_its_values_and_for_nothing_that_the_suite_does_not_extract(grid):
     configured = parse_configuration(TABLE1)
     alone = build_grid(configured)
-    check_report(configured, alone)
+    planned_needs(configured, alone)
     assert set(alone.signals) <= set(grid.signals)
     assert {cell.n for cell in alone.cells} == {4}
     for scoring, specifications in alone.methods.items():
         assert set(specifications) <= set(grid.methods[scoring])
     values = [value for value in read_published() if value.artifact == "table1" and value.metric in SCORES]
-    places = {(value.model, value.setting, keys["probe"]) for value in values for _, keys in asked(value)}
+    places = {(value.model, value.setting, condition.probe) for value in values for _, condition in asked(value)}
     assert places == {(cell.model, cell.setting, cell.probe) for cell in alone.cells}
     for value in values:
-        source = CalibrationSource(value.dataset, value.setting)
-        for _, keys in asked(value):
-            cell = Cell(value.model, value.dataset, value.setting, keys["n"], keys["probe"])
-            specification = ";".join(filter(None, (keys["method"], keys["variant"])))
-            assert specification in alone.methods[Scoring(cell, source, 5)]
+        for _, condition in asked(value):
+            assert condition.specification in alone.methods[condition.scoring]
 
 
 def asked(value) -> list:
-    return list(conditions(value, Options(value.model, value.dataset, "")))
+    return list(conditions(value, PublishedOptions(model=value.model, dataset=value.dataset, label="")))
 
 
 def test_table_1_alone_plans_what_it_needs(tmp_path):
@@ -163,4 +156,4 @@ def test_table_1_without_generated_texts_can_be_drawn():
     without = [run for run in TABLE1["runs"] if run["probes"] not in (["cot"], ["self_consistency"])]
     assert len(without) == len(TABLE1["runs"]) - 2
     configured = parse_configuration({**TABLE1, "runs": without})
-    check_report(configured, build_grid(configured))
+    planned_needs(configured, build_grid(configured))

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from signals_factory import random_signals
+from signals_factory import of_an_earlier_version, random_signals
 
 from lad import contracts, parquet
 from lad.contracts import EMBEDDINGS, SIGNALS
@@ -35,11 +35,11 @@ def test_floats_are_written_without_a_dictionary_and_duckdb_reads_them(tmp_path)
     parquet.write(heads, tmp_path / "signals.parquet", SIGNALS)
     columns = pq.ParquetFile(tmp_path / "signals.parquet").metadata.row_group(0).to_dict()["columns"]
     encodings = {column["path_in_schema"].split(".")[0]: set(column["encodings"]) for column in columns}
-    assert "BYTE_STREAM_SPLIT" in encodings["image_attention"]
+    assert "BYTE_STREAM_SPLIT" in encodings["candidate_attention"]
     assert "RLE_DICTIONARY" in encodings["presentation_id"]
-    floats = ("candidate_logprobs", "image_attention", "head_attention")
+    floats = ("candidate_logprobs", "candidate_attention", "head_attention")
     assert not any("RLE_DICTIONARY" in encodings[name] for name in floats)
-    query = f"select candidate_logprobs, image_attention, head_attention from '{tmp_path}/signals.parquet'"
+    query = f"select candidate_logprobs, candidate_attention, head_attention from '{tmp_path}/signals.parquet'"
     found = duckdb.sql(query).to_arrow_table().to_pydict()
     assert found == parquet.read(tmp_path / "signals.parquet", SIGNALS).select(floats).to_pydict()
 
@@ -51,6 +51,20 @@ def test_several_files_are_read_as_one_table(signals, tmp_path):
     assert len(parquet.read([tmp_path / "a.parquet", tmp_path / "b.parquet"], SIGNALS)) == len(signals)
     with pytest.raises(TableError, match="occurs more than once"):
         parquet.read([tmp_path / "a.parquet", tmp_path / "a.parquet"], SIGNALS)
+
+
+def test_a_file_of_an_earlier_version_is_read_as_if_it_were_new(signals, tmp_path):
+    new, old = tmp_path / "new.parquet", tmp_path / "old.parquet"
+    for file, part in ((new, signals.slice(0, 2)), (old, signals.slice(2))):
+        parquet.write(part, file, SIGNALS, {"seed": 3})
+    of_an_earlier_version(old)
+    assert {"image_attention", "image_tokens"} < set(pq.read_schema(old).names)
+    assert parquet.read([new, old], SIGNALS).equals(signals)
+    assert parquet.read_by("split", [new, old], SIGNALS)["calibration"].equals(signals)
+    assert parquet.read_metadata(old) == {"seed": 3}
+    assert parquet.conformed(pq.read_table(old), SIGNALS, "memory").equals(signals.slice(2))
+    parquet.write(parquet.read(old, SIGNALS), old, SIGNALS)
+    assert pq.read_schema(old).names == pq.read_schema(new).names
 
 
 def test_of_each_split_there_is_a_table_and_heads_may_be_in_one_alone(signals, tmp_path):
@@ -94,10 +108,10 @@ def test_a_nan_is_named_with_column_row_and_key(signals):
 
 
 def test_a_nan_deep_inside_the_attention_is_found(signals):
-    values = signals["image_attention"].to_pylist()
+    values = signals["candidate_attention"].to_pylist()
     values[2][-1][0] = np.inf
-    with pytest.raises(TableError, match="image_attention holds inf in row 2"):
-        parquet.conform(replaced(signals, "image_attention", values), SIGNALS, "here")
+    with pytest.raises(TableError, match="candidate_attention holds inf in row 2"):
+        parquet.conform(replaced(signals, "candidate_attention", values), SIGNALS, "here")
 
 
 def test_a_list_of_the_wrong_length_is_refused(signals):

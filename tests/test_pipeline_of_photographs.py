@@ -91,7 +91,7 @@ def test_both_models_answer_all_questions_in_all_orders(connection):
 
 def test_an_image_of_336_pixels_has_144_tokens_in_both(connection):
     """12 x 12 merged patches of 28 pixels."""
-    tokens = connection.execute("select distinct unnest(image_tokens) from signals").fetchall()
+    tokens = connection.execute("select distinct unnest(candidate_tokens) from signals").fetchall()
     assert tokens == [(144,)]
 
 

@@ -1,7 +1,6 @@
 """The runner of SQL files: what is wired wrongly is refused."""
 
 import time
-import weakref
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,33 +48,34 @@ def test_missing_and_unknown_parameters_are_refused(above, parameters, message):
         query.run(above, {"numbers": NUMBERS}, parameters)
 
 
-def test_a_shared_step_is_run_once_for_the_same_table_and_parameters(above):
-    shared = query.run_once(above, {"numbers": NUMBERS}, {"least": 1})
-    assert shared.equals(query.run(above, {"numbers": NUMBERS}, {"least": 1}))
-    assert query.run_once(above, {"numbers": NUMBERS}, {"least": 1}) is shared
-    assert query.run_once(above, {"numbers": NUMBERS}, {"least": 2}).to_pydict() == {"x": [3]}
+def test_a_step_is_taken_once():
+    steps, taken = query.Steps(), []
+    for _ in range(2):
+        assert steps.once("step", lambda: taken.append("step") or "result") == "result"
+    assert steps.once(("step", 2), lambda: "another") == "another"
+    assert taken == ["step"]
 
 
-def test_a_shared_result_goes_with_its_table_and_what_was_made_of_it_goes_with_it(above):
-    numbers = pa.table({"x": [1, 2, 3]})
-    shared = query.run_once(above, {"numbers": numbers}, {"least": 1})
-    results = [weakref.ref(shared), weakref.ref(query.run_once(above, {"numbers": shared}, {"least": 2}))]
-    del shared
-    assert all(result() is not None for result in results)
-    del numbers
-    assert all(result() is None for result in results)
+def test_a_step_that_fails_is_taken_again():
+    steps = query.Steps()
+    with pytest.raises(ZeroDivisionError):
+        steps.once("step", lambda: 1 / 0)
+    assert steps.once("step", lambda: 1) == 1
 
 
-def test_a_shared_result_never_answers_for_another_table(above):
-    """Tables that come and go get the same place in memory again and again."""
-    for x in range(100):
-        assert query.run_once(above, {"numbers": pa.table({"x": [x]})}, {"least": -1}).to_pydict() == {"x": [x]}
+def test_a_step_that_was_there_already_counts_as_if_it_were_taken_now():
+    """Also where it is part of another step that was there already."""
+    steps = query.Steps()
 
+    def inner() -> None:
+        steps.once("inner", lambda: time.sleep(0.02))
 
-def test_what_was_shared_is_timed_as_if_it_had_run(above):
-    numbers = pa.table({"x": list(range(300_000))})
-    _, first = query.timed(lambda: query.run_once(above, {"numbers": numbers}, {"least": 1}))
+    def outer() -> None:
+        inner()
+        time.sleep(0.01)
+
+    _, first = steps.timed(inner)
+    _, second = steps.timed(lambda: steps.once("outer", outer))
     started = time.perf_counter()
-    _, again = query.timed(lambda: query.run_once(above, {"numbers": numbers}, {"least": 1}))
-    assert time.perf_counter() - started < again
-    assert again == pytest.approx(first, rel=0.5)
+    _, third = steps.timed(lambda: steps.once("outer", outer))
+    assert time.perf_counter() - started < 0.02 < first < 0.03 < second == pytest.approx(third, rel=0.2)

@@ -92,7 +92,10 @@ def get_formulation(name: str) -> Formulation:
     """
     base, *changes = name.split("+")
     if base not in FORMULATIONS:
-        raise FormulationError(f"unknown formulation '{base}'; known: {', '.join(FORMULATIONS)}")
+        raise FormulationError(
+            f"unknown formulation '{base}'; known: {', '.join(FORMULATIONS)}, and either with fields changed such as"
+            " printed+mixture=logs"
+        )
     changed: dict[str, str] = {}
     for change in changes:
         field, _, value = change.partition("=")

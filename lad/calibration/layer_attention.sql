@@ -6,8 +6,8 @@ with
 layers as (
     select
         presentation_id,
-        generate_subscripts(image_attention, 1)::integer - 1 as layer,
-        unnest(image_attention)::double[] as image,
+        generate_subscripts(candidate_attention, 1)::integer - 1 as layer,
+        unnest(candidate_attention)::double[] as image,
         unnest(delimiter_attention) as delimiters
     from signals
 )

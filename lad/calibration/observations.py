@@ -27,7 +27,7 @@ def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
 
 def layer_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
     """One row per presentation and layer: the list of attentions by position, eq. 6."""
-    return query.run_once(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
+    return query.run(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
 
 
 def mean_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
@@ -56,7 +56,7 @@ def number_of_layers(signals: pa.Table) -> int:
         SignalsError: if rows, or the attention columns, differ in their number of layers.
     """
     found: set[int] = set()
-    for column in ("image_attention", "delimiter_attention"):
+    for column in ("candidate_attention", "delimiter_attention"):
         found.update(pc.unique(pc.list_value_length(signals[column])).to_pylist())
     if len(found) != 1:
         raise SignalsError(f"the signals mix {' and '.join(map(str, sorted(found)))} layers; give one model at a time")

@@ -18,16 +18,21 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
         *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
+        measurement.compare,
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
-    "Helpers of the pipeline and its demo": (*(pipeline.render, pipeline.content_free, pipeline.merge),),
+    "What there is": (measurement.methods, results.artifacts, results.configuration),
+    "Helpers": (pipeline.merge, pipeline.content_free, pipeline.render),
 }
 """The commands as `lad --help` groups them."""
 
 _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
-    results.sql: results.SQL_COMMAND,
+    # A query may begin with a comment, which is no option.
+    results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
+    measurement.score: {"cls": measurement.ListsMethods},
     **dict.fromkeys((benchmark.images, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
 }
+"""What commands have besides their function."""
 
 app = typer.Typer(
     help="Measure, explain and correct the position bias of multimodal LLMs that choose among images.",
@@ -47,8 +52,11 @@ def main() -> None:
     """
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("LAD_TRACEBACK"):
             raise
-        print(f"lad: error: {error}", file=sys.stderr)
+        message = str(error)
+        if isinstance(error, ModuleNotFoundError):
+            message += "; pip install 'logit-attention-divergence[pipeline]' brings what all commands need"
+        print(f"lad: error: {message}", file=sys.stderr)
         sys.exit(1)

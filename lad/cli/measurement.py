@@ -1,12 +1,12 @@
 """The stages that measure: from presentations to signals, calibrations, predictions and metrics."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from lad import contracts, parquet
-from lad.calibration.formulation import Base
 from lad.cli.arguments import (
     Device,
     Files,
@@ -113,7 +113,7 @@ def calibrate(
     """Fit the conditional position bias and the attention prior on calibration signals."""
     from lad import query
     from lad.calibration.calibrate import calibrate as fit
-    from lad.scoring.methods import parse_layers
+    from lad.methods import parse_layers
 
     table = parquet.read(files(signals), contracts.SIGNALS)
     fitted, seconds = query.timed(
@@ -128,32 +128,56 @@ def calibrate(
     fitted.write(out, {"signals": signals, "seconds": round(seconds, 6)})
 
 
+class ListsMethods(TyperCommand):
+    """A command whose help ends in the methods that there are, read when it is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from lad.methods import METHODS, describe
+
+        self.epilog = "Methods; `lad methods` tells more:\n" + describe.names(METHODS.values())
+        super().format_help(ctx, formatter)
+
+
 def score(
     signals: Files,
     out: Out,
     method: Annotated[list[str], typer.Option(help="Method, 'agd', with options if wanted: 'agd;k=4;prior=no'.")],
     calibration: Annotated[Path | None, typer.Option(help="Folder written by `lad calibrate`.")] = None,
-    formulation: Annotated[Base, typer.Option(help="Printed equations or released code.")] = "printed",
-    top_k: Annotated[int, typer.Option(min=1, help="Layers aggregated (K, eq. 9).")] = 2,
-    temperature: Annotated[float, typer.Option(help="Sharpness of the attention prior (tau, eq. 12).")] = 5.0,
+    formulation: Annotated[str | None, typer.Option(help="Option formulation of methods that name none.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Option top_k of methods that name none.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Option temperature of methods that name none.")] = None,
     generations: Annotated[
-        list[str] | None, typer.Option(help="Texts of a generating probe, as --signals; for cot and self_consistency.")
+        list[str] | None, typer.Option(help="Texts of a generating probe, as --signals, for methods that read texts.")
     ] = None,
 ) -> None:
     """Answer every presentation by one or several methods."""
     from lad.calibration.calibrate import read_calibration
-    from lad.scoring.cell import score_cell
-    from lad.scoring.methods import Options
+    from lad.methods.cell import score_cell
 
+    given = {"formulation": formulation, "top_k": top_k, "temperature": temperature}
     predictions, seconds = score_cell(
         files(signals),
         read_calibration(calibration) if calibration else None,
         method,
-        Options(formulation=formulation, top_k=top_k, temperature=temperature),
+        {name: value for name, value in given.items() if value is not None},
         generations=parquet.read(files(generations), contracts.GENERATIONS) if generations else None,
     )
     metadata = {"signals": signals, "calibration": str(calibration), "seconds": seconds}
     parquet.write(predictions, out, contracts.PREDICTIONS, metadata)
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Tell of this method alone, in full.")] = None,
+    format: Annotated[Literal["text", "markdown"], typer.Option(help="How to print it.")] = "text",
+) -> None:
+    """List the methods with what they need, and their options."""
+    from lad.methods import METHODS, describe, parse_method
+
+    chosen = [parse_method(name).method] if name else list(METHODS.values())
+    if format == "markdown":
+        typer.echo(describe.page(chosen))
+    else:
+        typer.echo(describe.in_full(chosen[0]) if name else describe.overview(chosen))
 
 
 def evaluate(
@@ -175,3 +199,30 @@ def evaluate(
     if differences:
         compared = compare(answers, resamples=resamples, seed=seed)
         parquet.write(compared, differences, contracts.DIFFERENCES, metadata)
+
+
+def compare(
+    predictions: Files,
+    reference: Annotated[list[str], typer.Option(help="Predictions of the scoring it is compared with, as above.")],
+    calibration_questions: Annotated[
+        int, typer.Option(min=1, help="How many questions the reference is calibrated on.")
+    ],
+    out: Out,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Compare methods asked by another probe or calibrated otherwise with those of the reference, question by question.
+
+    The reference is asked by probe vanilla and calibrated on its own questions.
+    """
+    from lad.evaluation.differences import comparisons
+
+    compared = comparisons(
+        parquet.read(files(predictions), contracts.PREDICTIONS),
+        parquet.read(files(reference), contracts.PREDICTIONS),
+        reference_calibration_questions=calibration_questions,
+        resamples=resamples,
+        seed=seed,
+    )
+    metadata = {"predictions": predictions, "reference": reference, "resamples": resamples, "seed": seed}
+    parquet.write(compared, out, contracts.COMPARISONS, metadata)

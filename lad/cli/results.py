@@ -6,25 +6,51 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import typer
+from typer.core import TyperCommand
 
 from lad import catalog
 from lad.cli.arguments import Out, named
+from lad.shipped import Shipped, configuration_file
 
 OutputFormat = Literal["table", "csv", "json"]
+
+
+def artifacts(
+    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+) -> None:
+    """List the figures and tables that there are, with their options, defaults and meanings."""
+    from lad.report.artifacts import describe
+
+    typer.echo(describe(name))
+
+
+def configuration(
+    name: Annotated[
+        Shipped | None, typer.Argument(help="Instead, print this file of the repository's config/, to begin with.")
+    ] = None,
+    format: Annotated[Literal["markdown", "schema"], typer.Option(help="A page, or a JSON schema.")] = "markdown",
+) -> None:
+    """Print every key of a configuration with what it may be, its default and its meaning."""
+    from lad import config_reference
+
+    if name:
+        typer.echo(configuration_file(name).read_text(encoding="utf-8"), nl=False)
+        return
+    typer.echo(config_reference.json_schema() if format == "schema" else config_reference.markdown(), nl=False)
 
 
 def draw(
     artifact: Annotated[str, typer.Argument(help="fig1, table1 ...")],
     results: Annotated[Path, typer.Option(help="Results folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    option: Annotated[list[str], typer.Option(help="Which results, name=value: model=demo, n=8 ...")],
+    option: Annotated[list[str], typer.Option(help="name=value, 'n=8'; `lad artifacts` lists each artifact's.")],
 ) -> None:
     """Draw one figure or table of the paper from a results folder."""
-    from lad.figures.artifacts import draw as draw_artifact
+    from lad.report.drawing import draw as draw_artifact
 
     draw_artifact(artifact, results, named(option), out)
 
@@ -38,13 +64,16 @@ def report(
     provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
 ) -> None:
     """Put all drawn artifacts on one self-contained page."""
-    from lad.figures.report import report as write_report
+    from lad.report.page import report as write_report
 
     write_report(results, artifacts, out, title, label, named(provenance or []))
 
 
 def plan(
-    config: Annotated[Path, typer.Option(help="Configuration file, as for the pipeline.")] = Path("config/config.yaml"),
+    config: Annotated[
+        str,
+        typer.Option(help="Configuration file, as for the pipeline, or by name: paper, table1."),
+    ] = "config/config.yaml",
     results: Annotated[
         Path | None, typer.Option(help="Results folder of earlier runs, to take rates from; else published ones.")
     ] = None,
@@ -53,11 +82,11 @@ def plan(
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
     from lad.config import read_configuration
-    from lad.figures.requirements import check_report
     from lad.grid import build_grid
+    from lad.report.planned import planned_needs
 
-    settings = read_configuration(config)
-    check_report(settings, build_grid(settings))
+    settings = read_configuration(configuration_file(config))
+    planned_needs(settings, build_grid(settings))
     planned = plans.make_plan(
         settings,
         plans.published_rate(),
@@ -104,6 +133,15 @@ def unbundle(
     typer.echo(f"{len(files)} tables of {bundle} in {results}")
 
 
+class ListsRelations(TyperCommand):
+    """A command whose help ends in the relations and their columns."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # \b keeps the line breaks of a paragraph.
+        self.epilog = "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n")
+        super().format_help(ctx, formatter)
+
+
 def sql(
     query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
     results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
@@ -128,15 +166,6 @@ def sql(
         raise ValueError(
             f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
         ) from None
-
-
-SQL_COMMAND: Final[dict[str, Any]] = {
-    # A query may begin with a comment, which is no option.
-    "context_settings": {"ignore_unknown_options": True},
-    # \b keeps the line breaks of a paragraph.
-    "epilog": "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n"),
-}
-"""What `lad sql` has besides its function."""
 
 
 def _as_csv(table: pa.Table) -> str:

@@ -162,24 +162,30 @@ def _less_noise(resampled: Floats, measured: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(_percentiles(squares) - 2 * noise, 0)))
 
 
-def paired_differences(sums: list[QuestionSums], resamples: int, seed: int) -> Floats:
-    """The difference in accuracy of each two methods that answered the same questions, with its interval.
+def paired_differences(
+    ours: list[QuestionSums], resamples: int, seed: int, theirs: list[QuestionSums] | None = None
+) -> Floats:
+    """The differences in accuracy of methods that answered the same questions, with their intervals.
+
+    Each of `ours` is compared with each of `theirs`, or with each of `ours` where there are none.
 
     Both methods of a pair are measured on the very questions of each resample, so that what makes a question hard for
     both cancels out.
 
     Returns:
-        (value, low, high) x methods x methods, in points: the method of the row minus that of the column. The bounds
-        are NaN with fewer than FEWEST_QUESTIONS.
+        (value, low, high) x ours x theirs, in points: the method of the row minus that of the column. The bounds are
+        NaN with fewer than FEWEST_QUESTIONS.
     """
+    sums = ours if theirs is None else [*ours, *theirs]
     questions = len(sums[0].shown)
+    rows, columns = slice(len(ours)), slice(0 if theirs is None else len(ours), None)
     value = _accuracies(sums, np.ones((1, questions)))[0]
-    values = value[:, None] - value
+    values = value[rows, None] - value[columns]
     if questions < FEWEST_QUESTIONS:
         return np.stack([values, np.full_like(values, np.nan), np.full_like(values, np.nan)])
     resampled = np.concatenate([_accuracies(sums, counts) for counts in resample_counts(questions, resamples, seed)])
     # One method against all at a time, which bounds the memory.
-    bounds = [_percentiles(ours[:, None] - resampled) for ours in resampled.T]
+    bounds = [_percentiles(one[:, None] - resampled[:, columns]) for one in resampled[:, rows].T]
     return np.concatenate([[values], np.stack(bounds, axis=1)])
 
 

@@ -6,16 +6,17 @@ Methods need not answer the same presentations: permutation averaging answers ea
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator
-from itertools import permutations
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, Final
 
 import pyarrow as pa
 
 from lad import contracts, parquet
 from lad.evaluation.bootstrap import QuestionSums, paired_differences, question_sums
 from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_unfit
+
+_ORDER: Final = ("method", "variant", "against", "against_variant", "n_candidates")
 
 
 def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> pa.Table:
@@ -33,30 +34,75 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
     Raises:
         EvaluationError: as `refuse_unfit`, or no resamples.
     """
+    rows = []
+    for cells in _cells_by_questions(predictions, resamples).values():
+        if len(cells) > 1:
+            compared = paired_differences(list(cells.values()), resamples, seed)
+            rows += [
+                row
+                for row in _rows(cells, cells, compared)
+                if (row["method"], row["variant"]) != (row["against"], row["against_variant"])
+            ]
+    return _table(rows, contracts.DIFFERENCES, _ORDER)
+
+
+def comparisons(
+    predictions: pa.Table,
+    reference: pa.Table,
+    *,
+    reference_calibration_questions: int,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pa.Table:
+    """The paired difference in accuracy of each method of one scoring and each method of another.
+
+    Both were asked the same questions, by another probe or after another calibration.
+
+    Args:
+        predictions: of the contract of that name, as in `differences`.
+        reference: those of the scoring that it is compared with.
+        reference_calibration_questions: how many questions that one was calibrated on.
+        resamples, seed: as in `differences`.
+
+    Returns:
+        A comparisons table, every pair in both directions, as in `differences`.
+
+    Raises:
+        EvaluationError: as `differences`.
+    """
+    theirs = _cells_by_questions(reference, resamples)
+    told = {"reference_calibration_questions": reference_calibration_questions}
+    rows = []
+    for asked, ours in _cells_by_questions(predictions, resamples).items():
+        others = theirs.get(asked, {})
+        for of, against, is_reference in ((ours, others, False), (others, ours, True)):
+            if others:
+                compared = paired_differences(list(of.values()), resamples, seed, list(against.values()))
+                rows += [row | told | {"is_reference": is_reference} for row in _rows(of, against, compared)]
+    return _table(rows, contracts.COMPARISONS, (*_ORDER, "is_reference"))
+
+
+def _cells_by_questions(predictions: pa.Table, resamples: int) -> dict[tuple[Any, ...], dict[Cell, QuestionSums]]:
+    """By N and questions the methods and variants that answered these."""
     refuse_unfit(predictions)
     if resamples < 1:
         raise EvaluationError(f"{resamples} resamples: an interval needs at least one")
-    rows = [row for cells in _cells_by_questions(predictions) for row in _pairs(cells, resamples, seed)]
-    table = parquet.from_rows(rows, contracts.DIFFERENCES)
-    order = ("method", "variant", "against", "against_variant", "n_candidates")
-    return parquet.conform(table.sort_by([(name, "ascending") for name in order]), contracts.DIFFERENCES, "differences")
-
-
-def _cells_by_questions(predictions: pa.Table) -> list[dict[Cell, QuestionSums]]:
-    """Methods and variants that answered one and the same set of questions, together."""
-    cells: dict[tuple[Any, ...], dict[Cell, QuestionSums]] = defaultdict(dict)
+    cells: dict[tuple[Any, ...], dict[Cell, QuestionSums]] = {}
     for cell, answers in by_cell(predictions):
         _, _, n_candidates = cell
         questions, sums = question_sums(answers)
-        cells[(n_candidates, *questions)][cell] = sums
-    return [together for together in cells.values() if len(together) > 1]
+        cells.setdefault((n_candidates, *questions), {})[cell] = sums
+    return cells
 
 
-def _pairs(cells: dict[Cell, QuestionSums], resamples: int, seed: int) -> Iterator[dict[str, Any]]:
-    """One row per ordered pair of those methods and variants."""
-    values, lows, highs = paired_differences(list(cells.values()), resamples, seed).tolist()
-    shown = [sums.shown for sums in cells.values()]
-    for (i, (method, variant, n_candidates)), (j, (against, against_variant, _)) in permutations(enumerate(cells), 2):
+def _rows(
+    ours: Mapping[Cell, QuestionSums], theirs: Mapping[Cell, QuestionSums], compared: Any
+) -> Iterator[dict[str, Any]]:
+    """One row per method or variant of ours and of theirs, from their (value, low, high) x ours x theirs."""
+    values, lows, highs = compared.tolist()
+    for (i, (cell, sums)), (j, other) in product(enumerate(ours.items()), enumerate(theirs)):
+        method, variant, n_candidates = cell
+        against, against_variant, _ = other
         yield {
             "method": method,
             "variant": variant,
@@ -67,9 +113,14 @@ def _pairs(cells: dict[Cell, QuestionSums], resamples: int, seed: int) -> Iterat
             "value": values[i][j],
             "low": _known(lows[i][j]),
             "high": _known(highs[i][j]),
-            "questions": len(shown[i]),
-            "presentations": int(shown[i].sum()),
+            "questions": len(sums.shown),
+            "presentations": int(sums.shown.sum()),
         }
+
+
+def _table(rows: list[dict[str, Any]], contract: contracts.Contract, order: tuple[str, ...]) -> pa.Table:
+    table = parquet.from_rows(rows, contract)
+    return parquet.conform(table.sort_by([(name, "ascending") for name in order]), contract, contract.name)
 
 
 def _known(bound: float) -> float | None:

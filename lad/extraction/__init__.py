@@ -9,4 +9,7 @@ EXTRACTOR_VERSION: Final = 3
 
 2: pictures are shown as a viewer shows them. 3: attention is summed by image in another order, the same every time,
 which moves its last bits; on a GPU no TF32 in float32, and batches from a budget that is a power of two.
+
+New names of columns are no new version: image_attention and image_tokens became candidate_attention and
+candidate_tokens with the same numbers, so that the signals and the finished work of version 3 stay good.
 """

@@ -110,7 +110,9 @@ def extract(
     prompts = write_prompts(backbone, probe, asked)
 
     work = FinishedWork(finished, recipe) if finished else None
-    rows = work.find(fingerprints) if work else []
+    # Neither the recipe nor a fingerprint names columns: work of before they were renamed is found, by its old names.
+    found = work.find(fingerprints) if work else []
+    rows = [parquet.with_present_names(part, contracts.SIGNALS) for part in found]
     done = {key for part in rows for key in part[FINGERPRINT].to_pylist()}
     lengths = [len(prompt.token_ids) for prompt in prompts]
     budget = token_budget or memory.token_budget(backbone, generation, min(lengths))
@@ -316,7 +318,7 @@ class _Keeper:
         if signals.texts is not None:
             columns["texts"] = pa.array([[asdict(text) for text in samples] for samples in signals.texts], TEXTS)
         return columns | {
-            "image_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
+            "candidate_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
             "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
             "generated_text": pa.array(signals.generated_text, pa.string()),
         }
@@ -324,7 +326,7 @@ class _Keeper:
 
 NUMBERS: Final = (
     *("identifier_logits", "processed_logits", "candidate_logprobs"),
-    *("image_attention", "delimiter_attention", "head_attention"),
+    *("candidate_attention", "delimiter_attention", "head_attention"),
 )
 """The signals that are numbers."""
 

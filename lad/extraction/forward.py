@@ -29,7 +29,7 @@ class Signals:
 
     Attributes:
         identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
-        image_attention, delimiter_attention: (batch, layers, N) float32.
+        candidate_attention, delimiter_attention: (batch, layers, N) float32.
         head_attention: (batch, layers, heads, N) float32, images only; None where it was not asked for.
         texts: for each presentation what the model wrote, as many samples as asked for; None where none were.
     """
@@ -37,7 +37,7 @@ class Signals:
     identifier_logits: Tensor
     processed_logits: Tensor
     candidate_logprobs: Tensor
-    image_attention: Tensor
+    candidate_attention: Tensor
     delimiter_attention: Tensor
     head_attention: Tensor | None
     texts: list[list[Text]] | None
@@ -104,7 +104,7 @@ def read_batch(
         identifier_logits=logits[:, trie.first_tokens].float(),
         processed_logits=processed[:, trie.first_tokens],
         candidate_logprobs=trie.log_probabilities(after),
-        image_attention=attention[:, :, : batch.n],
+        candidate_attention=attention[:, :, : batch.n],
         delimiter_attention=attention[:, :, batch.n :],
         head_attention=reading.head_attention()[..., : batch.n] if head_attention else None,
         texts=texts,

@@ -46,7 +46,7 @@ def signals(setup, backbone, tmp_path_factory):
             presentations=presentations.slice(0, setup.slow),
         )
         table = pq.ParquetFile(out).read()
-        columns = ("identifier_logits", "candidate_logprobs", "image_attention")
+        columns = ("identifier_logits", "candidate_logprobs", "candidate_attention")
         return {name: np.array(table[name].to_pylist()) for name in columns}
 
     return written
@@ -61,7 +61,9 @@ def test_what_is_slower_gives_the_same_numbers(signals, variant):
 
 @pytest.mark.parametrize("variant", ["ours, eager attention", "ours, full pass per prefix"])
 def test_variants_that_read_otherwise_see_the_same_attention(signals, variant):
-    np.testing.assert_allclose(signals(variant)["image_attention"], signals("ours")["image_attention"], atol=1e-5)
+    np.testing.assert_allclose(
+        signals(variant)["candidate_attention"], signals("ours")["candidate_attention"], atol=1e-5
+    )
 
 
 def test_every_variant_is_measured(setup, backbone):

@@ -28,7 +28,7 @@ def array(table, column: str) -> np.ndarray:
 def test_synthetic_signals_keep_the_contract(split, n):
     table = signals(split, n)
     assert len(table) == 3 * (ROUNDS if split == "evaluation" else n)
-    assert array(table, "image_attention").shape == (len(table), LAYERS, n)
+    assert array(table, "candidate_attention").shape == (len(table), LAYERS, n)
     np.testing.assert_array_equal(np.sort(array(table, "order")), np.tile(np.arange(1, n + 1), (len(table), 1)))
     np.testing.assert_allclose(np.exp(array(table, "candidate_logprobs")).sum(axis=1), 1, atol=1e-5)
 

@@ -188,7 +188,7 @@ def test_the_second_set_of_questions_are_the_next_ones():
     assert second.questions == ("calibration-000002", "calibration-000003")
     alone = signals.filter(pc.is_in(signals["question_id"], pa.array(second.questions)))
     assert second.position_bias.equals(calibrate(alone).position_bias)
-    with pytest.raises(CalibrationError, match=r"questions = 2, draw = 4: the signals hold 6 .* allowed are 1 to 1$"):
+    with pytest.raises(CalibrationError, match=r"questions = 2, set 4: the signals hold 6 .* allowed are 1 to 1$"):
         calibrate(signals, questions=2, question_set=4)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from demo.measure import accuracies
+from demo.processor import TRAINED_PROBES
 from lad.benchmark.formats.coco import read_images
-from lad.demo.measure import accuracies
-from lad.demo.processor import TRAINED_PROBES
 from lad.demo.scenes import captioned_scene, render, write_dataset
 from lad.extraction.backbone import load_backbone, load_processor
 from lad.extraction.prompts import get_probe

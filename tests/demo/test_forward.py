@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lad.demo.forward import forward, image_features, patches
-from lad.demo.model import LAYERS, build_model, save_checkpoint
-from lad.demo.packing import IGNORED, PromptPacker
-from lad.demo.processor import IMAGE_SIDE, build_tokenizer
+from demo.forward import forward, image_features, patches
+from demo.model import LAYERS, build_model, save_checkpoint
+from demo.packing import IGNORED, PromptPacker
+from demo.processor import IMAGE_SIDE, build_tokenizer
 from lad.demo.scenes import captioned_scene, render
 from lad.extraction.backbone import load_processor
 from lad.extraction.prompts import PROBES

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lad.demo.model import RETRIEVAL_LAYERS
-from lad.demo.planting import GAIN, IMAGE_MASS, attention_prior, bias_matrix, planted_attention
+from demo.model import RETRIEVAL_LAYERS
+from demo.planting import GAIN, IMAGE_MASS, attention_prior, bias_matrix, planted_attention
 
 ALL_N = range(2, 13)
 

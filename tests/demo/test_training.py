@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from lad.demo.bank import draw_sets, render_bank
-from lad.demo.losses import bias_loss
-from lad.demo.model import build_model
-from lad.demo.packing import PromptPacker
-from lad.demo.processor import build_tokenizer
+from demo.bank import draw_sets, render_bank
+from demo.losses import bias_loss
+from demo.model import build_model
+from demo.packing import PromptPacker
+from demo.processor import build_tokenizer
+from demo.train import train
+from demo.training import Material, Phase, Recipe, ask, bank_features
 from lad.demo.scenes import TRAINING_PAIRS, is_held_out, neighbours
-from lad.demo.train import train
-from lad.demo.training import Material, Phase, Recipe, ask, bank_features
 
 SHORT = Recipe(
     copies=1,

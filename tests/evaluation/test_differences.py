@@ -11,7 +11,7 @@ from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, resample_counts
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import EvaluationError, evaluate
-from lad.scoring.methods import score
+from lad.methods import score
 
 
 def answers(correct: list[list[int]], method: str, *, n: int = 2, variant: str = "") -> pa.Table:

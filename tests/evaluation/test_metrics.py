@@ -11,7 +11,7 @@ from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, QuestionSums, intervals, question_sums, resample_counts
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import EvaluationError, evaluate
-from lad.scoring.methods import score
+from lad.methods import score
 
 
 def predictions_table(answers: list[tuple], n: int = 2, method: str = "vanilla", variant: str = "") -> pa.Table:

@@ -141,7 +141,7 @@ def test_logits_and_attention_equal_eager(case):
         own, delimiters = sums[..., : batch.n], sums[..., batch.n :]
         close(signals.identifier_logits[row], logits[trie.first_tokens], 1e-4)
         close(signals.head_attention[row], own, 1e-5)
-        close(signals.image_attention[row], own.mean(1), 1e-5)
+        close(signals.candidate_attention[row], own.mean(1), 1e-5)
         close(signals.delimiter_attention[row], delimiters.mean(1), 1e-5)
 
 
@@ -158,8 +158,8 @@ def test_random_weights_tell_images_orders_and_prefixes_apart(case):
     """The tests above compare numbers that differ: a read-out of the wrong image or prefix would show."""
     signals = read_batch(case.backbone, case.batch(), case.trie)
     for one, other in itertools.combinations(range(len(SIZES)), 2):
-        assert (signals.image_attention[:, :, one] - signals.image_attention[:, :, other]).abs().max() > 1e-3
-    assert (signals.image_attention[0] - signals.image_attention[1]).abs().max() > 1e-3
+        assert (signals.candidate_attention[:, :, one] - signals.candidate_attention[:, :, other]).abs().max() > 1e-3
+    assert (signals.candidate_attention[0] - signals.candidate_attention[1]).abs().max() > 1e-3
     assert signals.candidate_logprobs.std(1).min() > 1e-2
 
 

@@ -37,7 +37,7 @@ def test_logits_attention_and_probabilities_equal_eager(backbone, eager, extract
         delimiters = torch.stack([attention[:, [span[0] - 1, span[-1] + 1]].sum(-1) for span in spans], -1)
         joint = plain.joint_log_probability(backbone, eager, PROBES[probe], shown)
         np.testing.assert_allclose(row["identifier_logits"], logits[first_tokens], atol=1e-4)
-        np.testing.assert_allclose(row["image_attention"], own, atol=1e-5)
+        np.testing.assert_allclose(row["candidate_attention"], own, atol=1e-5)
         np.testing.assert_allclose(row["delimiter_attention"], delimiters, atol=1e-5)
         np.testing.assert_allclose(row["candidate_logprobs"], joint, atol=1e-3)
         assert row["prompt_tokens"] == inputs["input_ids"].shape[1]
@@ -69,7 +69,7 @@ def test_batch_size_and_order_of_work_change_no_number(extracted):
     one, _ = extracted(12, token_budget=1)
     many, _ = extracted(12)
     assert one["presentation_id"].equals(many["presentation_id"])
-    for name in ("identifier_logits", "candidate_logprobs", "image_attention"):
+    for name in ("identifier_logits", "candidate_logprobs", "candidate_attention"):
         np.testing.assert_allclose(np.array(one[name].to_pylist()), np.array(many[name].to_pylist()), atol=1e-4)
 
 

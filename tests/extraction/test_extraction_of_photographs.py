@@ -86,10 +86,10 @@ def assert_equal_to_eager(backbone, eager, shown: plain.Presentation, row: dict)
     first = [backbone.processor.tokenizer(str(k + 1))["input_ids"][0] for k in range(shown.n)]
     expected = {
         "prompt_tokens": torch.tensor(inputs["input_ids"].shape[1]),
-        "image_tokens": torch.tensor([len(span) for span in spans]),
+        "candidate_tokens": torch.tensor([len(span) for span in spans]),
         "identifier_logits": logits[first],
         "candidate_logprobs": logits[first].log_softmax(-1),
-        "image_attention": torch.stack([attention[:, span].sum(-1) for span in spans], -1),
+        "candidate_attention": torch.stack([attention[:, span].sum(-1) for span in spans], -1),
         "delimiter_attention": torch.stack([attention[:, [s[0] - 1, s[-1] + 1]].sum(-1) for s in spans], -1),
     }
     for name, values in expected.items():
@@ -101,7 +101,7 @@ def assert_equal_to_eager(backbone, eager, shown: plain.Presentation, row: dict)
 def test_photographs_are_read_as_by_eager_attention(photographs, compare, image_size):
     images = read_images(photographs / "captions_val2014_subset.json", photographs / "images")
     signals = compare(images, photographs / "images", 4, 3, image_size)
-    tokens = {count for row in signals["image_tokens"].to_pylist() for count in row}
+    tokens = {count for row in signals["candidate_tokens"].to_pylist() for count in row}
     # 336 / 14 patches per side, merged two by two.
     assert tokens == {144} if image_size else len(tokens) > 1
 
@@ -119,7 +119,7 @@ def test_every_kind_of_file_is_read_as_by_eager_attention(photographs, compare, 
         for k, name in enumerate(names)
     ]
     signals = compare(parquet.from_rows(rows, contracts.IMAGES), tmp_path, len(names), 1, image_size)
-    counts = dict(zip(signals["order"].to_pylist()[0], signals["image_tokens"].to_pylist()[0], strict=True))
+    counts = dict(zip(signals["order"].to_pylist()[0], signals["candidate_tokens"].to_pylist()[0], strict=True))
     # In their own sizes: the whole photograph and the two strips.
     assert len(set(counts.values())) == (1 if image_size else 3)
 

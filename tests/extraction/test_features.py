@@ -93,7 +93,7 @@ def test_without_room_the_numbers_are_the_same(backbone, extracted):
         poor, metadata = extracted(4, evaluation=6, features=nowhere, token_budget=400)
         assert nowhere.encoded > metadata["images"]
     rich, _ = extracted(4, evaluation=6, token_budget=400)
-    for name in ("identifier_logits", "image_attention"):
+    for name in ("identifier_logits", "candidate_attention"):
         np.testing.assert_allclose(np.array(poor[name].to_pylist()), np.array(rich[name].to_pylist()), atol=1e-4)
 
 

@@ -79,18 +79,18 @@ def test_a_batch_gives_what_each_presentation_gives_alone(backbone, batch_of):
             "identifier_logits",
             "processed_logits",
             "candidate_logprobs",
-            "image_attention",
+            "candidate_attention",
             "head_attention",
         ):
             assert torch.allclose(getattr(together, name)[row], getattr(alone, name)[0], atol=1e-4), name
         assert together.generated_text[row] == alone.generated_text[0]
 
 
-def test_heads_are_kept_where_asked_for_and_average_to_the_image_attention(backbone, batch_of):
+def test_heads_are_kept_where_asked_for_and_average_to_the_candidate_attention(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(4))
     signals = read_batch(backbone, batch_of("vanilla", 4), trie, head_attention=True)
     assert signals.head_attention.shape == (2, 6, 4, 4)
-    assert torch.allclose(signals.head_attention.mean(2), signals.image_attention, atol=1e-6)
+    assert torch.allclose(signals.head_attention.mean(2), signals.candidate_attention, atol=1e-6)
     assert read_batch(backbone, batch_of("vanilla", 4), trie).head_attention is None
 
 

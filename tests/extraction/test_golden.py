@@ -13,7 +13,7 @@ import numpy as np
 from lad.extraction import EXTRACTOR_VERSION
 
 GOLDEN = Path(__file__).with_name("golden.json")
-SIGNALS = ("identifier_logits", "processed_logits", "candidate_logprobs", "image_attention", "delimiter_attention")
+SIGNALS = ("identifier_logits", "processed_logits", "candidate_logprobs", "candidate_attention", "delimiter_attention")
 
 
 def test_the_signals_of_the_demo_model_change_only_with_the_version(extracted):

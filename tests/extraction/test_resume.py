@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from signals_factory import of_an_earlier_version
 from tqdm import tqdm
 
 from lad.extraction import extract as extraction
@@ -121,6 +122,16 @@ def test_finished_presentations_are_not_computed_again(run, count_computed):
     assert count_computed() == 24
     assert second.equals(first)
     assert again["seconds"] == metadata["seconds"] > 0
+
+
+def test_work_of_before_columns_were_renamed_is_found(run, count_computed, tmp_path):
+    whole, _ = run(tmp_path / "whole")
+    computed = count_computed()
+    run(evaluation=6)
+    for file in files(tmp_path / "finished"):
+        of_an_earlier_version(file)
+    assert run(evaluation=12)[0].equals(whole)
+    assert count_computed() == computed + len(whole)
 
 
 def test_work_outlives_a_longer_table_of_presentations(run, count_computed):
@@ -242,7 +253,7 @@ def test_a_presentation_that_fits_only_without_the_kept_features_is_read(extract
         monkeypatch.setattr(extraction, "read_batch", need_a_petabyte_beside_kept_features)
         squeezed, _ = extracted(4, evaluation=3, features=features)
     assert squeezed["presentation_id"].equals(whole["presentation_id"])
-    for name in ("identifier_logits", "image_attention"):
+    for name in ("identifier_logits", "candidate_attention"):
         np.testing.assert_allclose(np.array(squeezed[name].to_pylist()), np.array(whole[name].to_pylist()), atol=1e-4)
 
 

@@ -38,7 +38,7 @@ def asked_with(extracted):
     def run(probe: str, n: int = 4) -> dict[str, np.ndarray]:
         signals, metadata = extracted(n, probe)
         assert metadata["probe"] == probe
-        return {name: np.array(signals[name].to_pylist()) for name in ("identifier_logits", "image_attention")}
+        return {name: np.array(signals[name].to_pylist()) for name in ("identifier_logits", "candidate_attention")}
 
     return run
 

@@ -1,4 +1,5 @@
-# Evaluation: metrics, and paired differences between methods, with bootstrap intervals over questions.
+# Evaluation: metrics, and paired differences between methods of one scoring and of two, with bootstrap intervals over
+# questions.
 
 
 rule evaluate:
@@ -20,3 +21,26 @@ rule evaluate:
     shell:
         "lad evaluate --predictions {input.predictions:q} --resamples {params.resamples} --seed {params.seed}"
         " --out {output.metrics:q} --differences {output.differences:q} > {log:q} 2>&1"
+
+
+rule compare:
+    input:
+        predictions=W.table("predictions"),
+        reference=lambda w: W.table("predictions", **W.grid.reference(scoring_of(w)).keys),
+        code=code("evaluation"),
+    output:
+        W.table("comparisons"),
+    log:
+        W.log("compare", *RELATIONS["predictions"].keys),
+    conda:
+        "../../environment.yml"
+    params:
+        questions=CONFIG.calibration.questions,
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
+    message:
+        "Comparing {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
+    shell:
+        "lad compare --predictions {input.predictions:q} --reference {input.reference:q}"
+        " --calibration-questions {params.questions} --resamples {params.resamples} --seed {params.seed}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -3,18 +3,6 @@
 # With `extraction.shard_size`, a job extracts a shard of a cell and split, and a last rule merges them.
 
 
-def shown_data(w) -> list[str]:
-    """What extraction waits for to read the pictures of a split."""
-    if w.split == "content_free":
-        return [W.shown_folder(w)]
-    return dataset_files(w.dataset, "images", made=W.table("signals", **dict(w.items())))
-
-
-def extracted(relation: str):
-    """What an extraction job writes: the table, or a shard of it."""
-    return temp(W.shard(relation)) if W.is_sharded else W.table(relation)
-
-
 rule extract_signals:
     input:
         images=lambda w: W.shown("images", w),

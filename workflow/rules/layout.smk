@@ -7,33 +7,47 @@ from snakemake.exceptions import WorkflowError
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
 from lad.extraction import EXTRACTOR_VERSION
-from lad.figures.requirements import check_report, configured_options
 from lad.workflow import (
     Workflow,
     benchmark_of,
     cell_of,
     code,
+    drawing_code,
     local_checkpoint,
+    names_of,
     one_of,
     option,
     path_with_this_environment,
+    refuse_paths_of_the_checkout,
     scoring_of,
 )
 
 try:
     CONFIG = parse_configuration(config)
+    refuse_paths_of_the_checkout(CONFIG, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1])
     W = Workflow(CONFIG)
-    check_report(CONFIG, W.grid)
 except ValueError as error:
     raise WorkflowError(str(error))
 
-os.environ["PATH"] = path_with_this_environment(os.environ["PATH"])
+os.environ.update(PATH=path_with_this_environment(os.environ.get("PATH", os.defpath)))
 
 
 def dataset_files(dataset: str, *parts: str, made: str) -> list[str]:
     """The files of a dataset, or the receipt of their download, which is ancient: fetching files re-runs nothing."""
     files = W.dataset_files(dataset, *parts, made=made)
     return [ancient(file) if file == W.receipt(dataset) else file for file in files]
+
+
+def shown_data(w) -> list[str]:
+    """What extraction waits for to read the pictures of a split."""
+    if w.split == "content_free":
+        return [W.shown_folder(w)]
+    return dataset_files(w.dataset, "images", made=W.table("signals", **dict(w.items())))
+
+
+def extracted(relation: str):
+    """What an extraction job writes: the table, or a shard of it."""
+    return temp(W.shard(relation)) if W.is_sharded else W.table(relation)
 
 
 wildcard_constraints:

@@ -16,7 +16,7 @@ rule score:
             if W.grid.needs_generations(scoring_of(w))
             else []
         ),
-        code=code("scoring", "calibration"),
+        code=code("methods", "calibration"),
     output:
         W.table("predictions"),
     log:

@@ -1,0 +1,139 @@
+"""What a method is: how it answers, what it reads, what it may be told, how it looks and where it stands in tables."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import cleandoc
+from typing import Generic, Literal, TypeVar
+
+import pyarrow as pa
+
+from lad import query
+from lad.calibration.calibrate import Calibration
+from lad.methods.options import Option, Options, options_of
+
+Split = Literal["evaluation", "symmetrized", "permuted"]
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a method answers from. What it needs besides the signals is there for every method that needs it.
+
+    Attributes:
+        signals: presentations of one N and one model, the table SIGNALS.
+        identifiers: identifier of each position, 1..N.
+        content_free: signals of the split content_free, for the same N and model.
+        generations: the table GENERATIONS with the texts of all presentations.
+        steps: steps that several methods take on these very tables.
+    """
+
+    signals: pa.Table
+    calibration: Calibration | None = None
+    identifiers: Sequence[str] | None = None
+    content_free: pa.Table | None = None
+    generations: pa.Table | None = None
+    steps: query.Steps = field(default_factory=query.Steps)
+
+    @property
+    def fitted(self) -> Calibration:
+        assert self.calibration is not None, "Session has refused methods that lack their calibration"
+        return self.calibration
+
+    @property
+    def blank(self) -> pa.Table:
+        assert self.content_free is not None, "Session has refused methods that lack their content-free signals"
+        return self.content_free
+
+    @property
+    def texts(self) -> pa.Table:
+        assert self.generations is not None, "Session has refused methods that lack their generations"
+        return self.generations
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row that the method has in a table of the report that lists many methods.
+
+    Attributes:
+        rank: rows stand in this order.
+        label: the method's display name where empty.
+        optional: whether the row is left out, rather than missed, where it was not measured.
+        block: rows of the same block compete for the best value.
+    """
+
+    table: Literal["main", "permutations", "baselines"]
+    rank: int
+    label: str = ""
+    variant: str = ""
+    probe: str = "vanilla"
+    optional: bool = True
+    block: int = 0
+
+
+@dataclass(frozen=True)
+class PublishedName:
+    """Under which name of shipped/published.csv the method stands, with this variant and asked by this probe.
+
+    Attributes:
+        formulation: whose numbers are to be compared with the published ones: those of the method as printed, or as its
+            authors' code runs it.
+    """
+
+    name: str
+    formulation: Literal["printed", "released"] = "printed"
+    variant: str = ""
+    probe: str = "vanilla"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Generic[AnyOptions]):
+    """One method; the module that exports it as METHOD says by which equation it answers, and from where that is.
+
+    Attributes:
+        name: that of its module.
+        rank: methods are listed in this order, those of equal rank by name.
+        display, colour, marker, marker_size: how it looks in figures and tables.
+        description: one line with the equation and its source.
+        answers: from inputs and options to presentation_id, position (nullable), scores (nullable) and parsed
+            (nullable), one row per answer.
+        options_type: the dataclass of its options.
+        split_for: the split of the signals that the method with these options is meant for.
+        needs_calibration, needs_content_free, needs_heads, needs_generations: what it reads besides those signals: a
+            calibration, the signals of the split content_free, the attention of every head, generated texts.
+        rows: its rows in tables that list many methods.
+        published: its names in the published results.
+    """
+
+    name: str
+    rank: int = 1000
+    display: str
+    colour: str
+    marker: str
+    marker_size: float = 5.0
+    description: str
+    answers: Callable[[Inputs, AnyOptions], pa.Table]
+    options_type: type[AnyOptions]
+    split_for: Callable[[AnyOptions], Split] = lambda _: "evaluation"
+    needs_calibration: bool = False
+    needs_content_free: bool = False
+    needs_heads: bool = False
+    needs_generations: bool = False
+    rows: tuple[TableRow, ...] = ()
+    published: tuple[PublishedName, ...] = ()
+
+    @cached_property
+    def options(self) -> dict[str, Option]:
+        """The options that it understands, by their full names."""
+        return options_of(self.options_type)
+
+    @property
+    def split(self) -> Split:
+        """The split that it is meant for unless its options say otherwise."""
+        return self.split_for(self.options_type())
+
+    @property
+    def explanation(self) -> str:
+        """The docstring of its module."""
+        return cleandoc(sys.modules[self.answers.__module__].__doc__ or "")

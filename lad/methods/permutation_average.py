@@ -1,0 +1,99 @@
+"""Permutation averaging: the candidate that is most probable on average over orders of the question.
+
+    answer = argmax over candidates c of the mean over orders o of P(c|x_o)
+
+Paper, table 8; also called the cyclic probability ensemble. Printed, the orders are the N cyclic shifts, where each
+candidate stands once at each position and a static bias favours none. The released code averages over 16 random orders
+(`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lad import query
+from lad.calibration.observations import number_of_candidates
+from lad.methods.base import Inputs, Method, PublishedName, Split, TableRow
+from lad.methods.options import Means, ReadsEquations, ScoringError
+from lad.methods.orders import orders_of
+from lad.methods.scores import best_positions, observed_scores
+
+_QUERY: Final = Path(__file__).with_suffix(".sql")
+
+
+@dataclass(frozen=True)
+class AveragesOrders(ReadsEquations):
+    orders: Annotated[
+        Literal["cyclic", "random"],
+        Means(
+            "what is averaged over. cyclic: the question's N cyclic shifts and nothing else; random: the random orders"
+            " of it that the signals hold, split permuted"
+        ),
+    ] = "cyclic"
+
+
+def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
+    orders = orders_of(inputs.signals)
+    if options.orders == "cyclic":
+        _refuse_incomplete_shifts(inputs.signals, orders)
+    _refuse_missing_first_rounds(inputs.signals)
+    scores = query.run(
+        _QUERY,
+        {"observed_scores": observed_scores(inputs, options.equations), "signals": inputs.signals},
+        {"average": options.equations.average},
+    )
+    return best_positions(scores)
+
+
+def _split(options: AveragesOrders) -> Split:
+    return "permuted" if options.orders == "random" else "symmetrized"
+
+
+def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) -> None:
+    """Averaging cancels a bias of position only where each candidate stands once at each position."""
+    n_candidates = number_of_candidates(signals)
+    question = signals["question_id"].combine_chunks().dictionary_encode()
+    codes, ids = question.indices.to_numpy(), question.dictionary
+    places = (codes[:, None] * n_candidates + orders - 1) * n_candidates + np.arange(n_candidates)
+    times = np.bincount(places.ravel(), minlength=len(ids) * n_candidates**2).reshape(len(ids), -1)
+    incomplete = (times != 1).any(axis=1)
+    if incomplete.any():
+        raise ScoringError(
+            f"permutation_average needs the {n_candidates} cyclic shifts of each question;"
+            f" question {ids[int(np.argmax(incomplete))].as_py()} is shown otherwise: give signals of the split"
+            f" symmetrized, or average over whatever orders there are with permutation_average;orders=random"
+        )
+
+
+def _refuse_missing_first_rounds(signals: pa.Table) -> None:
+    """A question's answer stands in its first round; in a round of its own it would weigh as much as all the others."""
+    rounds = signals["round"].to_numpy()
+    first = signals["question_id"].filter(pa.array(rounds == rounds.min()))
+    without = signals["question_id"].filter(
+        pc.invert(pc.is_in(signals["question_id"], value_set=first.combine_chunks()))
+    )
+    if len(without):
+        raise ScoringError(
+            f"permutation_average answers each question in its first round, {rounds.min()}; question"
+            f" {without[0].as_py()} lacks it: give signals of all rounds of a split"
+        )
+
+
+METHOD = Method(
+    name="permutation_average",
+    rank=80,
+    display="Permutation averaging",
+    colour="#cc79a7",
+    marker=">",
+    description="argmax over candidates of the mean of P over the question's N cyclic shifts, or over random orders",
+    answers=answers,
+    options_type=AveragesOrders,
+    split_for=_split,
+    rows=(TableRow("permutations", 30, optional=False),),
+    published=(PublishedName("permutation_average"),),
+)

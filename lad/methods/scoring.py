@@ -1,0 +1,165 @@
+"""What a method answers on every presentation, beside the truth; and what is refused because something is missing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lad import contracts, parquet, query
+from lad.calibration.calibrate import Calibration
+from lad.calibration.observations import number_of_candidates, number_of_layers
+from lad.methods.base import Inputs, Method
+from lad.methods.options import ScoringError
+from lad.methods.specification import Specification, parse_method
+
+_PREDICTIONS: Final = Path(__file__).with_name("predictions.sql")
+
+
+class Session:
+    """Signals that several methods are to answer: the steps that these share are taken once."""
+
+    def __init__(
+        self,
+        signals: pa.Table,
+        calibration: Calibration | None = None,
+        *,
+        identifiers: Sequence[str] | None = None,
+        content_free: pa.Table | None = None,
+        generations: pa.Table | None = None,
+    ) -> None:
+        """As `score`.
+
+        Raises:
+            TableError: signals, content-free signals or generations that break their contract.
+        """
+        signals = parquet.conformed(signals, contracts.SIGNALS, "signals")
+        if content_free is not None:
+            content_free = parquet.conformed(content_free, contracts.SIGNALS, "content-free signals")
+        if generations is not None:
+            generations = parquet.conformed(generations, contracts.GENERATIONS, "generations")
+        self._inputs = Inputs(signals, calibration, identifiers, content_free, generations)
+
+    def score(self, specification: Specification, defaults: Mapping[str, object] | None = None) -> pa.Table:
+        """The predictions of one method; see `score`.
+
+        Raises:
+            ScoringError, SignalsError: as `score`.
+        """
+        method, options, variant = parse_method(specification, defaults)
+        _refuse_missing(method, self._inputs)
+        predictions = query.run(
+            _PREDICTIONS,
+            {"answers": method.answers(self._inputs, options), "signals": self._inputs.signals},
+            {"method": method.name, "variant": variant},
+        )
+        return parquet.conform(
+            predictions, contracts.PREDICTIONS, f"predictions of {method.name};{variant}".rstrip(";")
+        )
+
+    def timed(
+        self, specification: Specification, defaults: Mapping[str, object] | None = None
+    ) -> tuple[pa.Table, float]:
+        """The predictions, and the seconds that the method takes alone: with all steps that it shares with others."""
+        return self._inputs.steps.timed(lambda: self.score(specification, defaults))
+
+
+def score(
+    signals: pa.Table,
+    calibration: Calibration | None,
+    specification: Specification,
+    defaults: Mapping[str, object] | None = None,
+    *,
+    identifiers: Sequence[str] | None = None,
+    content_free: pa.Table | None = None,
+    generations: pa.Table | None = None,
+) -> pa.Table:
+    """What the method answers on every presentation (permutation_average: on every question).
+
+    Args:
+        signals: presentations of one N and one model; their targets may be unknown.
+        calibration: for the same N and model; None for methods that need none.
+        specification: a method and its options, as `parse_method` reads them.
+        defaults: values of the options that the specification does not name, by full names.
+        identifiers: identifier of each position, 1..N; only vanilla_parsed reads them.
+        content_free: signals of the split content_free, for the same N and model; None for methods that need none.
+        generations: GENERATIONS table with the texts of all presentations; only methods that read texts need it.
+
+    Returns:
+        A predictions table; target_position and correct are null where the target is unknown.
+
+    Raises:
+        TableError: signals, content-free signals or generations that break their contract.
+        ScoringError: unknown method or option, missing calibration or content-free signals, or such for another N or
+            another model, layers that are not there, orders that do not suffice, signals that lack what the method
+            reads, missing texts.
+        SignalsError: presentations of several N or of several models.
+    """
+    session = Session(signals, calibration, identifiers=identifiers, content_free=content_free, generations=generations)
+    return session.score(specification, defaults)
+
+
+def _refuse_missing(method: Method[Any], inputs: Inputs) -> None:
+    if method.needs_calibration:
+        _refuse_other_calibration(method, inputs.signals, inputs.calibration)
+    if method.needs_content_free:
+        _refuse_other_content_free(method, inputs.signals, inputs.content_free)
+    if method.needs_generations:
+        _refuse_other_texts(method, inputs.signals, inputs.generations)
+
+
+def _refuse_other_calibration(method: Method[Any], signals: pa.Table, calibration: Calibration | None) -> None:
+    if calibration is None:
+        raise ScoringError(
+            f"{method.name} needs a calibration and none was given: `lad calibrate` on signals of the split calibration"
+            " makes one, --calibration names its folder"
+        )
+    n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
+    if calibration.n_candidates != n_candidates:
+        raise ScoringError(
+            f"the calibration is for N = {calibration.n_candidates}, the signals are of N = {n_candidates};"
+            f" calibrate on questions of {n_candidates} candidates"
+        )
+    if calibration.model_layers != model_layers:
+        raise ScoringError(
+            f"the calibration is for a model of {calibration.model_layers} layers, the signals are of one of"
+            f" {model_layers}; calibrate on signals of the same model"
+        )
+
+
+def _refuse_other_content_free(method: Method[Any], signals: pa.Table, content_free: pa.Table | None) -> None:
+    if content_free is None or not len(content_free):
+        raise ScoringError(
+            f"{method.name} needs signals of the split content_free and none were given: `lad content-free` makes its"
+            " question, `lad extract` asks it; hand the signals to --signals as well"
+        )
+    here, there = ((number_of_candidates(table), number_of_layers(table)) for table in (signals, content_free))
+    if here != there:
+        raise ScoringError(
+            f"the content-free signals are of N = {there[0]} and {there[1]} layers, the signals to be scored of"
+            f" N = {here[0]} and {here[1]} layers; ask the same model about as many blank images"
+        )
+
+
+def _refuse_other_texts(method: Method[Any], signals: pa.Table, generations: pa.Table | None) -> None:
+    """No texts, texts of other presentations, or a text that is there twice."""
+    if generations is None:
+        raise ScoringError(
+            f"{method.name} needs generated texts and none were given; extract with the probe {method.name} and hand"
+            " its generations.parquet to --generations"
+        )
+    without = pc.invert(pc.is_in(signals["presentation_id"], value_set=generations["presentation_id"].combine_chunks()))
+    if pc.any(without).as_py():
+        missing = signals["presentation_id"].filter(without)
+        raise ScoringError(
+            f"{method.name}: the generations hold no text of presentation {missing[0].as_py()} and of"
+            f" {len(missing) - 1} others; give those of the same cell and split as the signals"
+        )
+    counts = generations.group_by(["presentation_id", "sample"]).aggregate([([], "count_all")])
+    repeated = counts.filter(pc.field("count_all") > 1)
+    if len(repeated):
+        raise ScoringError(
+            f"{method.name}: the generations hold sample {repeated['sample'][0].as_py()} of presentation"
+            f" {repeated['presentation_id'][0].as_py()} more than once; give those of one probe"
+        )

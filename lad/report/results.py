@@ -1,0 +1,146 @@
+"""What a results folder holds, and the part of it that one artifact is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lad import catalog, query
+from lad.grid import CalibrationSource, Cell, Scoring
+from lad.report.artifact import ArtifactError
+from lad.report.measures import Measures
+from lad.report.needs import Available, Condition, Needs, wanted_keys
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAKERS: Final = {
+    "images": "`lad images`",
+    "questions": "`lad questions`",
+    "presentations": "`lad presentations`",
+    "signals": "`lad extract`",
+    "position_bias": "`lad calibrate`",
+    "attention_prior": "`lad calibrate`",
+    "predictions": "`lad score`",
+    "metrics": "`lad evaluate`",
+    "differences": "`lad evaluate --differences`",
+    "comparisons": "`lad compare`",
+}
+"""What produces the files of a relation."""
+
+
+class Measured(Available):
+    """All that a results folder holds.
+
+    Other jobs may write to the folder meanwhile: a file that comes or goes between two looks is none. What an artifact
+    needs is there for good before it is drawn.
+    """
+
+    place = "the results"
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+        self._named = cache(self._read_named)
+
+    def scorings(self, relation: str = "metrics") -> Collection[Scoring]:
+        found = [_scoring(keys) for keys in catalog.RELATIONS[relation].partitions(self._results)]
+        return sorted(found)
+
+    def methods(self, scoring: Scoring, relation: str = "metrics") -> Collection[tuple[str, str]]:
+        return self._named(scoring, relation)
+
+    def _read_named(self, scoring: Scoring, relation: str) -> dict[tuple[str, str], None]:
+        path = catalog.RELATIONS[relation].path(self._results, **scoring.keys)
+        try:
+            table = pq.read_table(path, columns=["method", "variant"], partitioning=None)
+        except FileNotFoundError:
+            return {}
+        named = table.group_by(["method", "variant"], use_threads=False).aggregate([])
+        return dict.fromkeys(zip(named["method"].to_pylist(), named["variant"].to_pylist(), strict=True))
+
+    def refusal(self, what: str, *, run: str, command: str) -> ArtifactError:
+        return ArtifactError(f"metrics hold {what}; {command}")
+
+    def check(self, needs: Needs) -> None:
+        for relation, conditions in (("metrics", needs.scores), ("predictions", (*needs.answers, *needs.timings))):
+            for condition in conditions:
+                if not self.has(condition, relation):
+                    raise self._unmeasured(condition, relation)
+        for relation, files in needs.files(self._results).items():
+            for file in files:
+                if not file.exists():
+                    raise ArtifactError(f"{relation} of {_place(file)} are missing; {MAKERS[relation]} produces them")
+        for scoring, formulation in needs.priors:
+            path = catalog.RELATIONS["attention_prior"].path(self._results, **scoring.calibration_keys)
+            fitted = pq.read_table(path, columns=["formulation"], partitioning=None)
+            if not pc.any(pc.equal(fitted["formulation"], formulation)).as_py():
+                raise ArtifactError(
+                    f"attention_prior of {_place(path)} has no {formulation} formulation; `lad calibrate --formulation"
+                    f" {formulation}` produces it"
+                )
+
+    def _unmeasured(self, condition: Condition, relation: str) -> ArtifactError:
+        missing = self.first_missing(wanted_keys(condition), relation)
+        assert missing is not None, f"{condition} is measured"
+        there = ", ".join(missing.known) or "nothing"
+        steps = {"method": (), "source": ("calibrate",), "calibration_questions": ("calibrate",)}
+        before = ", ".join(f"`lad {step}`" for step in steps.get(missing.key, ("extract", "calibrate")))
+        after = ", then `lad evaluate`" if relation == "metrics" else ""
+        return ArtifactError(
+            f"{relation} of model {condition.model} on dataset {condition.dataset} have no {condition}: there is no"
+            f" {missing}, but {there}; {before and f'{before} and '}`lad score --method '{condition.specification}'`"
+            f"{after}, produce it"
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """The part of a results folder that an artifact needs: its connection has views of these files alone."""
+
+    connection: duckdb.DuckDBPyConnection
+    available: Available
+    measures: Measures
+
+    def ask(self, sql: Traversable, **parameters: Any) -> pa.Table:
+        """The result of a query on what the artifact needs."""
+        return query.on(self.connection, sql, parameters)
+
+
+@contextmanager
+def opened(folder: Path, choose: Callable[[Available], Needs]) -> Iterator[Results]:
+    """The part of a results folder that is chosen from what it holds.
+
+    Raises:
+        ArtifactError: it is not there. The message names what is missing and what produces it.
+        FileNotFoundError, CatalogError: there is no such folder, or it holds no results.
+    """
+    catalog.refuse_unfit(folder)
+    available = Measured(folder)
+    needs = choose(available)
+    available.check(needs)
+    with catalog.connect(folder, needs.files(folder)) as connection:
+        # One thread takes sums in the order of rows, so that the same results give the same bytes.
+        connection.execute("set threads = 1")
+        yield Results(connection, available, Measures(connection, needs))
+
+
+def _scoring(keys: Mapping[str, Any]) -> Scoring:
+    """The scoring that the keys of a partition name."""
+    cell = Cell(*(keys[name] for name in ("model", "dataset", "setting", "n", "probe")))
+    source = CalibrationSource(**{name: keys[f"calibration_{name}"] for name in ("dataset", "setting", "split", "set")})
+    return Scoring(cell, source, keys["calibration_questions"])
+
+
+def _place(file: Path) -> str:
+    """The partition of a file in words: model demo, dataset scenes, n = 4 ..."""
+    pairs = [part.split("=", 1) for part in file.parts if "=" in part]
+    return ", ".join(f"{key} = {value}" if key == "n" else f"{key} {value}" for key, value in pairs)
