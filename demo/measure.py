@@ -13,18 +13,12 @@ import pyarrow as pa
 import torch
 import typer
 
+from lad import Backbone, build_presentations, calibrate, evaluate, extract, load_backbone, score
 from lad.benchmark import Setting
 from lad.benchmark.embeddings import embed
 from lad.benchmark.formats.coco import read_images
-from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
-from lad.calibration.calibrate import calibrate
 from lad.demo.scenes import write_dataset
-from lad.evaluation.metrics import evaluate
-from lad.extraction.backbone import Backbone, load_backbone
-from lad.extraction.extract import extract
-from lad.extraction.prompts import get_probe
-from lad.methods import score
 
 METHODS: Final = ("vanilla", "pride", "attention_readout", "purified_attention", "agd")
 SCENES_SEED: Final = 20_000
@@ -75,7 +69,7 @@ def accuracies(
     signals = {
         split: extract(
             backbone,
-            get_probe(probe),
+            probe,
             images=images,
             image_folder=folder / "images",
             questions=asked,

@@ -25,6 +25,7 @@ from snakemake_logger_plugin_lad.progress import Job, Progress, clock
 TAIL = 15  # lines of a failed job's log that are shown
 REDRAWN, REPEATED = 0.5, 30.0  # seconds between two progress lines: on a terminal, elsewhere
 EXIT = re.compile(r"returned non-zero (exit status \d+)|died with <Signals\.(\w+)")
+KILLED = ("exit status 137", "SIGKILL")  # of the command, of the shell around it
 LOST = re.compile(r"Job (\d+)\s+completed successfully, but")
 # Where in its own code Snakemake met an error: of no use to those who have to mend a configuration.
 PLACE = re.compile(r'(WorkflowError( in .*)?:|  File ".*", line \d+, in .*)$')
@@ -77,7 +78,8 @@ class LogHandler(LogHandlerBase):
             case LogEvent.JOB_ERROR:
                 self._fail(told)
             case LogEvent.ERROR if ended := EXIT.search(message):  # of the job whose JOB_ERROR comes next
-                self.exit = f", {ended[1] or ended[2]}"
+                how = ended[1] or ended[2]
+                self.exit = f", {how}{': killed, as when memory runs out' if how in KILLED else ''}"
             case LogEvent.ERROR if told["exception"] == "LockException":
                 self._say(f"Another run is at work in {Path.cwd()}.")
                 self._say("If there is none, one was cut off: run `snakemake --unlock`, then the same command again.")

@@ -148,7 +148,7 @@ def test_a_job_without_its_output_and_one_without_a_log_have_failed_too(folder):
     text = SNAKEFILE.replace("cat {input} > {output}", "true").replace("echo leaf > {output}", "kill -KILL $$")
     (folder / "Snakefile").write_text(text)
     _, lines = run(folder)
-    assert "Failed: grow (rule grow, SIGKILL)" in lines
+    assert "Failed: grow (rule grow, SIGKILL: killed, as when memory runs out)" in lines
     assert "  A log without a word: logs/grow.log" in lines
     (folder / "grown.txt").touch()
     _, lines = run(folder, "--latency-wait=0")

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import pytest
 
+import lad
+
 REPOSITORY = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (REPOSITORY / "docs" / "use.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_the_example_is_short_enough_to_be_read():
     python = next(code for language, code in BLOCKS if language == "python")
-    assert len([line for line in python.splitlines() if line.strip()]) <= 40
+    assert len([line for line in python.splitlines() if line.strip()]) <= 30
+
+
+def test_the_example_needs_public_names_alone():
+    imported = re.findall(r"^from (lad\S*) import (.+)$", "\n".join(code for _, code in BLOCKS), re.MULTILINE)
+    assert {module for module, _ in imported} == {"lad"}
+    assert {name for _, names in imported for name in names.split(", ")} <= set(lad.__all__)
 
 
 def test_the_document_s_code_runs_and_prints_what_the_document_says(tmp_path, monkeypatch, capsys):

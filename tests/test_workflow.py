@@ -19,7 +19,10 @@ from lad import contracts, parquet
 from lad.bundle import read_manifest, write_bundle
 from lad.catalog import RELATIONS
 from lad.config import parse_configuration
-from lad.grid import Cell
+from lad.grid import CalibrationSource, Cell, Scoring, build_grid
+from lad.report.artifacts import ARTIFACTS
+from lad.report.planned import configured_options, planned_needs
+from lad.report.results import Measured
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -94,8 +97,41 @@ def test_changing_tau_runs_scoring_and_what_follows_and_no_extraction(small):
     config, folder = small
     changed = {**config, "scoring": {**config["scoring"], "temperature": 4}}
     assert rules_run(snakemake(changed, folder, "--dry-run")) == {
-        *("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+        *("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
     }
+
+
+def drawn(outcome: subprocess.CompletedProcess) -> set[str]:
+    """The artifacts that a dry run draws."""
+    return set(re.findall(r"^(?:\[.*\] )?Job \d+: Drawing (\w+)$", outcome.stdout + outcome.stderr, flags=re.M))
+
+
+@pytest.mark.parametrize(
+    ("cell", "artifacts"),
+    [
+        (("random", 2, "vanilla"), set()),
+        (("random", 4, "vanilla"), {"fig1", "table1", "table2", "table7"}),
+        (("adversarial", 4, "vanilla"), {"fig7", "table1", "table7"}),
+        (("random", 4, "self_consistency"), {"table1"}),
+    ],
+)
+def test_answers_that_change_redraw_the_artifacts_that_show_them_and_no_others(small, cell, artifacts):
+    config, folder = small
+    setting, n, probe = cell
+    scoring = Scoring(Cell("demo", "scenes", setting, n, probe), CalibrationSource("scenes", setting), 5)
+    answers = RELATIONS["predictions"].path(Path(config["results"]), **scoring.keys)
+    outcome = snakemake(config, folder, "--dry-run", "--forcerun", str(answers))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert drawn(outcome) == artifacts
+
+
+def test_an_artifact_needs_of_the_results_what_it_needed_of_the_plan(small):
+    config, _folder = small
+    results = Path(config["results"])
+    configured = parse_configuration(config)
+    for name, needs in planned_needs(configured, build_grid(configured)).items():
+        options = ARTIFACTS[name].options.read(configured_options(configured, name))
+        assert ARTIFACTS[name].needs(Measured(results), options) == needs
 
 
 def test_another_number_of_candidates_extracts_only_that(small):
@@ -113,7 +149,7 @@ def test_lost_results_are_made_again_from_the_signals(small):
         shutil.rmtree(Path(config["results"]) / lost)
     outcome = snakemake(config, folder)
     assert outcome.returncode == 0
-    assert rules_run(outcome) == {*("score", "evaluate", "draw_figure", "draw_table", "write_report", "all")}
+    assert rules_run(outcome) == {*("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")}
 
 
 def test_every_relation_of_the_results_has_rows(small):
@@ -178,7 +214,7 @@ def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(s
     outcome = snakemake(config, folder)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert rules_run(outcome) == {
-        *("unpack", "calibrate", "score", "evaluate", "draw_figure", "draw_table", "write_report", "all")
+        *("unpack", "calibrate", "score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
     }
     original, rebuilt = Path(small[0]["results"]) / "artifacts", Path(config["results"]) / "artifacts"
     names = sorted(path.name for path in original.iterdir())
@@ -399,6 +435,25 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
         for word in shlex.split(line):
             assert word.count(str(folder)) == word.count(str(tmp_path)), line
             assert not word.startswith("work/"), line
+
+
+def test_figure_7_waits_for_the_photographs_of_the_dataset_that_it_shows(tmp_path):
+    run = {"models": ["demo"], "settings": ["adversarial"], "n": [4], "probes": ["vanilla"]}
+    config = {
+        **CONFIG,
+        "results": str(tmp_path / "results"),
+        "datasets": dict.fromkeys(("scenes", "other"), CONFIG["datasets"]["scenes"]),
+        "runs": [{**run, "datasets": ["scenes", "other"]}],
+        "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig7": {"dataset": "other"}}},
+    }
+    outcome = snakemake(config, tmp_path, "--dry-run", "--printshellcmds")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    (waits,) = re.findall(r"rule draw_figure:\n    input: (.*)\n", outcome.stdout)
+    (command_line,) = re.findall(r"^Shell command: (lad draw .*)$", outcome.stdout, flags=re.M)
+    ours, theirs = (str(tmp_path / "results" / "datasets" / name / "images") for name in ("other", "scenes"))
+    assert ours in waits.split(", ")
+    assert f"--option=images={ours}" in shlex.split(command_line)
+    assert theirs not in waits + command_line
 
 
 @pytest.mark.parametrize(

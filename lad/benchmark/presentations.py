@@ -28,7 +28,7 @@ Order = tuple[int, ...]
 """The candidate at each position, from position 1 on; candidates count from 1 as well."""
 
 
-def build_presentations(questions: pa.Table, split: Split, *, rounds: int = 5, seed: int) -> pa.Table:
+def build_presentations(questions: pa.Table, split: Split, *, rounds: int = 5, seed: int = 0) -> pa.Table:
     """The presentations of one split.
 
     calibration and symmetrized: the n cyclic shifts of a random order of each question of the split's role,

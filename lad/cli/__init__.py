@@ -22,7 +22,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
-    "Helpers": (pipeline.merge, pipeline.content_free, pipeline.render),
+    "Helpers of the pipeline and its demo": (pipeline.render, pipeline.content_free, pipeline.merge),
 }
 """The commands as `lad --help` groups them."""
 

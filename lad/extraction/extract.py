@@ -36,7 +36,7 @@ from lad.extraction.finished import FINGERPRINT, FinishedWork
 from lad.extraction.forward import Signals, answer_trie, read_batch
 from lad.extraction.inputs import InputError, Prompt, collate
 from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
-from lad.extraction.prompts import Generation, Probe, Softening
+from lad.extraction.prompts import Generation, Probe, Softening, get_probe
 from lad.extraction.texts import NotANumberError, Streams, noise_stream
 
 Result = TypeVar("Result")
@@ -67,7 +67,7 @@ class Extraction:
 
 def extract(
     backbone: Backbone,
-    probe: Probe,
+    probe: Probe | str = "vanilla",
     *,
     images: pa.Table,
     image_folder: Path,
@@ -83,6 +83,7 @@ def extract(
     """The signals of all presentations and, of a generating probe, its texts.
 
     Args:
+        probe: how to ask, or its name.
         images: IMAGES table; files lie below `image_folder`.
         questions: QUESTIONS table with every question of `presentations`.
         finished: folder for finished work: what is found there is not computed again, what is computed is kept there.
@@ -97,8 +98,10 @@ def extract(
         InputError: an image is missing or cannot be decoded.
         ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
             fit into memory.
-        ValueError: a presentation's question or image is in none of the tables.
+        ValueError: a presentation's question or image is in none of the tables; an unknown probe.
     """
+    if isinstance(probe, str):
+        probe = get_probe(probe)
     asked = join(images, image_folder, questions, presentations)
     trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
     generation = probe.generation

@@ -93,6 +93,7 @@ class Artifact(Generic[Chosen]):
         caption: what is drawn and how to read it.
         sentence: what to see. In both texts the drawing fills the names in braces from the data.
         alt: what kind of picture it is, for readers who do not see the figure.
+        in_runs: what a run has to measure for it, in words; `needs` says the same exactly.
         options: the class of its options.
         needs: what it shows of what there is. Optional rows are named only where they are there.
         draw: puts it together from the results that it needs.
@@ -105,6 +106,7 @@ class Artifact(Generic[Chosen]):
     caption: str
     sentence: str
     alt: str = ""
+    in_runs: str
     options: type[Chosen]
     needs: Callable[[Available, Chosen], Needs]
     draw: Callable[[Results, Chosen], Picture | Table]

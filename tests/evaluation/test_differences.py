@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from signals_factory import random_signals, replace_column
 
 from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, resample_counts
-from lad.evaluation.differences import differences
+from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import EvaluationError, evaluate
 from lad.methods import score
 
@@ -242,6 +243,55 @@ def test_a_single_method_leaves_an_empty_table_of_the_contract():
     assert len(table) == 0
 
 
+# --- methods of two scorings ------------------------------------------------------------------------------------
+
+
+def compare(predictions: pa.Table, reference: pa.Table, **options) -> pa.Table:
+    return comparisons(predictions, reference, reference_calibration_questions=5, **options)
+
+
+def renamed(predictions: pa.Table, method: str, name: str) -> pa.Table:
+    """The answers of one method, under another name."""
+    kept = predictions.filter(pa.compute.field("method") == method)
+    return replace_column(kept, "method", [name] * len(kept))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), questions=st.integers(2, 30), rounds=st.integers(1, 4))
+def test_a_comparison_is_to_the_bit_the_difference_of_the_two_alone(seed, questions, rounds):
+    """Whatever else either scoring answered, and in both directions."""
+    ours, theirs = random_answers(seed, 2, questions, rounds), random_answers(seed + 1, 3, questions, rounds)
+    table = compare(ours, theirs, resamples=50, seed=seed).to_pylist()
+    assert len(table) == 2 * 2 * 3
+    for row in table:
+        of, against = (theirs, ours) if row["is_reference"] else (ours, theirs)
+        two = pa.concat_tables([renamed(of, row["method"], "a"), renamed(against, row["against"], "b")])
+        alone = only(differences(two, resamples=50, seed=seed), "a", "b")
+        for name in ("value", "low", "high", "questions", "presentations", "n_candidates", "metric"):
+            assert row[name] == alone[name]
+
+
+def test_each_method_of_one_scoring_is_compared_with_each_of_the_other_and_with_none_of_its_own():
+    ours = [answers([[1], [0]], "vanilla"), answers([[1], [0]], "agd", variant="k=1")]
+    table = compare(pa.concat_tables(ours), answers([[1], [1]], "vanilla"), resamples=5)
+    assert {(*pair, row["is_reference"]) for row in table.to_pylist() for pair in [tuple(row.values())[:4]]} == {
+        ("vanilla", "", "vanilla", "", False),
+        ("agd", "k=1", "vanilla", "", False),
+        ("vanilla", "", "vanilla", "", True),
+        ("vanilla", "", "agd", "k=1", True),
+    }
+    assert set(table["reference_calibration_questions"].to_pylist()) == {5}
+    values = {(row["method"], row["against"], row["is_reference"]): row["value"] for row in table.to_pylist()}
+    assert values["vanilla", "vanilla", False] == -50
+    assert values["vanilla", "vanilla", True] == 50
+
+
+def test_methods_that_answered_other_questions_are_not_compared():
+    table = compare(answers([[1], [0], [1]], "a"), answers([[1], [1]], "b"), resamples=5)
+    assert table.schema.equals(contracts.COMPARISONS.schema)
+    assert len(table) == 0
+
+
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
@@ -257,5 +307,7 @@ def test_no_predictions_are_refused():
 
 
 def test_no_resamples_are_refused():
+    with pytest.raises(EvaluationError, match="0 resamples: an interval needs at least one"):
+        compare(answers([[1]], "a"), answers([[1]], "a"), resamples=0)
     with pytest.raises(EvaluationError, match="0 resamples: an interval needs at least one"):
         differences(answers([[1]], "a"), resamples=0)

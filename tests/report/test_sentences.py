@@ -176,7 +176,7 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
         prior = np.zeros((5, n))
         for layer, position, value in connection.execute(
             "select layer, position, prior from attention_prior where model = 'demo' and setting = 'random' and n = 8"
-            " and probe = 'vanilla' and split = 'calibration' and draw = 1 and calibration_questions = 5"
+            " and probe = 'vanilla' and split = 'calibration' and calibration_set = 1 and calibration_questions = 5"
             " and formulation = 'printed'"
         ).fetchall():
             prior[layer, position - 1] = value

@@ -125,5 +125,5 @@ def test_the_best_accuracy_of_a_task_is_bold(drawn):
 
 
 def test_a_task_that_was_not_measured_is_one_clear_error(measured, options, tmp_path):
-    with pytest.raises(ArtifactError, match=r"^table5: .*vanilla \(setting scene_retrieval.*`lad score`"):
+    with pytest.raises(ArtifactError, match=r"^table5: .*vanilla \(setting scene_retrieval.*`lad score "):
         draw("table5", measured, options | {"settings": "scene_pairs,scene_retrieval"}, tmp_path)

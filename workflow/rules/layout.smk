@@ -50,6 +50,13 @@ def extracted(relation: str):
     return temp(W.shard(relation)) if W.is_sharded else W.table(relation)
 
 
+def photographs_in(artifact: str) -> list[str]:
+    """What the drawing of an artifact waits for to show pictures."""
+    made = str(W.artifacts / f"{artifact}.json")
+    shown = [dataset for dataset in W.needs[artifact].photographs if W.photographs(dataset)]
+    return [file for dataset in shown for file in dataset_files(dataset, "images", made=made)]
+
+
 wildcard_constraints:
     **{key: one_of(W.values(key)) for key in ("model", "dataset", "setting", "n", "probe")},
     split="calibration|evaluation|symmetrized|permuted|content_free",

@@ -2,13 +2,6 @@
 ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.report.artifacts]
 
 
-def photographs_in(artifact: str) -> list[str]:
-    """What the drawing of an artifact waits for to show pictures."""
-    made = str(W.artifacts / f"{artifact}.json")
-    shown = [dataset for dataset in W.needs[artifact].photographs if W.photographs(dataset)]
-    return [file for dataset in shown for file in dataset_files(dataset, "images", made=made)]
-
-
 rule draw_figure:
     input:
         tables=lambda w: W.needed(W.needs[w.figure]),

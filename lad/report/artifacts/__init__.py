@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 from typing import Final
 
 from lad.report.artifact import AnyArtifact, ArtifactError
-from lad.report.options import in_words, options_of
+from lad.report.options import Option, in_words, options_of, selectable
 
 
 def _by_module() -> dict[str, tuple[AnyArtifact, ...]]:
@@ -47,8 +47,21 @@ def describe(name: str | None = None) -> str:
         raise ArtifactError(f"unknown artifact '{name}'; known: {', '.join(ARTIFACTS)}")
     lines = []
     for artifact in ARTIFACTS.values() if name is None else [ARTIFACTS[name]]:
-        lines += ["", f"{artifact.name}: {artifact.title}"]
+        lines += ["", f"{artifact.name}: {artifact.title}", f"  needs of the runs: {artifact.in_runs.replace('`', '')}"]
         for option in options_of(artifact.options):
             default = in_words(option.default)
             lines.append(f"  {option.name}{f' ({default})' if default else ''}: {option.meaning}")
     return "\n".join(lines[1:])
+
+
+def page() -> str:
+    """The artifacts with what they need and the options that a configuration may set, as a Markdown table."""
+    lines = ["| artifact | what it shows | needs of the runs | options and defaults |", "|---|---|---|---|"]
+    for artifact in ARTIFACTS.values():
+        options = [f"`{o.name}`{_default(o)}: {o.meaning}" for o in selectable(artifact.options)[2:]]
+        lines.append(f"| `{artifact.name}` | {artifact.title} | {artifact.in_runs} | {'<br>'.join(options)} |")
+    return "\n".join(lines)
+
+
+def _default(option: Option) -> str:
+    return f" ({words})" if (words := in_words(option.default)) else ""

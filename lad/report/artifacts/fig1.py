@@ -70,6 +70,7 @@ ARTIFACT: Final = Artifact(
     " finds {vanilla_recall} of the targets, depending on where they stand; AGD finds {agd_recall},"
     " {agd_mean} on average.",
     alt="Two heat maps of target position by answered position, vanilla and AGD, with percentages.",
+    in_runs="`vanilla` and `agd`",
     options=Options,
     needs=needs,
     draw=draw,

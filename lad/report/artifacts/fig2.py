@@ -124,6 +124,7 @@ ARTIFACT: Final = Artifact(
     " mean of all in colour, the target's position shaded. Without bias every mean would peak in its shade.",
     sentence="The mean logits peak at the target for {right} of {n} target positions; {detail}.",
     alt="Line charts of the logit of each position, one panel per target position, many grey lines and a mean.",
+    in_runs="any method that answers the split `evaluation`",
     options=Options,
     needs=needs,
     draw=draw,

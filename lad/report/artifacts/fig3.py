@@ -143,6 +143,7 @@ ARTIFACT: Final = Artifact(
     " is the target position at which the logits mislead most.",
     sentence="With the target at position {target}, the model {looks}, {says}.",
     alt="Two bar charts by position: share of image attention, raw and purified, and mean logit.",
+    in_runs="`attention_readout` and `purified_attention`",
     options=Options,
     needs=needs,
     draw=draw,

@@ -127,6 +127,7 @@ ARTIFACT: Final = Artifact(
     " right. Bands are 95 % bootstrap intervals over questions; the dotted line is guessing.",
     sentence="Vanilla goes from {vanilla}; PriDe from {pride}; AGD from {agd}.",
     alt="Line charts of accuracy against the number of candidates for AGD, PriDe and vanilla, in two settings.",
+    in_runs="`vanilla`, `pride` and `agd` at two or more N",
     options=Options,
     needs=needs,
     draw=draw,

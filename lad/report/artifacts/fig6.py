@@ -164,6 +164,7 @@ ARTIFACT: Final = Artifact(
     " orders. What does not depend on a parameter is drawn level.",
     sentence="AGD reaches {budgets}; for τ from {lowest_tau} to {highest_tau} it is {temperatures}.",
     alt="Line charts of accuracy against calibration budget and temperature for AGD, PriDe and vanilla.",
+    in_runs="`agd` with two or more `calibration_questions`, and two or more of `agd;tau=...`",
     options=Options,
     needs=needs,
     draw=draw,

@@ -206,6 +206,7 @@ ARTIFACT: Final = Artifact(
     " answered with it. The questions are the first of their kind, failures included.",
     sentence="Of all questions in their first order, {shares}; {shown} are shown{photographs}.",
     alt="Rows of candidate images with the caption on the left and the answers of three methods below them.",
+    in_runs="`vanilla` and `agd`",
     options=Options,
     needs=needs,
     draw=draw,

@@ -100,6 +100,7 @@ ARTIFACT: Final = Artifact(
     " vanilla above, AGD below.",
     sentence="Vanilla is right in {vanilla}; AGD in {agd}{exception}.",
     alt="Heat maps of target position by answer for each identifier style, vanilla above AGD.",
+    in_runs="`vanilla` and `agd` by each of the probes",
     options=Options,
     needs=needs,
     draw=draw,

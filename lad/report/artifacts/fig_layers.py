@@ -128,6 +128,7 @@ ARTIFACT: Final = Artifact(
     " of the K that look at images most (bars). Dashed: the answers of vanilla and AGD.",
     sentence="{layers}.",
     alt="Line charts of accuracy by decoder layer for raw and purified attention, with bars for chosen layers.",
+    in_runs="`vanilla` and `agd`, calibrated in a printed formulation",
     options=Options,
     needs=needs,
     draw=draw,

@@ -121,6 +121,7 @@ ARTIFACT: Final = Artifact(
     " questions.",
     sentence="SoFA is best with {best}.",
     alt="Line charts of SoFA's accuracy against sigma, beside AGD's.",
+    in_runs="`vanilla` and `agd`; `vanilla` by a probe such as `sofa` or `sofa-sigma0.3`",
     options=Options,
     needs=needs,
     draw=draw,

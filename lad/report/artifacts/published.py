@@ -171,6 +171,8 @@ ARTIFACT: Final = Artifact(
     caption="Every value of the paper's tables with a measured counterpart; differences are measured less"
     " published. {tolerance} RStd counts chance as bias: of fewer questions than the paper's it is larger.",
     sentence="Here {verdict}.",
+    in_runs="one or more of the paper's scores; names of models and datasets are the paper's, unless the options say"
+    " whose place they take",
     options=PublishedOptions,
     needs=needs,
     draw=draw,

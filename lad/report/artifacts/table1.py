@@ -96,6 +96,7 @@ ARTIFACTS: Final = (
         caption="Accuracy ± sample standard deviation over the orders; RStd, the standard deviation of recall over"
         " positions (lower is better); consistency, the share of questions answered alike in all orders." + PAIRED,
         sentence=SENTENCE,
+        in_runs="`vanilla`, `pride` and `agd` of each model; the rows of other methods where measured",
         options=Options,
         needs=needs,
         draw=draw,
@@ -107,6 +108,7 @@ ARTIFACTS: Final = (
         title="Table 6. Main results with 8 candidates",
         caption="As table 1, with eight candidates.",
         sentence=SENTENCE,
+        in_runs="`vanilla`, `pride` and `agd` of each model; the rows of other methods where measured",
         options=Table6Options,
         needs=needs,
         draw=draw,

@@ -152,6 +152,7 @@ ARTIFACT: Final = Artifact(
     " are part of it: the model needs less, and it cannot be held against the paper's figures.",
     sentence="1,000 presentations take {forward} of forward passes; AGD's queries over them take {queries}, and its"
     " calibration, once, {calibration}.",
+    in_runs="`vanilla`, `pride` and `agd`",
     options=Options,
     needs=needs,
     draw=draw,

@@ -132,6 +132,7 @@ ARTIFACT: Final = Artifact(
     title="Table 3. Calibrate on one kind of question, test on another",
     caption="Both calibrations of each kind of test question. Scores and differences as in table 1.",
     sentence="Calibrated on the other kind of question, AGD reaches {changes}; {against_pride}.",
+    in_runs="`vanilla`, `pride` and `agd` after two or more calibrations (`calibrated_on`) of one kind of question",
     options=Options,
     needs=needs,
     draw=draw,

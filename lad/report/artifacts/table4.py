@@ -96,6 +96,8 @@ ARTIFACT: Final = Artifact(
     " as in table 1.",
     sentence="Attention alone is right in {readout}, {purified} once divided by its prior; AGD in {agd},"
     " {without_prior} without the prior and {all_layers} with all layers; {against_purified}.",
+    in_runs="`attention_readout`, `purified_attention`, `agd`, `agd;prior=no`, `agd;layers=all`; other `k` and `layers`"
+    " where measured",
     options=Options,
     needs=needs,
     draw=draw,

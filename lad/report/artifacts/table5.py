@@ -114,6 +114,7 @@ ARTIFACT: Final = Artifact(
     caption="Accuracy by task and number of candidates, and the change of RStd from vanilla to AGD: below 0,"
     " recall became more even over positions. Calibrated on other questions of the same task." + PAIRED,
     sentence="{against_vanilla}. {against_purified}. RStd changes by {changes}.",
+    in_runs="`vanilla`, `purified_attention` and `agd` of each task at one N or more, asked by the first of the probes",
     options=Options,
     needs=needs,
     draw=draw,

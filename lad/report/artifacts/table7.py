@@ -22,6 +22,7 @@ ARTIFACT: Final = Artifact(
     caption="Accuracy ± sample standard deviation over the orders. Vanilla answers from logits, raw and"
     " purified attention from where the model looks, AGD from both." + PAIRED,
     sentence="{purifying}. {against_purified}.",
+    in_runs="`vanilla`, `attention_readout`, `purified_attention` and `agd`",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=TABLE.draw,

@@ -25,6 +25,7 @@ ARTIFACT: Final = Artifact(
     " forward passes where AGD costs one, and answers a question once where AGD answers in each order. SoFA"
     " lets images see later images by half in every second layer." + PAIRED,
     sentence="With one forward pass instead of N, {against_permutation}.",
+    in_runs="`permutation_average` somewhere; there also `vanilla` and `agd`; the probe `sofa` where measured",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=TABLE.draw,

@@ -26,6 +26,8 @@ ARTIFACT: Final = Artifact(
     " attention: in the layers that look at images most, or in the heads that found most targets of the"
     " calibration questions. Majority vote sees all orders of a question." + PAIRED,
     sentence="{purified}; {agd}.",
+    in_runs="`batch_calibration` somewhere; there also `purified_attention`, `attention_less_content_free`,"
+    " `chosen_heads` and `agd`; other baselines where measured",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=TABLE.draw,

@@ -96,6 +96,7 @@ ARTIFACT: Final = Artifact(
     " over evaluation questions; as everywhere, it takes the calibration as it is.",
     sentence="From one set of {questions} calibration questions to another, AGD's accuracy varies by {agd}, PriDe's"
     " by {pride}.",
+    in_runs="`pride`, `purified_attention` and `agd` with two or more `calibration_sets`",
     options=Options,
     needs=needs,
     draw=draw,

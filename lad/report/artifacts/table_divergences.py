@@ -122,6 +122,7 @@ ARTIFACT: Final = Artifact(
     " same questions with their 95 % bootstrap interval.",
     sentence="AGD as printed is right in {printed}; {count} of {of} divergences move it clearly; the largest:"
     " {largest}.",
+    in_runs="`agd`; its variants and other calibrations where measured",
     options=Options,
     needs=needs,
     draw=draw,

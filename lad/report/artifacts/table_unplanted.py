@@ -37,6 +37,7 @@ ARTIFACT: Final = Artifact(
     caption="The demo model's bias is planted in a last training stage. This is the same architecture without"
     " that stage, which learned from at most four candidates: the gap here is one that nobody put in." + PAIRED,
     sentence="Vanilla is right in {accuracies}. {reading_attention}; {against_purified}.",
+    in_runs="`vanilla` somewhere; there also `attention_readout`, `purified_attention` and `agd`",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=draw,
