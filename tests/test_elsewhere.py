@@ -13,7 +13,7 @@ from lad.config import parse_configuration
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "config" / "config.yaml"
-SCENES = "results/datasets/scenes/captions.json"
+SCENES = "results/datasets/scenes"
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> tuple[int, list[str]]:
@@ -38,7 +38,7 @@ def configuration(folder: Path) -> str:
     changed = {
         "results": "results",
         "models": {"demo": {"checkpoint": checkpoint}},
-        "datasets": {"scenes": {"render": {"images": 20, "seed": 1}}},
+        "datasets": {"scenes": {"format": "scenes", "count": 20, "seed": 1}},
         "runs": [{**run, "methods": ["vanilla"]}],
         "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig2": {"n": 4}}},
     }
@@ -51,14 +51,14 @@ def test_what_was_made_by_directory_is_up_to_date_from_within_that_folder(tmp_pa
     started_at_home = ("--snakefile=Snakefile", f"--directory={tmp_path}", f"--configfile={config}", SCENES)
     status, lines = run(ROOT, *started_at_home)
     assert status == 0, lines
-    assert (tmp_path / SCENES).is_file()
+    assert (tmp_path / SCENES / "captions.json").is_file()
     snakefile = f"--snakefile={ROOT / 'workflow' / 'Snakefile'}"
     status, lines = run(tmp_path, snakefile, f"--configfile={config}", SCENES)
     assert (status, lines[0].partition(":")[0]) == (0, "Nothing to be done")
     status, lines = run(tmp_path, snakefile, f"--configfile={config}", "--dry-run")
     assert status == 0, lines
     assert "      1  extract_signals" in lines
-    assert not any("render_scenes" in line for line in lines)
+    assert not any("render_dataset" in line for line in lines)
 
 
 def test_another_workflow_uses_it_as_a_module(tmp_path):
@@ -71,7 +71,7 @@ def test_another_workflow_uses_it_as_a_module(tmp_path):
     )
     status, lines = run(tmp_path, "--dry-run")
     assert status == 0, lines
-    assert {"      1  lad_render_scenes", "      1  lad_write_report", "      1  mine"} <= set(lines)
+    assert {"      1  lad_render_dataset", "      1  lad_write_report", "      1  mine"} <= set(lines)
 
 
 def test_without_a_configuration_in_the_folder_one_has_to_be_named(tmp_path):

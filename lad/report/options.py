@@ -14,7 +14,7 @@ from lad.report.needs import Condition, Key
 CONFIGURED: Final = "configured"
 """Marks an option that follows from the rest of a configuration: `report.artifacts` does not set it."""
 
-Setting = Annotated[str, "random or adversarial; of an MMIU-format dataset, a task"]
+Setting = Annotated[str, "random or adversarial; or a task of the dataset"]
 Size = Annotated[int, "number of candidates"]
 Settings = Annotated[tuple[str, ...], "settings side by side"]
 Sizes = Annotated[tuple[int, ...], "numbers of candidates side by side"]
