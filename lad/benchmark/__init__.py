@@ -8,8 +8,8 @@
     own            captions and pictures of one's own -> images, questions
     presentations  questions                      -> presentations of one split
 
-Every draw comes from a hash of the seed and of what is drawn for (`draws`), never from the state of a random
-generator: adding a question changes no other, and no version of a library changes a benchmark.
+Every random choice comes from a hash of the seed and of what is chosen for (`lad.seeded`), never from the state of a
+random generator: adding a question changes no other, and no version of a library changes a benchmark.
 
 This file imports nothing heavy: the command line offers the choices below.
 """

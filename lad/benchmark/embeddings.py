@@ -29,11 +29,11 @@ from transformers.utils import logging as transformers_logging
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.undecodable import refuse_undecodable
 from lad.extraction import memory
 from lad.extraction.backbone import Backbone, BackboneError, forbid_tf32, library_versions, load_backbone
 from lad.extraction.finished import FINGERPRINT, FinishedWork, fingerprint
 from lad.extraction.inputs import open_image
+from lad.pictures import refuse_undecodable
 
 EMBEDDER_VERSION: Final = 2
 """Changes whenever the same checkpoint would give other embeddings (2: no TF32 on a GPU)."""

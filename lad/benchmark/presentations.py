@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError, Split
-from lad.benchmark.draws import shuffled
+from lad.seeded import shuffled
 
 ROLE_OF_SPLIT: Final[Mapping[Split, str]] = {
     "calibration": "calibration",

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet
 from lad.benchmark import SETTINGS, BenchmarkError, CategoryFilter
-from lad.benchmark.draws import draw, shuffled
 from lad.benchmark.negatives import nearest_allowed
 from lad.extraction.prompts import MAX_CANDIDATES
+from lad.seeded import number, shuffled
 
 
 def build_questions(
@@ -53,7 +53,7 @@ def build_questions(
         n: candidates per question, 2 to 12.
         evaluation: number of evaluation questions.
         calibration: number of calibration questions.
-        seed: all draws follow from it.
+        seed: all random choices follow from it.
         pool: number of images in the pool (20,000 in the paper); all that may be asked about if None.
         embeddings: an `embeddings` table of at least the pool; adversarial only.
         category_filter: printed or released; adversarial only.
@@ -111,9 +111,9 @@ def _that_may_be_asked_about(images: pa.Table) -> tuple[pa.Table, str]:
 def _check_numbers(images: int, kind: str, n: int, evaluation: int, calibration: int, pool: int | None) -> None:
     if not 2 <= n <= MAX_CANDIDATES:
         raise BenchmarkError(f"n = {n}: a question has 2 to {MAX_CANDIDATES} candidates")
-    for name, number in (("evaluation", evaluation), ("calibration", calibration)):
-        if number < 0:
-            raise BenchmarkError(f"{name} = {number}: the number of questions cannot be negative")
+    for name, questions in (("evaluation", evaluation), ("calibration", calibration)):
+        if questions < 0:
+            raise BenchmarkError(f"{name} = {questions}: the number of questions cannot be negative")
     if pool is not None and not 1 <= pool <= images:
         raise BenchmarkError(f"pool = {pool}: the dataset has {images} {kind}, choose from 1 to {images}")
     available, where = (images, "dataset") if pool is None else (pool, "pool")
@@ -143,7 +143,7 @@ def _random_distractors(
                 f"target image {target}: {wanted} distractors wanted, {available} images of the pool have another"
                 f" caption than '{caption}'. Lower n or enlarge the pool"
             )
-        drawn = (pool[draw(seed, "distractor", target, attempt) % len(pool)] for attempt in count())
+        drawn = (pool[number(seed, "distractor", target, attempt) % len(pool)] for attempt in count())
         different = (image for image in drawn if captions[image] != caption)
         distractors[target] = list(islice(_distinct(different), wanted))
     return distractors
@@ -160,7 +160,7 @@ def _distinct(images: Iterator[int]) -> Iterator[int]:
 def _place(target: int, distractors: Sequence[int], seed: int) -> dict[str, object]:
     """The columns that say who the candidates are, the target at a place drawn for this question."""
     n = len(distractors) + 1
-    place = draw(seed, "place", n, target) % n
+    place = number(seed, "place", n, target) % n
     return {
         "candidates": [*distractors[:place], target, *distractors[place:]],
         "target": place + 1,

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from lad.benchmark.draws import draw
 from lad.demo.scenes import (
     CATEGORIES,
     HELD_OUT_PAIRS,
@@ -29,6 +28,7 @@ from lad.demo.scenes import (
     render,
 )
 from lad.extraction.prompts import IDENTIFIERS
+from lad.seeded import number
 
 _OTHER_EVERY: Final = 10
 """A task with questions of another kind has one after every so many of its own."""
@@ -97,7 +97,7 @@ def _write_task(name: str, images: Path, questions: int, seed: int, size: int) -
     (images / name).mkdir(parents=True)
     entries: list[dict[str, Any]] = []
     for index in range(questions):
-        rng = np.random.default_rng([seed, draw(name) % 2**32, index])
+        rng = np.random.default_rng([seed, number(name) % 2**32, index])
         entries.append(_choice(name, len(entries), images, size, rng))
         if TASKS[name].other_kind and index % _OTHER_EVERY == _OTHER_EVERY - 1:
             entries.append(_judgement(name, len(entries), images, size, rng))

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad.benchmark.undecodable import refuse_undecodable
 from lad.extraction import devices, shards
 from lad.extraction.backbone import load_backbone
 from lad.extraction.extract import Extraction, extract
 from lad.extraction.prompts import Probe
+from lad.pictures import refuse_undecodable
 
 
 def extract_cell(

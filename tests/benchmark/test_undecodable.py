@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from lad.benchmark.formats.coco import read_images
-from lad.benchmark.undecodable import undecodable
+from lad.pictures import undecodable
 
 
 def test_every_undecodable_image_is_reported_with_a_reason(write_coco):
@@ -35,7 +35,7 @@ def test_pictures_are_checked_on_a_machine_that_only_extracts(write_coco):
     (folder / "1.png").write_text("no picture")
     code = (
         "import sys, pathlib, pyarrow.parquet; sys.modules |= {'pycocotools': None, 'pydantic': None};"
-        "from lad.benchmark.undecodable import undecodable; folder = pathlib.Path(sys.argv[1]);"
+        "from lad.pictures import undecodable; folder = pathlib.Path(sys.argv[1]);"
         "print(undecodable(pyarrow.parquet.read_table(folder / 'images.parquet'), folder))"
     )
     output = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, check=True, text=True)

@@ -114,7 +114,7 @@ rule build_questions:
 rule build_presentations:
     input:
         questions=W.table("questions"),
-        code=code("benchmark/presentations.py", "benchmark/draws.py"),
+        code=code("benchmark/presentations.py", "seeded.py"),
     output:
         W.table("presentations"),
     log:

@@ -148,7 +148,7 @@ class FromFiles(Dataset):
             n: candidates per question.
             evaluation: evaluation questions, at most.
             calibration: calibration questions; no target serves both.
-            seed: all draws follow from it.
+            seed: all random choices follow from it.
 
         Returns:
             A `questions` table.

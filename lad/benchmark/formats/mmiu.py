@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
-from lad.benchmark.draws import shuffled
 from lad.benchmark.formats.base import FromFiles, ImagesRead
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
 from lad.section import FilePath
+from lad.seeded import shuffled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ _OPTION: Final = re.compile(r"\(?(?P<letter>[A-Z])\)?[:.)]\s*(?P<text>.*\S)")
 
 class Mmiu(FromFiles):
     paths: ClassVar[tuple[str, ...]] = ("annotations", "images")
-    code: ClassVar[tuple[str, ...]] = ("benchmark/draws.py",)
+    code: ClassVar[tuple[str, ...]] = ("seeded.py",)
 
     format: Literal["mmiu"] = Field(description="Questions of MMIU's form; its settings are its tasks.")
     annotations: FilePath = Field(description="MMIU's annotation file, JSON or Parquet.")
@@ -229,7 +229,7 @@ def build_questions(
         n: candidates per question.
         evaluation: evaluation questions at most; the benchmark has all there are where there are fewer.
         calibration: number of calibration questions.
-        seed: all draws follow from it.
+        seed: all random choices follow from it.
 
     Returns:
         A `questions` table, evaluation questions first, each role by rank.

@@ -10,7 +10,7 @@ from PIL import Image
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
 from lad.benchmark.formats.coco import read_images
-from lad.benchmark.undecodable import undecodable
+from lad.pictures import undecodable
 
 
 def test_images_come_by_ascending_id_with_all_that_the_annotations_say(write_coco):
