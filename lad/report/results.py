@@ -104,7 +104,11 @@ class Measured(Available):
 
 @dataclass(frozen=True)
 class Results:
-    """The part of a results folder that an artifact needs: its connection has views of these files alone."""
+    """The part of a results folder that an artifact needs.
+
+    Attributes:
+        connection: has the relations with the needed files alone. A query of one cell need not say which.
+    """
 
     connection: duckdb.DuckDBPyConnection
     available: Available
