@@ -86,6 +86,13 @@ class Scoring:
     source: CalibrationSource
     calibration_questions: int
 
+    @classmethod
+    def of(cls, keys: Mapping[str, Any]) -> "Scoring":
+        """The scoring that these partition keys name; whole numbers may be text."""
+        cell = Cell(keys["model"], keys["dataset"], keys["setting"], int(keys["n"]), keys["probe"])
+        dataset, setting, split, number = (keys[f"calibration_{key}"] for key in ("dataset", "setting", "split", "set"))
+        return cls(cell, CalibrationSource(dataset, setting, split, int(number)), int(keys["calibration_questions"]))
+
     @property
     def calibration_cell(self) -> Cell:
         return self.cell.calibrated_on(self.source)

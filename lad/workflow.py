@@ -19,7 +19,7 @@ from lad.benchmark.formats import CaptionedImages, FromFiles, Rendered
 from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
-from lad.grid import Benchmark, CalibrationSource, Cell, Grid, Scoring, build_grid, shard_count
+from lad.grid import Benchmark, Cell, Grid, Scoring, build_grid, shard_count
 from lad.report.artifacts import ARTIFACTS, sources
 from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
@@ -53,10 +53,7 @@ def benchmark_of(w: Wildcards) -> Benchmark:
 
 
 def scoring_of(w: Wildcards) -> Scoring:
-    source = CalibrationSource(
-        w.calibration_dataset, w.calibration_setting, w.calibration_split, int(w.calibration_set)
-    )
-    return Scoring(cell_of(w), source, int(w.calibration_questions))
+    return Scoring.of({key: getattr(w, key) for key in RELATIONS["predictions"].keys})
 
 
 def option(flag: str, value: object) -> str:

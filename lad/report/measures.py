@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from lad import query
-from lad.grid import CalibrationSource, Cell, Scoring
+from lad.grid import Scoring
 from lad.report.needs import Condition, Needs
 
 if TYPE_CHECKING:
@@ -110,9 +110,8 @@ class Measures:
 
 
 def _condition(record: dict[str, Any]) -> Condition:
-    cell = Cell(*(record[name] for name in ("model", "dataset", "setting", "n_candidates", "probe")))
-    source = CalibrationSource(*(record[f"calibration_{name}"] for name in ("dataset", "setting", "split", "set")))
-    return Condition.of(Scoring(cell, source, record["calibration_questions"]), record["method"], record["variant"])
+    scoring = Scoring.of({**record, "n": record["n_candidates"]})
+    return Condition.of(scoring, record["method"], record["variant"])
 
 
 def _pair(record: dict[str, Any]) -> tuple[Condition, Condition]:

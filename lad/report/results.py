@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lad import catalog, query
-from lad.grid import CalibrationSource, Cell, Scoring
+from lad.grid import Scoring
 from lad.report.artifact import ArtifactError
 from lad.report.measures import Measures
 from lad.report.needs import Available, Condition, Needs, wanted_keys
@@ -49,11 +49,12 @@ class Measured(Available):
 
     def __init__(self, results: Path) -> None:
         self._results = results
+        # What is there is looked at once: else a drawing might find more than its needs named.
+        self._found = cache(lambda relation: [*map(Scoring.of, catalog.RELATIONS[relation].partitions(results))])
         self._named = cache(self._read_named)
 
     def scorings(self, relation: str = "metrics") -> Collection[Scoring]:
-        found = [_scoring(keys) for keys in catalog.RELATIONS[relation].partitions(self._results)]
-        return sorted(found)
+        return sorted(self._found(relation))
 
     def methods(self, scoring: Scoring, relation: str = "metrics") -> Collection[tuple[str, str]]:
         return self._named(scoring, relation)
@@ -104,7 +105,11 @@ class Measured(Available):
 
 @dataclass(frozen=True)
 class Results:
-    """The part of a results folder that an artifact needs: its connection has views of these files alone."""
+    """The part of a results folder that an artifact needs.
+
+    Attributes:
+        connection: has the relations with the needed files alone. A query of one cell need not say which.
+    """
 
     connection: duckdb.DuckDBPyConnection
     available: Available
@@ -131,13 +136,6 @@ def opened(folder: Path, choose: Callable[[Available], Needs]) -> Iterator[Resul
         # One thread takes sums in the order of rows, so that the same results give the same bytes.
         connection.execute("set threads = 1")
         yield Results(connection, available, Measures(connection, needs))
-
-
-def _scoring(keys: Mapping[str, Any]) -> Scoring:
-    """The scoring that the keys of a partition name."""
-    cell = Cell(*(keys[name] for name in ("model", "dataset", "setting", "n", "probe")))
-    source = CalibrationSource(**{name: keys[f"calibration_{name}"] for name in ("dataset", "setting", "split", "set")})
-    return Scoring(cell, source, keys["calibration_questions"])
 
 
 def _place(file: Path) -> str:

@@ -23,7 +23,7 @@ from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
-from lad.grid import CalibrationSource, Cell, Scoring
+from lad.grid import CalibrationSource, Scoring
 from lad.methods import parse_method, score
 from lad.methods.options import ReadsEquations
 
@@ -150,10 +150,7 @@ def _answer(
 def _compare(folder: Path) -> None:
     """Every scoring with the plain one of its questions, after calibration on five of them."""
     for keys in list(RELATIONS["predictions"].partitions(folder)):
-        cell = Cell(*(keys[name] for name in ("model", "dataset", "setting", "n", "probe")))
-        names = ("dataset", "setting", "split", "set")
-        source = CalibrationSource(**{name: keys[f"calibration_{name}"] for name in names})
-        scoring = Scoring(cell, source, int(keys["calibration_questions"]))
+        scoring = Scoring.of(keys)
         if scoring != (reference := scoring.plain(5)):
             answers = _read(folder, "predictions", **keys)
             theirs = _read(folder, "predictions", **reference.keys)

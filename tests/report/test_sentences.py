@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from lad import catalog, query
+from lad import catalog
 from lad.grid import CalibrationSource
 from lad.report.artifacts import ARTIFACTS, fig2, fig3, fig6
 from lad.report.drawing import draw
@@ -155,14 +155,14 @@ def read_signals(results, n):
         )
 
 
-def test_figure_2_draws_each_questions_logits_less_their_mean(results):
+def test_figure_2_draws_each_questions_logits_less_their_mean(results, options):
     expected = defaultdict(list)
     for row in read_signals(results, 8):
         logits = np.array(row["identifier_logits"])
         expected[row["target_position"]].append(logits - logits.mean())
-    with catalog.connect(results) as connection:
-        parameters = {"model": "demo", "dataset": "scenes", "setting": "random", "n": 8}
-        rows = query.on(connection, fig2.LOGITS_SQL, parameters).to_pylist()
+    chosen = fig2.Options.read(options("fig2"))
+    with opened(results, lambda available: fig2.needs(available, chosen)) as needed:
+        rows = needed.ask(fig2.LOGITS_SQL).to_pylist()
     drawn = defaultdict(list)
     for row in rows:
         drawn[row["target_position"]].append(row["logit"])
@@ -170,7 +170,7 @@ def test_figure_2_draws_each_questions_logits_less_their_mean(results):
         np.testing.assert_allclose(np.reshape(drawn[target], (-1, 8)), profiles, atol=1e-6)
 
 
-def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_the_prior(results):
+def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_the_prior(results, options):
     n, top_k = 8, 2
     with catalog.connect(results) as connection:
         prior = np.zeros((5, n))
@@ -180,11 +180,9 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
             " and formulation = 'printed'"
         ).fetchall():
             prior[layer, position - 1] = value
-        parameters = {
-            **{"model": "demo", "dataset": "scenes", "setting": "random", "n": n},
-            **{"temperature": 5.0, "calibration_questions": 5},
-        }
-        rows = query.on(connection, fig3.DIVERGENCE_SQL, parameters).to_pylist()
+    chosen = fig3.Options.read(options("fig3"))
+    with opened(results, lambda available: fig3.needs(available, chosen)) as needed:
+        rows = needed.ask(fig3.DIVERGENCE_SQL, temperature=5.0).to_pylist()
     expected = defaultdict(list)
     for row in read_signals(results, n):
         attention = np.array(row["candidate_attention"])

@@ -4,37 +4,45 @@ A module exports ARTIFACT, or ARTIFACTS where one drawing serves several; its SQ
 Figure 4 of the paper (a drawing) and table 9 (prompts) are not here. What has a name in place of a number is ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Final
 
 from lad.report.artifact import AnyArtifact, ArtifactError
 from lad.report.options import Option, in_words, options_of, selectable
 
 
-def _by_module() -> dict[str, tuple[AnyArtifact, ...]]:
-    """The artifacts of each module."""
-    modules = {found.name: import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)}
-    return {name: getattr(module, "ARTIFACTS", None) or (module.ARTIFACT,) for name, module in modules.items()}
+def find_artifacts(folders: Iterable[str]) -> dict[str, AnyArtifact]:
+    """The artifacts of this package's modules in these folders, by name, in their order.
+
+    Raises:
+        ImportError: two artifacts have one name, or one place in the order.
+        AttributeError: a module exports none.
+    """
+    found: dict[str, AnyArtifact] = {}
+    for _, name, _ in iter_modules(folders):
+        module = import_module(f"{__name__}.{name}")
+        for artifact in getattr(module, "ARTIFACTS", None) or [module.ARTIFACT]:
+            if artifact.name in found or artifact.order in [other.order for other in found.values()]:
+                raise ImportError(f"{module.__name__}: another artifact has the name {artifact.name}, or its order")
+            found[artifact.name] = artifact
+            _MODULES[artifact.name] = module
+    return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
-_MODULES: Final = {artifact.name: module for module, artifacts in _by_module().items() for artifact in artifacts}
+_MODULES: Final[dict[str, ModuleType]] = {}
 
-ARTIFACTS: Final[Mapping[str, AnyArtifact]] = {
-    artifact.name: artifact
-    for artifact in sorted(
-        (artifact for artifacts in _by_module().values() for artifact in artifacts), key=lambda artifact: artifact.order
-    )
-}
+ARTIFACTS: Final[Mapping[str, AnyArtifact]] = find_artifacts(__path__)
 """All artifacts by name, in the order of the page."""
 
 
 def sources(name: str) -> list[Path]:
     """The files of an artifact's own: its module and its queries."""
-    files = [path for folder in __path__ for path in Path(folder).glob(f"{_MODULES[name]}.*")]
-    return sorted(path for path in files if path.suffix in (".py", ".sql"))
+    module = Path(str(_MODULES[name].__file__))
+    return [module, *sorted(module.parent.glob(f"{module.stem}.sql"))]
 
 
 def describe(name: str | None = None) -> str:

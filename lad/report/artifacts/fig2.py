@@ -65,8 +65,7 @@ def draw(results: Results, options: Options) -> Picture:
 
 def _read_profiles(results: Results, options: Options) -> list[npt.NDArray[np.float64]]:
     """For each target position an array presentations x N of centred logits."""
-    cell = {key: value for key, value in vars(options.cell).items() if key != "probe"}
-    table = results.ask(LOGITS_SQL, **cell)
+    table = results.ask(LOGITS_SQL)
     target, logit = table["target_position"].to_numpy(), table["logit"].to_numpy()
     profiles = [logit[target == i].reshape(-1, options.n) for i in range(1, options.n + 1)]
     empty = [str(i) for i, profile in enumerate(profiles, start=1) if len(profile) == 0]

@@ -66,12 +66,7 @@ def draw(results: Results, options: Options) -> Picture:
 
 def _read_means(results: Results, options: Options) -> tuple[Means, Means, Means]:
     """Attention and purified attention (percent) and logits, each N x N: target position by position."""
-    table = results.ask(
-        DIVERGENCE_SQL,
-        **{"model": options.model, "dataset": options.dataset, "setting": options.setting, "n": options.n},
-        temperature=options.temperature,
-        calibration_questions=options.calibration_questions,
-    )
+    table = results.ask(DIVERGENCE_SQL, temperature=options.temperature)
     if len(table) != options.n**2:
         raise ArtifactError(
             f"signals and predictions of model {options.model} on dataset {options.dataset} (setting"

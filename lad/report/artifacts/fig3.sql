@@ -1,4 +1,4 @@
--- Where the model looks and what it says, averaged over the presentations with the same target position.
+-- Where the model looks and what it says in one cell, averaged over the presentations with the same target position.
 --   attention  percent of the attention on images that falls on this one, over the layers L* of eq. 8 and 9
 --   purified   the same after each layer's attention is divided by its calibrated prior (eq. 11, tau = 1)
 --   logit      raw logit of the position's identifier minus the presentation's mean
@@ -6,28 +6,19 @@ with looked as (
     -- pi of eq. 12 is a power tau of eq. 11's mean: its root gives the shares back
     select
         presentation_id,
+        n,
         method,
         list_transform(scores, lambda s: if(method = 'purified_attention', s ** (1 / $temperature), s)) as scores
     from predictions
-    where model = $model
-        and dataset = $dataset
-        and setting = $setting
-        and n = $n
-        and probe = 'vanilla'
-        and method in ('attention_readout', 'purified_attention')
+    where method in ('attention_readout', 'purified_attention')
         and variant = ''
-        and calibration_dataset = dataset
-        and calibration_setting = setting
-        and calibration_split = 'calibration'
-        and calibration_set = 1
-        and calibration_questions = $calibration_questions
 ),
 
 shares as (
     select
         presentation_id,
         method,
-        unnest(range(1, $n + 1))::integer as position,
+        unnest(range(1, n + 1))::integer as position,
         100 * unnest(scores) / list_sum(scores) as share
     from looked
 ),
@@ -36,15 +27,9 @@ said as (
     select
         presentation_id,
         target_position,
-        unnest(range(1, $n + 1))::integer as position,
+        unnest(range(1, n + 1))::integer as position,
         unnest(identifier_logits) - list_avg(identifier_logits) as logit
     from signals
-    where model = $model
-        and dataset = $dataset
-        and setting = $setting
-        and n = $n
-        and probe = 'vanilla'
-        and split = 'evaluation'
 )
 
 select

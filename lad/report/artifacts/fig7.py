@@ -77,7 +77,7 @@ def needs(available: Available, options: Options) -> Needs:
 
 def draw(results: Results, options: Options) -> Picture:
     """Sample questions, each in its first order."""
-    questions = _read_questions(results, options)
+    questions = _read_questions(results)
     heights = [_row_height(question[0]) for question in questions]
     figure = new_figure(sum(heights))
     widths = [CAPTION_WIDTH, *[1] * options.n]
@@ -89,15 +89,10 @@ def draw(results: Results, options: Options) -> Picture:
     return Picture(figure, _facts(questions, with_photographs=options.images is not None))
 
 
-def _read_questions(results: Results, options: Options) -> list[Rows]:
+def _read_questions(results: Results) -> list[Rows]:
     """The questions to show, each as its N candidates in the order shown."""
-    table = results.ask(
-        QUESTIONS_SQL,
-        **{"model": options.model, "dataset": options.dataset, "setting": options.setting, "n": options.n},
-        calibration_questions=options.calibration_questions,
-        most=max(KINDS.values()),
-    )
-    questions = [list(group) for _, group in groupby(table.to_pylist(), key=lambda row: (row["kind"], row["rank"]))]
+    rows = results.ask(QUESTIONS_SQL, most=max(KINDS.values())).to_pylist()
+    questions = [list(group) for _, group in groupby(rows, key=lambda row: (row["kind"], row["rank"]))]
     return [
         question
         for kind, most in KINDS.items()

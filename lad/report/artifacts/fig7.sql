@@ -1,4 +1,4 @@
--- A few questions as the model saw them: one row per question and position, each question in its first order.
+-- A few questions of one cell as the model saw them: one row per question and position, each in its first order.
 --   kind       what the question is an example of, by whether vanilla and AGD answered it right
 --   share      percent of all questions (in their first order) that are of this kind
 --   file_name  the image at this position
@@ -11,18 +11,8 @@ with answers as (
         position,
         correct
     from predictions
-    where model = $model
-        and dataset = $dataset
-        and setting = $setting
-        and n = $n
-        and probe = 'vanilla'
-        and method in ('vanilla', 'purified_attention', 'agd')
+    where method in ('vanilla', 'purified_attention', 'agd')
         and variant = ''
-        and calibration_dataset = dataset
-        and calibration_setting = setting
-        and calibration_split = 'calibration'
-        and calibration_set = 1
-        and calibration_questions = $calibration_questions
         and round = 0
 ),
 
@@ -65,17 +55,11 @@ shown as (
         questions.candidates,
         questions.target,
         unnest(presentations.order) as candidate,
-        unnest(range(1, $n + 1))::integer as position
+        unnest(range(1, questions.n + 1))::integer as position
     from ranked
     join presentations using (presentation_id)
     join questions on questions.question_id = ranked.question_id
-    where presentations.dataset = $dataset
-        and presentations.setting = $setting
-        and presentations.n = $n
-        and questions.dataset = $dataset
-        and questions.setting = $setting
-        and questions.n = $n
-        and ranked.rank <= $most
+    where ranked.rank <= $most
 ),
 
 named as (
@@ -98,6 +82,6 @@ select
     images.file_name,
     coalesce(named.methods, []) as answered
 from shown
-join images on images.dataset = $dataset and images.image_id = shown.candidates[shown.candidate]
+join images on images.image_id = shown.candidates[shown.candidate]
 left join named using (presentation_id, position)
 order by shown.kind, shown.rank, shown.position

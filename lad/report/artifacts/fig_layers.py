@@ -52,12 +52,7 @@ def _answer(options: Options, setting: str, method: str) -> Condition:
 
 def draw(results: Results, options: Options) -> Picture:
     """One panel per setting."""
-    rows: Rows = results.ask(
-        LAYERS_SQL,
-        **{"model": options.model, "dataset": options.dataset, "settings": list(options.settings), "n": options.n},
-        calibration_questions=options.calibration_questions,
-        top_k=options.top_k,
-    ).to_pylist()
+    rows: Rows = results.ask(LAYERS_SQL, top_k=options.top_k).to_pylist()
     figure = new_figure(HEIGHT)
     panels = figure.subplots(1, len(options.settings), sharey=True, squeeze=False)[0]
     for axes, setting in zip(panels, options.settings, strict=True):

@@ -1,4 +1,4 @@
--- Where each layer looks: one row per setting, layer and round.
+-- Where each layer looks in one cell of each setting: one row per setting, layer and round.
 --   raw       share of presentations (%) whose target draws most of the layer's attention, eq. 6
 --   purified  the same once attention is divided by the attention prior, eq. 7
 --   chosen    share of presentations (%) for which the layer is one of the $top_k that look at images most, eq. 8, 9
@@ -12,26 +12,12 @@ looks as (
         generate_subscripts(candidate_attention, 1)::integer - 1 as layer,
         unnest(candidate_attention)::double[] as attention
     from signals
-    where model = $model
-        and dataset = $dataset
-        and setting in (select unnest($settings))
-        and n = $n
-        and probe = 'vanilla'
-        and split = 'evaluation'
 ),
 
 priors as (
     select setting, layer, list(prior order by position) as prior
     from attention_prior
-    where model = $model
-        and dataset = $dataset
-        and setting in (select unnest($settings))
-        and n = $n
-        and probe = 'vanilla'
-        and split = 'calibration'
-        and calibration_set = 1
-        and calibration_questions = $calibration_questions
-        and formulation = 'printed'
+    where formulation = 'printed'
     group by setting, layer
 ),
 

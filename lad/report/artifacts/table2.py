@@ -71,11 +71,8 @@ def _read_costs(results: Results, options: Options) -> list[Row]:
     Raises:
         ArtifactError: seconds that were not recorded.
     """
-    rows: list[Row] = results.ask(
-        COSTS_SQL,
-        **{"model": options.model, "dataset": options.dataset, "setting": options.setting, "ns": list(options.ns)},
-        calibration_questions=options.calibration_questions,
-    ).to_pylist()
+    asked = {"calibration_questions": options.calibration_questions}
+    rows: list[Row] = results.ask(COSTS_SQL, **asked).to_pylist()
     writers = {"forward_s": "lad extract", "calibration_s": "lad calibrate", "queries_s": "lad score"}
     for row in rows:
         for metric, writer in writers.items():

@@ -1,15 +1,11 @@
--- What 1,000 presentations cost: one row per number of candidates and method.
+-- What 1,000 presentations cost, of one cell for each number of candidates: one row per N and method.
 --   forward_s           seconds of forward passes, the attention read-out included; the same passes serve all methods
 --   queries_s           seconds of scoring; null where no scoring recorded any
 --   calibration_passes  forward passes that calibrating takes, once; 0 for a method that needs none
 --   calibration_s       seconds of these passes and of fitting; null where neither is recorded
 --   peak_memory_mib     of the forward passes
 --   device              what they ran on
-with asked as (
-    select unnest($ns)::integer as n
-),
-
-methods as (
+with methods as (
     select
         unnest(['vanilla', 'pride', 'agd']) as method,
         unnest([false, true, true]) as is_calibrated
@@ -24,28 +20,6 @@ measured as (
         peak_memory_bytes / 1048576 as peak_memory_mib,
         device
     from runs
-    where model = $model
-        and dataset = $dataset
-        and setting = $setting
-        and probe = 'vanilla'
-),
-
-timed as (
-    select
-        n,
-        step,
-        method,
-        seconds
-    from timings
-    where model = $model
-        and dataset = $dataset
-        and setting = $setting
-        and probe = 'vanilla'
-        and calibration_dataset = dataset
-        and calibration_setting = setting
-        and calibration_split = 'calibration'
-        and calibration_set = 1
-        and calibration_questions = $calibration_questions
 ),
 
 passes as (
@@ -59,12 +33,12 @@ passes as (
         $calibration_questions * evaluation.n * calibration.seconds_each + fitted.seconds as calibration_s
     from measured as evaluation
     left join measured as calibration on calibration.n = evaluation.n and calibration.split = 'calibration'
-    left join timed as fitted on fitted.n = evaluation.n and fitted.step = 'calibrate'
+    left join timings as fitted on fitted.n = evaluation.n and fitted.step = 'calibrate'
     where evaluation.split = 'evaluation'
 )
 
 select
-    asked.n,
+    passes.n,
     methods.method,
     passes.forward_s,
     1000 * scored.seconds / passes.presentations as queries_s,
@@ -72,8 +46,7 @@ select
     if(methods.is_calibrated, passes.calibration_s, 0) as calibration_s,
     passes.peak_memory_mib,
     passes.device
-from asked
+from passes
 cross join methods
-left join passes on passes.n = asked.n
-left join timed as scored on scored.n = asked.n and scored.step = 'score' and scored.method = methods.method
-order by asked.n, methods.is_calibrated, methods.method = 'agd'
+left join timings as scored on scored.n = passes.n and scored.step = 'score' and scored.method = methods.method
+order by passes.n, methods.is_calibrated, methods.method = 'agd'
