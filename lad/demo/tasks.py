@@ -33,7 +33,6 @@ from lad.seeded import number
 _OTHER_EVERY: Final = 10
 """A task with questions of another kind has one after every so many of its own."""
 
-
 _ORDINALS: Final = ("first", "second", "third", "fourth")
 
 
