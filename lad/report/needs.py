@@ -19,7 +19,7 @@ from lad.report.artifact import ArtifactError
 Key = str | int | CalibrationSource
 """What a condition says of one thing."""
 
-_WORDS: Final = {"n": "n =", "source": "calibrated on", "calibration_questions": "calibration questions"}
+_WORDS: Final = {"n": "n =", "source": "calibration on", "calibration_questions": "calibration questions ="}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -93,13 +94,13 @@ class Measured(Available):
         missing = self.first_missing(wanted_keys(condition), relation)
         assert missing is not None, f"{condition} is measured"
         there = ", ".join(missing.known) or "nothing"
-        steps = {"method": (), "source": ("calibrate",), "calibration_questions": ("calibrate",)}
-        before = ", ".join(f"`lad {step}`" for step in steps.get(missing.key, ("extract", "calibrate")))
-        after = ", then `lad evaluate`" if relation == "metrics" else ""
+        steps = {"method": "", "source": "`lad calibrate` and ", "calibration_questions": "`lad calibrate` and "}
+        before = steps.get(missing.key, "`lad extract`, `lad calibrate` and ")
+        commands = f"{before}`lad score --method {quote(condition.specification)}`"
+        after = ", then `lad evaluate`, produce it" if relation == "metrics" else " produce it"
         return ArtifactError(
             f"{relation} of model {condition.model} on dataset {condition.dataset} have no {condition}: there is no"
-            f" {missing}, but {there}; {before and f'{before} and '}`lad score --method '{condition.specification}'`"
-            f"{after}, produce it"
+            f" {missing}, but {there}; {commands}{after}"
         )
 
 

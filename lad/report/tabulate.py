@@ -6,7 +6,7 @@ may show, instead of a score, by how much a reference is ahead of the row: the p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -106,7 +106,7 @@ class Layout:
     def table(self, results: Results, facts: dict[str, str]) -> Table:
         """The table, drawn from what it needs."""
         rows = self._shown(results.available)
-        grid = [[_Drawn.of(self, results, row, column) for column in self.columns] for row in rows]
+        grid = [[self._drawn(results, row, column) for column in self.columns] for row in rows]
         blocks = [row.block for row in rows]
         best = [
             _best([line[c].measure for line in grid], blocks, column) if column.reference is None else set()
@@ -119,6 +119,18 @@ class Layout:
         records = [cell.record for line in grid for cell in line]
         recorded = pa.Table.from_pylist(records, schema=results.measures.records.schema)
         return Table(self.stub, _groups(self.columns), tuple(lines), recorded, facts)
+
+    def _drawn(self, results: Results, row: Row, column: Column) -> "_Drawn":
+        condition = self._condition(row, column)
+        measure = results.measures.get(condition, column.metric)
+        (record,) = results.measures.select([(condition, column.metric)]).to_pylist()
+        if column.reference is None:
+            return _Drawn(_text(measure, column), measure, record)
+        pair = self._lead(results.available, row, column)
+        lead = results.measures.difference(*pair) if pair else None
+        record |= {"metric": f"lead_of_{column.reference['method']}", "std": None}
+        record |= {name: getattr(lead, name, None) for name in ("value", "low", "high")}
+        return _Drawn(_lead_text(lead), measure, record)
 
     def _shown(self, available: Available) -> list[Row]:
         return [
@@ -141,26 +153,12 @@ class Layout:
         return (reference, condition) if reference != condition and available.has(reference) else None
 
 
-@dataclass(frozen=True)
-class _Drawn:
+class _Drawn(NamedTuple):
     """A cell before it is known to be the best: its text, and its record for the CSV file."""
 
     text: str
     measure: Measure
     record: dict[str, object]
-
-    @classmethod
-    def of(cls, layout: Layout, results: Results, row: Row, column: Column) -> "_Drawn":
-        condition = layout._condition(row, column)
-        measure = results.measures.get(condition, column.metric)
-        (record,) = results.measures.select([(condition, column.metric)]).to_pylist()
-        if column.reference is None:
-            return cls(_text(measure, column), measure, record)
-        pair = layout._lead(results.available, row, column)
-        lead = results.measures.difference(*pair) if pair else None
-        record |= {"metric": f"lead_of_{column.reference['method']}", "std": None}
-        record |= {name: getattr(lead, name, None) for name in ("value", "low", "high")}
-        return cls(_lead_text(lead), measure, record)
 
 
 def _lead_text(lead: Difference | None) -> str:

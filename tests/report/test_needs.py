@@ -145,11 +145,11 @@ def test_the_first_thing_that_results_lack_is_named_with_what_there_is_and_what_
         "metrics of model demo on dataset scenes have no cot (setting random, n = 4, probe vanilla, calibrated on 5"
         " questions of scenes-random): there is no method cot, but "
     )
-    assert refused(method="cot").endswith("; `lad score --method 'cot'`, then `lad evaluate`, produce it")
+    assert refused(method="cot").endswith("; `lad score --method cot`, then `lad evaluate`, produce it")
     assert "there is no n = 3, but 2, 4, 8; `lad extract`, `lad calibrate` and `lad score --method 'agd'`" in refused(
         n=3
     )
-    assert "there is no calibration questions 7, but 1, 5, 10; `lad calibrate` and `lad score" in refused(
+    assert "there is no calibration questions = 7, but 1, 5, 10; `lad calibrate` and `lad score" in refused(
         calibration_questions=7
     )
 
