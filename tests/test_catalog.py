@@ -13,8 +13,6 @@ from lad.calibration.calibrate import calibrate
 from lad.grid import CalibrationSource
 from lad.methods import score
 
-README = Path(__file__).parents[1] / "README.md"
-
 
 def without_rows(results: Path) -> Path:
     """A results folder whose only file, a table of images, has no row."""
@@ -169,25 +167,6 @@ def test_columns_that_sql_keeps_for_itself_are_described_in_quotes(tmp_path):
     names = {name for r in relations for name in (*r.keys, *(column.name for column in r.contract.columns))}
     assert names & words == {"order"}
     assert '  "order" (quoted, being a word of SQL): candidate at each position' in catalog.describe()
-
-
-def test_the_queries_of_the_readme_run(tmp_path):
-    (block,) = re.findall(r"^```sql\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    connection = catalog.connect(without_rows(tmp_path))
-    queries = [query for query in block.split(";\n") if query.strip()]
-    assert len(queries) == 6
-    assert all(connection.sql(query).fetchall() == [] for query in queries)
-
-
-def test_the_readme_s_query_over_all_settings_counts_a_method_that_needs_no_calibration_once(tmp_path):
-    for setting in ("random", "adversarial"):
-        metrics_of(tmp_path, 50.0, setting=setting)
-        metrics_of(tmp_path, 50.0, setting=setting, calibration_setting="adversarial")
-        metrics_of(tmp_path, 50.0, setting=setting, calibration_setting=setting, calibration_split="symmetrized")
-        metrics_of(tmp_path, 50.0, setting=setting, calibration_questions=100)
-    (query,) = re.findall(r"^(-- What does each method make.*?);$", README.read_text(), re.MULTILINE | re.DOTALL)
-    answers = catalog.connect(tmp_path).sql(query).fetchall()
-    assert answers == [("demo", setting, 4, "vanilla", "", 50.0) for setting in ("adversarial", "random")]
 
 
 def test_runs_and_timings_tell_what_was_recorded_with_the_tables(tmp_path):

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Final
 
 import numpy as np
@@ -27,11 +28,12 @@ from lad.demo.scenes import (
     neighbours,
     render,
 )
-from lad.extraction.prompts import IDENTIFIERS
 from lad.seeded import number
 
 _OTHER_EVERY: Final = 10
 """A task with questions of another kind has one after every so many of its own."""
+
+_ORDINALS: Final = ("first", "second", "third", "fourth")
 
 
 def _any(_target: Pair) -> Sequence[Pair]:
@@ -112,7 +114,7 @@ def _choice(name: str, number: int, images: Path, size: int, rng: np.random.Gene
     caption = describe(scenes[0], rng)
     order = rng.permutation(task.n)
     paths = _write_scenes(name, number, [scenes[k] for k in order], images, size)
-    options = [task.option.format(number=k + 1, ordinal=IDENTIFIERS["ordinal"][k]) for k in range(task.n)]
+    options = [task.option.format(number=k + 1, ordinal=_ORDINALS[k]) for k in range(task.n)]
     return _entry(name, caption, options, int(np.argmin(order)), paths)
 
 
@@ -144,8 +146,7 @@ def _write_scenes(name: str, number: int, scenes: Sequence[Scene], images: Path,
 
 def _entry(name: str, question: str, options: Sequence[str], answer: int, paths: list[str]) -> dict[str, Any]:
     """An entry of MMIU's annotation file."""
-    letters = IDENTIFIERS["uppercase"]
-    choices = "\n".join(f"{letter}: {text}" for letter, text in zip(letters, options, strict=False))
+    choices = "\n".join(f"{letter}: {text}" for letter, text in zip(ascii_uppercase, options, strict=False))
     return {
         "task": name,
         "visual_input_component": "rendered scenes",
@@ -154,5 +155,5 @@ def _entry(name: str, question: str, options: Sequence[str], answer: int, paths:
         "question": question,
         "context": f"Select from the following choices.\n{choices}\n",
         "input_image_path": paths,
-        "output": letters[answer],
+        "output": ascii_uppercase[answer],
     }

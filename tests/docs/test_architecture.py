@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 FLOORS = {
     package: int(floor)
-    for floor, packages in re.findall(r"^\| (\d) \| ([^|]+) \|", PAGE, re.MULTILINE)
+    for floor, packages in re.findall(r"^\| (\d+) \| ([^|]+) \|", PAGE, re.MULTILINE)
     for package in re.findall(r"`(\w+)`", packages)
 }
 BELOW_ALL = {"contracts": "parquet"}

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from signals_factory import random_signals
 
-from lad import catalog, tables
+from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.evaluation.differences import differences
 from lad.evaluation.metrics import evaluate
@@ -59,12 +59,12 @@ def asked(shown: pa.Table) -> pa.Table:
     ids = sorted(set(shown["question_id"].to_pylist()))
     common = {"role": "evaluation", "candidates": list(range(1, 9)), "target": 1, "n_candidates": 8}
     rows = [{"question_id": one, "rank": rank, "caption": f"caption {rank}", **common} for rank, one in enumerate(ids)]
-    return tables.from_rows(rows, tables.QUESTIONS)
+    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def write(folder: Path, name: str, table: pa.Table, metadata: dict | None = None, **keys: str | int) -> None:
     relation = catalog.RELATIONS[name]
-    tables.write(table, relation.path(folder, **keys), relation.contract, metadata)
+    parquet.write(table, relation.path(folder, **keys), relation.contract, metadata)
 
 
 def test_every_query_stands_under_a_question_of_its_own():
