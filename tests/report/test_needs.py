@@ -146,9 +146,7 @@ def test_the_first_thing_that_results_lack_is_named_with_what_there_is_and_what_
         " questions of scenes-random): there is no method cot, but "
     )
     assert refused(method="cot").endswith("; `lad score --method cot`, then `lad evaluate`, produce it")
-    assert "there is no n = 3, but 2, 4, 8; `lad extract`, `lad calibrate` and `lad score --method agd`" in refused(
-        n=3
-    )
+    assert "there is no n = 3, but 2, 4, 8; `lad extract`, `lad calibrate` and `lad score --method agd`" in refused(n=3)
     assert "there is no calibration questions = 7, but 1, 5, 10; `lad calibrate` and `lad score" in refused(
         calibration_questions=7
     )
