@@ -10,7 +10,7 @@ from signals_factory import random_signals
 
 from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
-from lad.evaluation.differences import differences
+from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
 from lad.methods import score
 
@@ -32,6 +32,7 @@ def results(tmp_path_factory):
         shown = random_signals(seed, 8, questions=12, rounds=3, split="evaluation")
         write(folder, "signals", shown, {"seconds": 1.5, "presentations": len(shown)}, **cell, split="evaluation")
         write(folder, "questions", asked(shown), **{key: cell[key] for key in ("dataset", "setting", "n")})
+        plain = pa.table({})
         for source, number, questions in sources(setting):
             fitted = calibrate(shifts, questions=questions, question_set=number)
             answers = pa.concat_tables(score(shown, fitted, method) for method in METHODS)
@@ -44,6 +45,11 @@ def results(tmp_path_factory):
                 "metrics": evaluate(answers, resamples=20),
                 "differences": differences(answers, resamples=20),
             }
+            if (source, number, questions) == (setting, 1, 5):
+                plain = answers
+            if source != setting:
+                compare = {"reference_calibration_questions": 5, "resamples": 20}
+                tables_of["comparisons"] = comparisons(answers, plain, **compare)
             for name, table in tables_of.items():
                 write(folder, name, table, **cell, **place, **calibration)
     return catalog.connect(folder)
