@@ -19,6 +19,7 @@ from lad.benchmark.embeddings import embed
 from lad.benchmark.formats.coco import read_images
 from lad.benchmark.negatives import nearest_allowed
 from lad.extraction.backbone import BackboneError, load_processor
+from lad.pictures import PictureError
 
 
 def vectors(embeddings, column):
@@ -81,7 +82,7 @@ def test_a_checkpoint_that_does_not_exist_is_named(scene_images, scene_folder, t
 def test_a_picture_that_cannot_be_decoded_is_named(write_coco, checkpoint):
     captions, folder = write_coco({1: ["one"], 2: ["two"]})
     (folder / "2.png").write_bytes(b"no picture")
-    with pytest.raises(BenchmarkError, match=r"1 images cannot be decoded: 2\.png: not a picture"):
+    with pytest.raises(PictureError, match=r"1 images cannot be decoded: 2\.png: not a picture"):
         embed(read_images(captions, folder), folder, "vision_tower", checkpoint)
 
 
@@ -231,7 +232,7 @@ def test_undecodable_pictures_are_reported_together_before_the_model_is_loaded(p
     images, folder = pictures
     (folder / "7.png").write_bytes(b"no picture")
     (folder / "9.png").write_bytes((folder / "9.png").read_bytes()[:200])
-    with pytest.raises(BenchmarkError, match=r"2 images cannot be decoded: 7\.png: not a picture.*; 9\.png: "):
+    with pytest.raises(PictureError, match=r"2 images cannot be decoded: 7\.png: not a picture.*; 9\.png: "):
         embed(images, folder, "clip", tmp_path / "no-model")
 
 
