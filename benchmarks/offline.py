@@ -67,7 +67,7 @@ class Cell:
             name + formulation
             for name, method in METHODS.items()
             if method.split in self.evaluated_splits
-            and not (method.needs_generations or method.needs_heads or method.needs_content_free)
+            and not (method.needs_generations or method.keeps_for(method.options_type()) or method.needs_content_free)
             for formulation in (("", ";formulation=released") if "formulation" in method.options else ("",))
         ]
 

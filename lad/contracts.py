@@ -5,9 +5,17 @@ and writes such tables.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
+
+Keep = Literal["heads", "rows", "null_query"]
+"""What extraction keeps beyond the signals that every method reads, where it is asked to.
+
+heads: the attention of every head, of whatever rows are kept. rows: the attention of the query's tokens and of all
+tokens behind the candidates, besides the last token's. null_query: what the model answers, and what the rows attend to,
+where the query is N/A; it goes with rows.
+"""
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,7 @@ class Column:
         formerly: the column's name in files of earlier versions, which are still read. The numbers are the same.
         vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
             single precision, and is then left as it is.
+        kept: what extraction has to be asked to keep for the column to be there.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Column:
     stored: pa.DataType | None = None
     vectors: bool = False
     formerly: str | None = None
+    kept: frozenset[Keep] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,24 @@ _target_position: Final = Column(
     places=True,
 )
 _per_layer: Final = pa.list_(pa.list_(pa.float32()))
+_per_head: Final = pa.list_(_per_layer)
+_per_head_stored: Final = pa.list_(pa.list_(pa.list_(pa.float16())))
+
+
+def _optional(name: str, kind: pa.DataType, meaning: str, *kept: Keep, **rules: Any) -> Column:
+    return Column(
+        name, kind, f"{meaning} (optional)", length="n_candidates", required=False, kept=frozenset(kept), **rules
+    )
+
+
+def _by_layer_and_head(name: str, meaning: str, *kept: Keep) -> tuple[Column, Column]:
+    """What rows of the attention other than the last attend to: by layer, and by head where heads are kept."""
+    by_head = f"layer x head x position: {name} before the head mean, in half precision in the file"
+    return (
+        _optional(name, _per_layer, f"layer x position: {meaning}", *kept),
+        _optional(f"head_{name}", _per_head, by_head, "heads", *kept, stored=_per_head_stored),
+    )
+
 
 IMAGES: Final = Contract(
     "images",
@@ -194,18 +222,40 @@ SIGNALS: Final = Contract(
             "greedy answer text, where it was asked for; of a generating probe the text of sample 0",
             nullable=True,
         ),
-        Column(
+        _optional(
             "head_attention",
-            pa.list_(pa.list_(pa.list_(pa.float32()))),
-            "layer x head x position: candidate_attention before the head mean (optional; half precision in the file)",
-            length="n_candidates",
-            required=False,
-            stored=pa.list_(pa.list_(pa.list_(pa.float16()))),
+            _per_head,
+            "layer x head x position: candidate_attention before the head mean, in half precision in the file",
+            "heads",
+            stored=_per_head_stored,
+        ),
+        *_by_layer_and_head(
+            "query_attention",
+            "head mean of the attention of the query's tokens (those that hold characters of the caption, their mean),"
+            " summed over the candidate's own tokens",
+            "rows",
+        ),
+        *_by_layer_and_head(
+            "suffix_attention", "the same of all prompt tokens behind the last candidate and its delimiters", "rows"
+        ),
+        *_by_layer_and_head("null_query_attention", "query_attention where the query is N/A", "rows", "null_query"),
+        *_by_layer_and_head("null_suffix_attention", "suffix_attention where the query is N/A", "rows", "null_query"),
+        _optional("null_logprobs", _floats, "candidate_logprobs where the query is N/A", "null_query"),
+        _optional(
+            "filtered_attention",
+            _floats,
+            "position: attention of the suffix's tokens less the same where the query is N/A, summed over layers and"
+            " heads, of those of the candidate's tokens that ICR's filter keeps",
+            "rows",
+            "null_query",
         ),
     ),
     key="presentation_id",
     one_target=True,
 )
+
+BY_HEAD: Final = tuple(column.name for column in SIGNALS.columns if "heads" in column.kept)
+"""The columns of signals with the attention of every head, most of the bytes by far."""
 
 GENERATIONS: Final = Contract(
     "generations",

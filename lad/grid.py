@@ -13,6 +13,7 @@ from typing import Any
 
 from lad.benchmark.formats import Dataset
 from lad.config import Configuration, Run
+from lad.contracts import Keep
 from lad.extraction.prompts import get_probe
 from lad.methods import Method, Options, parse_method
 from lad.methods.options import ReadsEquations
@@ -214,16 +215,16 @@ class Grid:
         return None if split in self.splits.get(cell, ()) else self.calibrations.get((cell, split))
 
     @cached_property
-    def by_head(self) -> set[tuple[Cell, str]]:
-        """The (cell, split) whose attention is kept for every head: that takes many times the room of all else."""
-        kept = set()
+    def kept(self) -> dict[tuple[Cell, str], frozenset[Keep]]:
+        """What is kept of each (cell, split) beyond the usual, where anything is."""
+        kept: dict[tuple[Cell, str], frozenset[Keep]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_heads:
-                    kept |= {
-                        (scoring.cell, method.split_for(options)),
-                        (scoring.calibration_cell, scoring.source.split),
-                    }
+                used: list[tuple[Cell, str]] = [(scoring.cell, method.split_for(options))]
+                if method.needs_calibration:
+                    used.append((scoring.calibration_cell, scoring.source.split))
+                for key in used if method.keeps_for(options) else ():
+                    kept[key] = kept.get(key, frozenset()) | method.keeps_for(options)
         return kept
 
     def settings(self, dataset: str) -> list[str]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from lad import contracts
 from lad.config import Configuration, Model
+from lad.contracts import Keep
 from lad.extraction.prompts import get_probe
 from lad.grid import Cell, Grid, build_grid, presentations, shard_count
 from lad.shipped import PUBLISHED
@@ -126,18 +127,21 @@ def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
 # --- bytes -----------------------------------------------------------------------------------------------------
 
 
-def float_bytes(contract: contracts.Contract, rows: int, sizes: Mapping[str, int]) -> float:
+def float_bytes(
+    contract: contracts.Contract, rows: int, sizes: Mapping[str, int], kept: frozenset[Keep] = frozenset()
+) -> float:
     """Bytes that the floats of so many rows take in one file of the contract's.
 
     Args:
         sizes: length of each kind of list: `position`, `layer` and, where the attention of heads is kept, `head`.
+        kept: what is kept beyond the usual.
     """
     total = 0.0
     for column in contract.columns:
         kind, depth = column.stored or column.type, 0
         while pa.types.is_list(kind):
             kind, depth = kind.value_type, depth + 1
-        if not pa.types.is_floating(kind) or not (column.required or "head" in sizes):
+        if not pa.types.is_floating(kind) or not column.kept <= kept:
             continue
         growth = HALF_GROWTH if kind.bit_width == 16 else FLOAT_GROWTH
         total += growth * (kind.bit_width // 8) * rows * math.prod(sizes[name] for name in _LISTS[depth])
@@ -148,14 +152,12 @@ _LISTS: Final = ((), ("position",), ("layer", "position"), ("layer", "head", "po
 """What the nested lists of a column run over, by their depth."""
 
 
-def signal_bytes(passes: int, n: int, backbone: Backbone, *, by_head: bool) -> int | None:
+def signal_bytes(passes: int, n: int, backbone: Backbone, kept: frozenset[Keep] = frozenset()) -> int | None:
     """Bytes of one file of signals, generated texts aside; None where the model's layers or heads are unknown."""
-    if backbone.layers is None or (by_head and backbone.heads is None):
+    if backbone.layers is None or ("heads" in kept and backbone.heads is None):
         return None
-    sizes = {"position": n, "layer": backbone.layers}
-    if by_head and backbone.heads is not None:
-        sizes["head"] = backbone.heads
-    return round(float_bytes(contracts.SIGNALS, passes, sizes)) + passes * ROW_BYTES + FILE_BYTES
+    sizes = {"position": n, "layer": backbone.layers, "head": backbone.heads or 0}
+    return round(float_bytes(contracts.SIGNALS, passes, sizes, kept)) + passes * ROW_BYTES + FILE_BYTES
 
 
 # --- what is known of the models -------------------------------------------------------------------------------
@@ -338,7 +340,7 @@ def _job(config: Configuration, grid: Grid, cell: Cell, split: str, backbone: Ba
     passes = math.prod(presentations(grid, cell, split, config))
     generation = get_probe(cell.probe).generation
     texts = passes * generation.samples if generation else 0
-    size = signal_bytes(passes, cell.n, backbone, by_head=(cell, split) in grid.by_head)
+    size = signal_bytes(passes, cell.n, backbone, grid.kept.get((cell, split), frozenset()))
     return Row(
         model=cell.model,
         split=split,

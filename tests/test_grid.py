@@ -94,7 +94,7 @@ def test_a_method_that_listens_to_heads_keeps_them_where_it_is_calibrated_and_wh
     run = {"methods": ["chosen_heads"], "calibrated_on": [{"setting": "adversarial"}]}
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
     others = {"methods": ["agd", "permutation_average;orders=random"]}
-    assert build_grid(config(run, others)).by_head == {(CELL, "evaluation"), (there, "calibration")}
+    assert build_grid(config(run, others)).kept == {(CELL, "evaluation"): {"heads"}, (there, "calibration"): {"heads"}}
 
 
 def test_a_question_without_content_is_asked_where_a_method_needs_it():

@@ -164,15 +164,15 @@ def test_planned_bytes_are_those_of_a_file_within_a_tenth(tmp_path, n, questions
     cell = offline.Cell(Path(), offline.MODELS[0], "random", n)
     table = offline.synthetic_signals(cell, "evaluation", questions, 0, layers)
     parquet.write(table, tmp_path / "signals.parquet", contracts.SIGNALS, {})
-    planned = signal_bytes(len(table), n, Backbone(layers, None, None, ""), by_head=False)
+    planned = signal_bytes(len(table), n, Backbone(layers, None, None, ""))
     assert planned == pytest.approx((tmp_path / "signals.parquet").stat().st_size, rel=0.1)
 
 
 def test_the_attention_of_heads_is_counted_where_it_is_kept_in_two_bytes_each():
     backbone = Backbone(10, 8, None, "")
-    with_heads, without = (signal_bytes(1000, 4, backbone, by_head=kept) for kept in (True, False))
+    with_heads, without = (signal_bytes(1000, 4, backbone, frozenset(kept)) for kept in ({"heads"}, ()))
     assert with_heads - without == pytest.approx(0.92 * 2 * 1000 * 10 * 8 * 4, abs=1)
-    assert signal_bytes(1000, 4, replace(backbone, heads=None), by_head=True) is None
+    assert signal_bytes(1000, 4, replace(backbone, heads=None), frozenset({"heads"})) is None
     kept = make_plan(config({"methods": ["chosen_heads"]}), ONE_SECOND)
     left_out = make_plan(config({"methods": ["agd"]}), ONE_SECOND)
     assert row(kept).signal_bytes > row(left_out).signal_bytes

@@ -1,7 +1,7 @@
 """The stages that measure: from presentations to signals, calibrations, predictions and metrics."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -22,6 +22,7 @@ from lad.cli.arguments import (
     named,
     scalar,
 )
+from lad.contracts import Keep
 from lad.extraction import Dtype
 
 
@@ -50,7 +51,14 @@ def extract(
         typer.Option(help="Only this part of the questions, 3/7 say; `lad merge` joins the parts."),
     ] = None,
     answer_text: Annotated[bool, typer.Option(help="Also decode the model's own greedy answer.")] = False,
-    head_attention: Annotated[bool, typer.Option(help="Also keep the attention of every head.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(get_args(Keep)),
+            help="Keep more, may be repeated: heads, the attention of every head; rows, that of the query's tokens and"
+            " of all behind the candidates; null_query, all of this where the query is N/A.",
+        ),
+    ] = None,
     threads: Threads = None,
     generations: Annotated[
         Path | None, typer.Option(help="File for the texts of a generating probe: cot, self_consistency.")
@@ -89,12 +97,18 @@ def extract(
         finished=finished or finished_beside(out),
         token_budget=token_budget,
         answer_text=answer_text,
-        head_attention=head_attention,
+        keep=_to_keep(keep or []),
         seed=seed,
     )
     if generations:
         parquet.write(extracted.generations, generations, contracts.GENERATIONS, extracted.metadata)
     parquet.write(extracted.signals, out, contracts.SIGNALS, extracted.metadata)
+
+
+def _to_keep(words: list[str]) -> list[Keep]:
+    if unknown := sorted(set(words).difference(get_args(Keep))):
+        raise ValueError(f"--keep {unknown[0]}: there is no such thing to keep; allowed: {', '.join(get_args(Keep))}")
+    return cast(list[Keep], words)
 
 
 def calibrate(

@@ -14,7 +14,7 @@ import platform
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -28,6 +28,7 @@ import torch
 from tqdm import tqdm
 
 from lad import contracts, parquet
+from lad.contracts import Keep
 from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone, library_versions
 from lad.extraction.candidates import IdentifierTrie
@@ -77,7 +78,7 @@ def extract(
     features: ImageFeatures | None = None,
     token_budget: int | None = None,
     answer_text: bool = False,
-    head_attention: bool = False,
+    keep: Collection[Keep] = (),
     seed: int = 0,
 ) -> Extraction:
     """The signals of all presentations and, of a generating probe, its texts.
@@ -91,7 +92,7 @@ def extract(
         token_budget: tokens per batch; by default what the device's free memory admits.
         answer_text: also decode the model's own greedy answer (a few cached steps more); a generating probe has its
             texts anyway.
-        head_attention: also keep the attention of every head.
+        keep: what is kept beyond the usual.
         seed: of drawn texts; every question, order and sample draws from its own stream below it.
 
     Raises:
@@ -107,7 +108,7 @@ def extract(
     generation = probe.generation
     if generation is None and answer_text:
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
-    reading = _Reading(backbone, trie, generation, seed, head_attention, probe.softening)
+    reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].files))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked)
@@ -126,8 +127,8 @@ def extract(
         features = features or stack.enter_context(ImageFeatures(backbone))
         features.expect(planned=_shown(asked, planned), needed=_shown(asked, batches))
         progress = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches))))
-        keep = _Keeper(asked, prompts, fingerprints, backbone.device, work)
-        for part in overlapped(_compute(reading, asked, prompts, batches, features), keep):
+        keeper = _Keeper(asked, prompts, fingerprints, backbone.device, work)
+        for part in overlapped(_compute(reading, asked, prompts, batches, features), keeper):
             rows.append(part)
             progress.update(len(part))
 
@@ -163,7 +164,7 @@ class _Reading:
     trie: IdentifierTrie
     generation: Generation | None
     seed: int
-    head_attention: bool
+    keep: frozenset[Keep]
     softening: Softening | None
 
     def streams(self, members: Sequence[Asked]) -> Streams | None:
@@ -187,7 +188,7 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "identifier_tokens": [list(tokens) for tokens in reading.trie.identifiers],
         "generation": asdict(reading.generation) if reading.generation else None,
         "seed": reading.seed if reading.generation and reading.generation.drawn else None,
-        "head_attention": reading.head_attention,
+        "head_attention": "heads" in reading.keep,
         "softening": asdict(reading.softening) if reading.softening else None,
         "versions": library_versions(),
     }
@@ -213,7 +214,7 @@ def _compute(
                 reading.trie,
                 generation=reading.generation,
                 streams=reading.streams([asked[i] for i in members]),
-                head_attention=reading.head_attention,
+                keep=reading.keep,
                 softening=reading.softening,
             )
         except NotANumberError as error:

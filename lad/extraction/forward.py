@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lad.contracts import Keep
 from lad.extraction import readout
 from lad.extraction.backbone import Backbone
 from lad.extraction.candidates import IdentifierTrie, Prefix
@@ -64,7 +65,7 @@ def read_batch(
     *,
     generation: Generation | None = None,
     streams: Streams | None = None,
-    head_attention: bool = False,
+    keep: frozenset[Keep] = frozenset(),
     softening: Softening | None = None,
 ) -> Signals:
     """One prefill, one cached step for the open prefixes of the identifiers, and texts behind the prompt if asked for.
@@ -72,7 +73,7 @@ def read_batch(
     Args:
         generation: how texts are written; None for none.
         streams: (batch, samples) noise of drawn texts, as of `lad.extraction.texts.noise_stream`.
-        head_attention: keep the attention of every head as well.
+        keep: what is kept beyond the usual.
         softening: read the prompt with SoFA's mask.
 
     Raises:
@@ -82,7 +83,7 @@ def read_batch(
     segments = batch.segments.to(backbone.device)
     with (
         readout.softened(segments, batch.n, softening),
-        readout.reading(segments, 2 * batch.n, heads=head_attention) as reading,
+        readout.reading(segments, 2 * batch.n, heads="heads" in keep) as reading,
     ):
         logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or generation is not None)
     attention = reading.attention()
@@ -106,7 +107,7 @@ def read_batch(
         candidate_logprobs=trie.log_probabilities(after),
         candidate_attention=attention[:, :, : batch.n],
         delimiter_attention=attention[:, :, batch.n :],
-        head_attention=reading.head_attention()[..., : batch.n] if head_attention else None,
+        head_attention=reading.head_attention()[..., : batch.n] if "heads" in keep else None,
         texts=texts,
     )
 

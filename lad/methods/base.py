@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lad import query
 from lad.calibration.calibrate import Calibration
+from lad.contracts import Keep
 from lad.methods.options import Option, Options, options_of
 
 Split = Literal["evaluation", "symmetrized", "permuted"]
@@ -100,8 +101,10 @@ class Method(Generic[AnyOptions]):
             (nullable), one row per answer.
         options_type: the dataclass of its options.
         split_for: the split of the signals that the method with these options is meant for.
-        needs_calibration, needs_content_free, needs_heads, needs_generations: what it reads besides those signals: a
-            calibration, the signals of the split content_free, the attention of every head, generated texts.
+        keeps_for: what the method with these options reads that extraction keeps only where it is asked to, in the
+            signals to be answered and in those calibrated on.
+        needs_calibration, needs_content_free, needs_generations: what it reads besides those signals: a calibration,
+            the signals of the split content_free, generated texts.
         rows: its rows in tables that list many methods.
         published: its names in the published results.
     """
@@ -116,9 +119,9 @@ class Method(Generic[AnyOptions]):
     answers: Callable[[Inputs, AnyOptions], pa.Table]
     options_type: type[AnyOptions]
     split_for: Callable[[AnyOptions], Split] = lambda _: "evaluation"
+    keeps_for: Callable[[AnyOptions], frozenset[Keep]] = lambda _: frozenset()
     needs_calibration: bool = False
     needs_content_free: bool = False
-    needs_heads: bool = False
     needs_generations: bool = False
     rows: tuple[TableRow, ...] = ()
     published: tuple[PublishedName, ...] = ()

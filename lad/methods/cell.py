@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from lad import contracts, parquet
 from lad.calibration.calibrate import Calibration
+from lad.contracts import Keep
 from lad.methods.options import ScoringError
 from lad.methods.scoring import Session
 from lad.methods.specification import Specification, parse_method
@@ -39,7 +40,8 @@ def score_cell(
         TableError: as of `parquet.read`.
     """
     parsed = [parse_method(specification, defaults) for specification in specifications]
-    without = () if any(method.needs_heads for method, _, _ in parsed) else ("head_attention",)
+    kept = frozenset[Keep]().union(*(method.keeps_for(options) for method, options, _ in parsed))
+    without = () if "heads" in kept else contracts.BY_HEAD
     by_split = parquet.read_by("split", signals, contracts.SIGNALS, without=without)
     content_free = by_split.pop("content_free", None)
     identifiers = parquet.read_metadata(signals[0]).get("identifiers")

@@ -33,7 +33,7 @@ def answers(inputs: Inputs, options: ChoosesHeads) -> pa.Table:
         ("head_attention" in signals.column_names, "the signals have"),
     ):
         if not there:
-            raise ScoringError(f"chosen_heads: {what} no attention by head; extract with --head-attention")
+            raise ScoringError(f"chosen_heads: {what} no attention by head; extract with --keep heads")
     if options.heads > len(choice):
         raise ScoringError(f"heads = {options.heads} cannot be chosen from the model's {len(choice)}")
     return best_positions(query.run(_QUERY, {"signals": signals, "head_choice": choice}, {"heads": options.heads}))
@@ -49,6 +49,6 @@ METHOD = Method(
     answers=answers,
     options_type=ChoosesHeads,
     needs_calibration=True,
-    needs_heads=True,
+    keeps_for=lambda _: frozenset({"heads"}),
     rows=(TableRow("baselines", 90, block=1),),
 )

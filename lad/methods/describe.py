@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from textwrap import fill
-from typing import Any
+from typing import Any, Final
 
+from lad.contracts import Keep
 from lad.methods.base import Method
 from lad.methods.options import Option, as_text
 
@@ -57,13 +58,20 @@ def page(methods: Sequence[Method[Any]]) -> str:
     return "\n\n".join(filter(None, parts))
 
 
+_KEPT: Final[dict[Keep, str]] = {
+    "heads": "the attention of every head",
+    "rows": "the attention of other rows",
+    "null_query": "the null query",
+}
+
+
 def _needs(method: Method[Any]) -> str:
     """What it reads besides the signals of the split evaluation."""
     needed = {
         f"the split {method.split}": method.split != "evaluation",
         "a calibration": method.needs_calibration,
         "the split content_free": method.needs_content_free,
-        "the attention of every head": method.needs_heads,
+        **{_KEPT[what]: what in method.keeps_for(method.options_type()) for what in _KEPT},
         "generated texts": method.needs_generations,
     }
     return ", ".join(what for what, is_needed in needed.items() if is_needed)

@@ -133,7 +133,7 @@ def flat(features) -> torch.Tensor:
 @pytest.mark.usefixtures("images_given")
 def test_logits_and_attention_equal_eager(case):
     batch, trie = case.batch(), case.trie
-    signals = read_batch(case.backbone, batch, trie, head_attention=True)
+    signals = read_batch(case.backbone, batch, trie, keep=frozenset({"heads"}))
     for row, order in enumerate(ORDERS):
         whole = plain.model_inputs(case.backbone, PROBE, case.presentation(order))
         logits, attention = plain.logits_and_head_attention(case.eager, whole)

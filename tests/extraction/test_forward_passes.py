@@ -69,11 +69,15 @@ def test_one_digit_takes_one_pass_and_all_longer_identifiers_together_one_short_
 def test_a_batch_gives_what_each_presentation_gives_alone(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
     together = read_batch(
-        backbone, batch_of("vanilla", 12), trie, generation=Generation(new_tokens=4), head_attention=True
+        backbone, batch_of("vanilla", 12), trie, generation=Generation(new_tokens=4), keep=frozenset({"heads"})
     )
     for row in range(2):
         alone = read_batch(
-            backbone, batch_of("vanilla", 12, (row,)), trie, generation=Generation(new_tokens=4), head_attention=True
+            backbone,
+            batch_of("vanilla", 12, (row,)),
+            trie,
+            generation=Generation(new_tokens=4),
+            keep=frozenset({"heads"}),
         )
         for name in (
             "identifier_logits",
@@ -88,7 +92,7 @@ def test_a_batch_gives_what_each_presentation_gives_alone(backbone, batch_of):
 
 def test_heads_are_kept_where_asked_for_and_average_to_the_candidate_attention(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(4))
-    signals = read_batch(backbone, batch_of("vanilla", 4), trie, head_attention=True)
+    signals = read_batch(backbone, batch_of("vanilla", 4), trie, keep=frozenset({"heads"}))
     assert signals.head_attention.shape == (2, 6, 4, 4)
     assert torch.allclose(signals.head_attention.mean(2), signals.candidate_attention, atol=1e-6)
     assert read_batch(backbone, batch_of("vanilla", 4), trie).head_attention is None

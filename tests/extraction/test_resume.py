@@ -143,7 +143,7 @@ def test_work_outlives_a_longer_table_of_presentations(run, count_computed):
 def test_another_prompt_or_more_signals_is_other_work(run, count_computed):
     run(evaluation=1)
     run(evaluation=1, answer_text=True)
-    run(evaluation=1, head_attention=True)
+    run(evaluation=1, keep=["heads"])
     run(evaluation=1, probe="uppercase")
     assert count_computed() == 4 * 2
 

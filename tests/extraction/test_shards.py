@@ -46,10 +46,10 @@ def test_shards_together_are_the_table_in_its_order_and_no_question_is_cut(prese
 def test_from_one_question_a_shard_to_all_in_one_the_merged_tables_are_equal_bit_by_bit(
     cpu_extraction_of, extract_shards
 ):
-    made = cpu_extraction_of(4, evaluation=QUESTIONS, head_attention=True)
+    made = cpu_extraction_of(4, evaluation=QUESTIONS, keep=["heads"])
     whole, facts = made.signals, made.metadata
     for count in range(1, QUESTIONS + 1):
-        merged, metadata = extract_shards(count, head_attention=True)
+        merged, metadata = extract_shards(count, keep=["heads"])
         assert merged.equals(parquet.conform(whole, contracts.SIGNALS, "whole")), count
         assert metadata["presentations"] == facts["presentations"] == QUESTIONS * ROUNDS
         assert metadata["weights"] == facts["weights"]

@@ -137,7 +137,7 @@ def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produc
             {"content_free": content_free_signals(8)},
             "content-free signals are of N = 8 and 5 layers, the signals to be scored of N = 4 and 5",
         ),
-        ("chosen_heads", headless, {}, "the signals have no attention by head; extract with --head-attention"),
+        ("chosen_heads", headless, {}, "the signals have no attention by head; extract with --keep heads"),
         ("chosen_heads;heads=11", table, {}, "heads = 11 cannot be chosen from the model's 10"),
     ):
         with pytest.raises(ScoringError, match=message):

@@ -27,7 +27,7 @@ rule extract_signals:
         options=lambda w: W.model_words(w.model),
         questions=lambda w: option("first_questions", W.grid.first_questions(cell_of(w), w.split)),
         shard=lambda w: f"--shard={w.shard}/{w.shards}" if W.is_sharded else "",
-        heads=lambda w: "--head-attention" if (cell_of(w), w.split) in W.grid.by_head else "",
+        keep=lambda w: [f"--keep={what}" for what in sorted(W.grid.kept.get((cell_of(w), w.split), ()))],
         answer_text=lambda w: "--answer-text" if w.split == "evaluation" else "",
         extractor_version=EXTRACTOR_VERSION,
         finished=W.finished,
@@ -38,7 +38,7 @@ rule extract_signals:
     shell:
         "lad extract --checkpoint {params.checkpoint:q} --probe {wildcards.probe} --images {input.images:q}"
         " --image-folder {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
-        " {params.options:q} {params.questions} {params.shard} {params.heads} {params.answer_text} {params.texts:q}"
+        " {params.options:q} {params.questions} {params.shard} {params.keep:q} {params.answer_text} {params.texts:q}"
         " --threads {threads} --finished {params.finished:q} --out {output.signals:q} > {log:q} 2>&1"
 
 
