@@ -84,6 +84,11 @@ class Backbone:
         return torch.device(self.model.device)
 
     @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, of whatever kind its checkpoint has."""
+        return self.processor.tokenizer
+
+    @property
     def image_token_id(self) -> int:
         """The token whose embedding the model replaces by image features.
 
@@ -100,7 +105,7 @@ class Backbone:
         """Tokens that end an answer; the first one is the end-of-sequence of appendix B."""
         ids = self.model.generation_config.eos_token_id
         if ids is None:
-            ids = self.processor.tokenizer.eos_token_id
+            ids = self.tokenizer.eos_token_id
         return ids if isinstance(ids, list) else [ids]
 
     @functools.cached_property
@@ -122,7 +127,7 @@ class Backbone:
     @functools.cached_property
     def delimiter_token_ids(self) -> frozenset[int]:
         """Special tokens other than the image token: those beside an image delimit it."""
-        tokenizer = self.processor.tokenizer
+        tokenizer = self.tokenizer
         added = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
         return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
 

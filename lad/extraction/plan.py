@@ -7,7 +7,7 @@ of two, up to the device's cap), batches that had to be halved, and features tha
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from lad.contracts import Keep
 from lad.extraction.backbone import Backbone
 from lad.extraction.finished import fingerprint
-from lad.extraction.inputs import InputError, Prompt, PromptBuilder, placeholder_of
+from lad.extraction.inputs import InputError, placeholder_of
+from lad.extraction.prompt_tokens import Prompt, PromptBuilder
 from lad.extraction.prompts import Probe
 
 
@@ -111,13 +113,15 @@ def _digest(file: Path) -> str:
         raise InputError(f"{file}: cannot be read ({error.strerror})", file) from None
 
 
-def write_prompts(backbone: Backbone, probe: Probe, asked: Sequence[Asked]) -> list[Prompt]:
+def write_prompts(
+    backbone: Backbone, probe: Probe, asked: Sequence[Asked], keep: Collection[Keep] = ()
+) -> list[Prompt]:
     """The prompt of every presentation; of the images only their sizes are looked at.
 
     Raises:
         InputError: an image is missing, cannot be decoded or has proportions that the processor refuses.
     """
-    build = PromptBuilder(backbone, probe)
+    build = PromptBuilder(backbone, probe, keep)
     try:
         stand_in = {
             file: placeholder_of(backbone, file) for file in dict.fromkeys(file for one in asked for file in one.files)
