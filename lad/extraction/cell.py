@@ -53,7 +53,8 @@ def extract_cell(
     part = shards.Shard.parse(shard) if shard is not None else None
     if part:
         presentations = part.of(presentations)
-    refuse_undecodable(_shown(images, questions, presentations), image_folder)
+    if "text" not in images.column_names:
+        refuse_undecodable(_shown(images, questions, presentations), image_folder)
     with devices.taken(device) as own_device:
         backbone = load_backbone(
             checkpoint,

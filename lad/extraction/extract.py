@@ -106,12 +106,12 @@ def extract(
     if isinstance(probe, str):
         probe = get_probe(probe)
     asked = join(images, image_folder, questions, presentations)
-    trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
+    trie = answer_trie(backbone, probe.identifiers(len(asked[0].order)))
     generation = probe.generation
     if generation is None and answer_text:
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
     reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
-    recipe = _recipe(reading, probe, len(asked[0].files))
+    recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked, keep)
 

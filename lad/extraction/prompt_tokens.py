@@ -203,11 +203,10 @@ class TextPromptBuilder(_Builder):
         return Prompt(token_ids, segments, counts, in_query if "rows" in self.keep else None)
 
     def _render(self, asked: str) -> str:
-        processor = self.backbone.processor
-        content: Any = asked if processor is None else [{"type": "text", "text": asked}]
-        writes = self.backbone.tokenizer if processor is None else processor
+        content: Any = [{"type": "text", "text": asked}] if self.backbone.takes_images else asked
         messages = [{"role": "user", "content": content}]
-        return str(writes.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        writes = self.backbone.processor.apply_chat_template
+        return str(writes(messages, add_generation_prompt=True, tokenize=False))
 
 
 def _refuse_beyond_context(backbone: Backbone, tokens: int) -> None:
