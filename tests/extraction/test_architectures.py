@@ -24,9 +24,9 @@ from lad.contracts import Keep
 from lad.extraction.backbone import Backbone, BackboneError, load_backbone
 from lad.extraction.batch import collate
 from lad.extraction.candidates import IdentifierTrie
-from lad.extraction.forward import read_batch
+from lad.extraction.forward import answer_trie, read_batch
 from lad.extraction.inputs import encode, join_features, placeholder, prepare
-from lad.extraction.prompt_tokens import NULL_QUERY, PromptBuilder
+from lad.extraction.prompt_tokens import NULL_QUERY, PromptBuilder, TextPromptBuilder
 from lad.extraction.prompts import PROBES, Generation
 from lad.extraction.texts import noise_stream
 
@@ -176,6 +176,25 @@ def test_other_rows_and_the_null_query_equal_eager_passes_of_their_own(case):
         scores = asked[""].token_sums[:width] - asked["null_"].token_sums[:width]
         expected = plain.filtered_sums(scores, batch.segments[row][:width], batch.n)
         close(kept["filtered_attention"][row], expected.float(), 1e-4)
+
+
+def test_texts_as_candidates_are_read_as_eager_attention_has_them(case):
+    texts = ("a red circle", "a blue square on white", "nothing at all")
+    prompt = TextPromptBuilder(case.backbone, PROBE, EVERYTHING)(CAPTION, texts)
+    for k, text in enumerate(texts):
+        assert case.backbone.tokenizer.decode(prompt.token_ids[prompt.segments == k]).strip() == text
+    trie = answer_trie(case.backbone, PROBE.identifiers(3))
+    signals = read_batch(case.backbone, collate([prompt]), trie, keep=EVERYTHING)
+    for name, own, asked in (("", prompt, CAPTION), ("null_", prompt.null, NULL_QUERY)):
+        inputs = {"input_ids": own.token_ids[None]}
+        attention = plain.whole_attention(case.eager, inputs)
+        places = plain.places_of(case.backbone.tokenizer, own.token_ids, asked)
+        read = plain.rows_read(attention, own.segments, places, 3)
+        close(signals.kept[f"head_{name}query_attention"][0], read.query, 1e-5)
+        close(signals.kept[f"head_{name}suffix_attention"][0], read.suffix, 1e-5)
+        logits = case.eager(**inputs).logits[0, -1]
+        if not name:
+            close(signals.identifier_logits[0], logits[trie.first_tokens], 1e-4)
 
 
 @pytest.mark.usefixtures("images_given")
