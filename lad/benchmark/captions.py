@@ -68,7 +68,7 @@ def repeated(values: list[Any]) -> list[Any]:
     return sorted(value for value, times in Counter(values).items() if times > 1)
 
 
-def few(values: list[Any]) -> str:
+def few(values: list[Any], between: str = ", ") -> str:
     """The first of the values, and how many there are in all: for an error's one line."""
     rest = f" and {len(values) - _NAMED} more, {len(values)} in all" if len(values) > _NAMED else ""
-    return ", ".join(str(value) for value in values[:_NAMED]) + rest
+    return between.join(str(value) for value in values[:_NAMED]) + rest

@@ -26,9 +26,13 @@ def render(
 
 
 def content_free(
-    images: Annotated[Path, typer.Option(help="Images table; the blank image has its most frequent size.")],
-    n: Annotated[int, typer.Option(help="Blank images to show, 2 to 12.")],
-    out: Annotated[Path, typer.Option(help="Folder for the image and its images, questions and presentations tables.")],
+    images: Annotated[
+        Path, typer.Option(help="Images table: of texts, or of images, whose most frequent size the blank one has.")
+    ],
+    n: Annotated[int, typer.Option(help="Candidates to show, 2 to 12.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the tables images, questions and presentations, and the blank image.")
+    ],
 ) -> None:
     """Build the question without content that contextual calibration asks once."""
     from lad.benchmark.content_free import write_content_free

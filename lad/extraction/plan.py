@@ -23,10 +23,12 @@ from lad.extraction.prompts import Probe
 
 @dataclass(frozen=True)
 class Asked:
-    """A presentation with what it shows: the caption, and the image file at each position.
+    """A presentation with what it shows: the caption, and the image file or the text at each position.
 
     Attributes:
         order: the candidate at each position, 1-based.
+        files: where candidates are images; else empty.
+        texts: where candidates are texts; else empty.
     """
 
     presentation_id: str
@@ -34,15 +36,31 @@ class Asked:
     order: tuple[int, ...]
     caption: str
     files: tuple[Path, ...]
+    texts: tuple[str, ...] = ()
 
 
-def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
-    """The presentations in their order, with captions and files.
+def are_texts(images: pa.Table, image_folder: Path | None) -> bool:
+    """Whether the candidates are texts; `ValueError` where they are images and there is no folder of them."""
+    of_texts = "text" in images.column_names
+    if image_folder is None and not of_texts:
+        raise ValueError("the candidates are images: say where their files lie (image_folder, --image-folder FOLDER)")
+    return of_texts
+
+
+def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
+    """The presentations in their order, with captions and files or texts.
+
+    Args:
+        images: an `images` table; its candidates are texts where it has the column `text`.
+        image_folder: where the files lie; None for texts.
 
     Raises:
-        ValueError: no presentation, presentations of several N, an unknown question or image.
+        ValueError: no presentation, presentations of several N, an unknown question or image, images without a folder.
     """
-    files = dict(zip(images["image_id"].to_pylist(), images["file_name"].to_pylist(), strict=True))
+    of_texts = are_texts(images, image_folder)
+    folder = None if of_texts else image_folder
+    candidates = images["text" if of_texts else "file_name"].to_pylist()
+    shown_as = dict(zip(images["image_id"].to_pylist(), candidates, strict=True))
     known = {row["question_id"]: row for row in questions.to_pylist()}
     asked = []
     for row in presentations.to_pylist():
@@ -52,7 +70,7 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
             )
         shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
-        if missing := [image_id for image_id in shown if image_id not in files]:
+        if missing := [image_id for image_id in shown if image_id not in shown_as]:
             raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
         asked.append(
             Asked(
@@ -60,12 +78,13 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 question_id=row["question_id"],
                 order=tuple(row["order"]),
                 caption=question["caption"],
-                files=tuple(image_folder / files[image_id] for image_id in shown),
+                files=tuple(folder / shown_as[image_id] for image_id in shown) if folder else (),
+                texts=tuple(shown_as[image_id] for image_id in shown) if of_texts else (),
             )
         )
     if not asked:
         raise ValueError("no presentations to extract")
-    if len(sizes := {len(one.files) for one in asked}) > 1:
+    if len(sizes := {len(one.order) for one in asked}) > 1:
         raise ValueError(f"presentations with different N in one table: {sorted(sizes)}")
     return asked
 

@@ -22,7 +22,7 @@ rule extract_signals:
     resources:
         gpu=lambda w: 0 if CONFIG.device(w.model) == "cpu" else 1,
     params:
-        folder=W.shown_folder,
+        folder=W.folder_words,
         checkpoint=lambda w: CONFIG.models[w.model].checkpoint,
         options=lambda w: W.model_words(w.model),
         questions=lambda w: option("first_questions", W.grid.first_questions(cell_of(w), w.split)),
@@ -37,7 +37,7 @@ rule extract_signals:
         " {params.shard}"
     shell:
         "lad extract --checkpoint {params.checkpoint:q} --probe {wildcards.probe} --images {input.images:q}"
-        " --image-folder {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
+        " {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
         " {params.options:q} {params.questions} {params.shard} {params.keep:q} {params.answer_text} {params.texts:q}"
         " --threads {threads} --finished {params.finished:q} --out {output.signals:q} > {log:q} 2>&1"
 
