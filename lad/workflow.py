@@ -21,9 +21,12 @@ from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
 from lad.grid import Benchmark, Cell, Grid, Scoring, build_grid, shard_count
+from lad.packaged import PackagedError, checkpoint_path
 from lad.report.artifacts import ARTIFACTS, sources
 from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
+
+GGUF: Final = ".gguf"
 
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 
@@ -131,6 +134,15 @@ def refuse_paths_of_the_checkout(config: Configuration, checkout: Path) -> None:
                 f" {Path.cwd()}: run in {checkout}, or name a configuration with paths that hold from here"
                 " (--configfile my.yaml)"
             )
+
+
+def refuse_missing_packages(config: Configuration) -> None:
+    """`ValueError` for checkpoints in packages that are not installed: else a job would tell after all the others."""
+    for name, model in config.models.items() if config.bundle is None else ():
+        try:
+            checkpoint_path(model.checkpoint)
+        except PackagedError as error:
+            raise ValueError(f"configuration, models.{name}: {error}") from None
 
 
 def path_with_this_environment(path: str) -> str:
@@ -368,6 +380,24 @@ class Workflow:
         """The `--image-folder` argument of `lad extract`, where a split shows images."""
         folder = self.shown_folder(w)
         return [option("image_folder", folder)] if folder else []
+
+    def converted(self, model: str = "{model}") -> str:
+        """The folder that a model in a GGUF file is written to, as transformers reads it quickly."""
+        return str(self.results / "models" / model)
+
+    def of_gguf(self) -> str:
+        """Constraint to the models that are GGUF files."""
+        return one_of(name for name, model in self.config.models.items() if model.checkpoint.endswith(GGUF))
+
+    def checkpoint(self, model: str) -> str:
+        """What `lad extract` loads a model from."""
+        given = self.config.models[model].checkpoint
+        return self.converted(model) if given.endswith(GGUF) else given
+
+    def checkpoint_files(self, model: str) -> list[str]:
+        """What a job that loads a model waits for."""
+        loaded = self.checkpoint(model)
+        return [loaded] if loaded == self.converted(model) else local_checkpoint(loaded)
 
     def model_words(self, model: str) -> list[str]:
         """How `lad extract` loads and runs a model: its own settings over those of all."""

@@ -40,6 +40,16 @@ def content_free(
     write_content_free(parquet.read(images, contracts.IMAGES), n, out)
 
 
+def convert(
+    checkpoint: Annotated[str, typer.Option(help="GGUF file, or package:NAME/FILE of an installed Python package.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the checkpoint to, as transformers reads it.")],
+) -> None:
+    """Write a GGUF checkpoint as a folder that loads in a second; its numbers stay as they are."""
+    from lad.extraction.gguf import write_as_folder
+
+    write_as_folder(checkpoint, out)
+
+
 def merge(
     folder: Annotated[Path, typer.Option(help="Folder of the shards: 1-of-7/signals.parquet, 2-of-7/ ...")],
     shards: Annotated[int, typer.Option(min=1, help="How many shards there are of it.")],

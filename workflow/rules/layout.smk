@@ -18,6 +18,7 @@ from lad.workflow import (
     one_of,
     option,
     path_with_this_environment,
+    refuse_missing_packages,
     refuse_paths_of_the_checkout,
     scoring_of,
 )
@@ -25,6 +26,7 @@ from lad.workflow import (
 try:
     CONFIG = parse_configuration(config)
     refuse_paths_of_the_checkout(CONFIG, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1])
+    refuse_missing_packages(CONFIG)
     W = Workflow(CONFIG)
 except ValueError as error:
     raise WorkflowError(str(error))
