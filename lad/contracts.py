@@ -104,13 +104,13 @@ def _by_layer_and_head(name: str, meaning: str, *kept: Keep) -> tuple[Column, Co
 
 IMAGES: Final = Contract(
     "images",
-    "one row per image of a dataset",
+    "one row per candidate of a dataset: an image, or a text",
     (
         Column("image_id", pa.int64(), "id in the annotation file; counted from 1 where that has none"),
-        Column("file_name", pa.string(), "path below the dataset's image folder"),
-        Column("width", pa.int32(), "pixels"),
-        Column("height", pa.int32(), "pixels"),
-        Column("caption", pa.string(), "the caption that asks for this image; empty where questions have own texts"),
+        Column("file_name", pa.string(), "path below the dataset's image folder; empty for a text"),
+        Column("width", pa.int32(), "pixels; 0 for a text"),
+        Column("height", pa.int32(), "pixels; 0 for a text"),
+        Column("caption", pa.string(), "what asks for this candidate; empty where questions have own texts"),
         _ints("category_ids", "object categories in the image, ascending, distinct; empty where none are known"),
         Column("license", pa.string(), "licence name or URL, where the dataset declares one", nullable=True),
         Column(
@@ -120,16 +120,22 @@ IMAGES: Final = Contract(
             nullable=True,
             required=False,
         ),
+        Column(
+            "text",
+            pa.string(),
+            "the text that is the candidate, where candidates are texts and not images (optional)",
+            required=False,
+        ),
     ),
     key="image_id",
 )
 
 EMBEDDINGS: Final = Contract(
     "embeddings",
-    "one row per image: what hard negatives are chosen by",
+    "one row per candidate: what hard negatives are chosen by",
     (
         Column("image_id", pa.int64(), "foreign key to images"),
-        Column("image_embedding", _floats, "l2-normalised embedding of the image", vectors=True),
+        Column("image_embedding", _floats, "l2-normalised embedding of the image, or of the text", vectors=True),
         Column("caption_embedding", _floats, "l2-normalised embedding of the caption", vectors=True),
     ),
     key="image_id",
@@ -137,7 +143,7 @@ EMBEDDINGS: Final = Contract(
 
 QUESTIONS: Final = Contract(
     "questions",
-    "one row per question: a caption (or other text) and its N candidate images, one of which is the target",
+    "one row per question: a caption (or other text) and its N candidates, one of which is the target",
     (
         Column("question_id", pa.string(), "key"),
         Column("role", pa.string(), "calibration or evaluation; no target serves both"),

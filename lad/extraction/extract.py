@@ -73,7 +73,7 @@ def extract(
     probe: Probe | str = "vanilla",
     *,
     images: pa.Table,
-    image_folder: Path,
+    image_folder: Path | None = None,
     questions: pa.Table,
     presentations: pa.Table,
     finished: Path | None = None,
@@ -87,7 +87,7 @@ def extract(
 
     Args:
         probe: how to ask, or its name.
-        images: IMAGES table; files lie below `image_folder`.
+        images: IMAGES table; files lie below `image_folder`, which there has to be unless candidates are texts.
         questions: QUESTIONS table with every question of `presentations`.
         finished: folder for finished work: what is found there is not computed again, what is computed is kept there.
         features: image features to share with other calls; by default those of this call alone.

@@ -47,15 +47,32 @@ class Asked:
         return probe.text(len(self.order), self.caption)
 
 
-def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
-    """The presentations in their order, with what they show.
+def are_texts(images: pa.Table, image_folder: Path | None) -> bool:
+    """Whether the candidates are texts.
 
     Raises:
-        ValueError: no presentation, presentations of several N, an unknown question or image.
+        ValueError: they are images, and there is no folder of them.
     """
     of_texts = "text" in images.column_names
-    names = images["text" if of_texts else "file_name"].to_pylist()
-    known_candidates = dict(zip(images["image_id"].to_pylist(), names, strict=True))
+    if image_folder is None and not of_texts:
+        raise ValueError("the candidates are images: say where their files lie (image_folder, --image-folder FOLDER)")
+    return of_texts
+
+
+def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
+    """The presentations in their order, with what they show.
+
+    Args:
+        images: an `images` table; its candidates are texts where it has the column `text`.
+        image_folder: where the files lie; None for texts.
+
+    Raises:
+        ValueError: no presentation, presentations of several N, an unknown question or image, images without a folder.
+    """
+    of_texts = are_texts(images, image_folder)
+    folder = None if of_texts else image_folder
+    candidates = images["text" if of_texts else "file_name"].to_pylist()
+    shown_as = dict(zip(images["image_id"].to_pylist(), candidates, strict=True))
     known = {row["question_id"]: row for row in questions.to_pylist()}
     asked = []
     for row in presentations.to_pylist():
@@ -65,7 +82,7 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
             )
         shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
-        if missing := [image_id for image_id in shown if image_id not in known_candidates]:
+        if missing := [image_id for image_id in shown if image_id not in shown_as]:
             raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
         asked.append(
             Asked(
@@ -73,8 +90,8 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 question_id=row["question_id"],
                 order=tuple(row["order"]),
                 caption=question["caption"],
-                files=() if of_texts else tuple(image_folder / known_candidates[image_id] for image_id in shown),
-                texts=tuple(known_candidates[image_id] for image_id in shown) if of_texts else (),
+                files=tuple(folder / shown_as[image_id] for image_id in shown) if folder else (),
+                texts=tuple(shown_as[image_id] for image_id in shown) if of_texts else (),
             )
         )
     if not asked:
