@@ -86,7 +86,7 @@ RELATIONS: Final = {
         Relation(contracts.POSITION_BIAS, "calibration", _CALIBRATION),
         Relation(contracts.ATTENTION_PRIOR, "calibration", _CALIBRATION),
         Relation(contracts.POSITION_PRIOR, "calibration", _CALIBRATION),
-        Relation(contracts.HEAD_CHOICE, "calibration", _CALIBRATION),
+        Relation(contracts.ATTENTION_SKILL, "calibration", _CALIBRATION),
         Relation(contracts.PREDICTIONS, "predictions", _SCORING),
         Relation(contracts.METRICS, "metrics", _SCORING),
         Relation(contracts.DIFFERENCES, "metrics", _SCORING),

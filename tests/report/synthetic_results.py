@@ -126,7 +126,7 @@ def _answer(
         contracts.POSITION_BIAS,
         contracts.ATTENTION_PRIOR,
         contracts.POSITION_PRIOR,
-        contracts.HEAD_CHOICE,
+        contracts.ATTENTION_SKILL,
     ):
         table = getattr(fitted, contract.name)
         keys = {**calibration_cell, "calibration_set": source.set, "calibration_questions": budget}
