@@ -87,6 +87,7 @@ RELATIONS: Final = {
         Relation(contracts.ATTENTION_PRIOR, "calibration", _CALIBRATION),
         Relation(contracts.POSITION_PRIOR, "calibration", _CALIBRATION),
         Relation(contracts.ATTENTION_SKILL, "calibration", _CALIBRATION),
+        Relation(contracts.FUSION, "calibration", _CALIBRATION),
         Relation(contracts.PREDICTIONS, "predictions", _SCORING),
         Relation(contracts.METRICS, "metrics", _SCORING),
         Relation(contracts.DIFFERENCES, "metrics", _SCORING),

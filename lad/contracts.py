@@ -338,6 +338,28 @@ ATTENTION_SKILL: Final = Contract(
     ),
 )
 
+FUSION: Final = Contract(
+    "fusion",
+    "calibration: the fused terms and their weights; one row per kind of evidence and term, in the order of the sum",
+    (
+        Column("n_candidates", pa.int32(), "N"),
+        Column("evidence", pa.string(), "what is fused: layers, heads, rows or null, as far as the signals have it"),
+        Column("term", pa.string(), "profile, conditional (both of the log-probabilities), mass or found (attention)"),
+        Column("row", pa.string(), "whose attention; null for log-probabilities", nullable=True),
+        Column("against", pa.string(), "what it is held against; null for log-probabilities", nullable=True),
+        Column("weight", pa.float64(), "what the term is multiplied by, 0 or more"),
+        _ints("layers", "decoder layers that are read, from 0; empty where the presentation chooses them, or none are"),
+        _ints("heads", "attention head in each of these layers, from 0; empty for head means"),
+        Column(
+            "values",
+            pa.list_(pa.list_(pa.float64())),
+            "profile: c; conditional: mean profile by target position; otherwise the prior of each layer or head",
+            length="n_candidates",
+        ),
+        Column("scale", pa.float64(), "b / variance, 1 / variance, or what makes attention's root mean square 1"),
+    ),
+)
+
 PREDICTIONS: Final = Contract(
     "predictions",
     "one row per method, variant and presentation: what the method answers",
@@ -442,7 +464,7 @@ CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
-        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, ATTENTION_SKILL, PREDICTIONS, METRICS, DIFFERENCES),
+        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, ATTENTION_SKILL, FUSION, PREDICTIONS, METRICS, DIFFERENCES),
         COMPARISONS,
     )
 }

@@ -81,7 +81,9 @@ def random_signals(
         skill = 0.2 * (np.arange(layers * heads).reshape(layers, heads, 1) % 7)
         sight = np.exp(skill * is_target[:, None, None])
         split_up = (
-            candidate_attention[:, :, None] * sight * np.exp(0.3 * rng.normal(size=(presentations, layers, heads, n_candidates)))
+            candidate_attention[:, :, None]
+            * sight
+            * np.exp(0.3 * rng.normal(size=(presentations, layers, heads, n_candidates)))
         )
         table = table.append_column("head_attention", parquet.nested_lists(split_up.astype(np.float16)))
     for row in ("query", "suffix") if rows else ():

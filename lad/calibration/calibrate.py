@@ -1,10 +1,9 @@
 """Calibration, section 4.2: what positions do to the answer and to the attention, from a few questions.
 
 The calibration questions are shown in their N cyclic shifts, so that the target visits every position. From these
-signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's static prior and
-what each
-layer and head knows of the target. The released code calibrates on the first five evaluation questions; here any table of
-signals serves, and which questions were used is stored with the result.
+signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's static prior,
+what each layer and head knows of the target, and the weights of fusion. The released code calibrates on the first five
+evaluation questions; here any table of signals serves, and which questions were used is stored with the result.
 """
 
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet, query
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
+from lad.calibration.fusion import fit_fusion
 from lad.calibration.observations import (
     mean_attention,
     number_of_candidates,
@@ -33,6 +33,7 @@ _CONTRACTS: Final = (
     contracts.ATTENTION_PRIOR,
     contracts.POSITION_PRIOR,
     contracts.ATTENTION_SKILL,
+    contracts.FUSION,
 )
 
 CONTRAST_TEMPERATURE: Final = 0.001
@@ -49,8 +50,8 @@ class Calibration:
     """What scoring needs to know about positions.
 
     Attributes:
-        position_bias, attention_prior, position_prior, attention_skill: tables of the contracts of those names. The
-            attention of rows, of heads and of the null query is in them as far as the signals had it.
+        position_bias, attention_prior, position_prior, attention_skill, fusion: tables of the contracts of those names.
+            The attention of rows, of heads and of the null query is in them as far as the signals had it.
         n_candidates: N, of the questions calibrated on and of those to be scored.
         model_layers: number of the model's decoder layers, also where the attention prior holds but some.
         questions: ids of the calibration questions.
@@ -60,6 +61,7 @@ class Calibration:
     attention_prior: pa.Table
     position_prior: pa.Table
     attention_skill: pa.Table
+    fusion: pa.Table
     n_candidates: int
     model_layers: int
     questions: tuple[str, ...]
@@ -158,6 +160,7 @@ def calibrate(
         ),
         position_prior=_position_prior(signals, n_candidates),
         attention_skill=_attention_skill(signals, n_candidates),
+        fusion=_fusion(signals, n_candidates, covered_layers),
         n_candidates=n_candidates,
         model_layers=model_layers,
         questions=tuple(sorted(pc.unique(signals["question_id"]).to_pylist())),
@@ -257,3 +260,9 @@ def _attention_skill(signals: pa.Table, n_candidates: int) -> pa.Table:
         {"n_candidates": n_candidates, "temperature": CONTRAST_TEMPERATURE},
     )
     return parquet.conform(skill, contracts.ATTENTION_SKILL, "calibration")
+
+
+def _fusion(signals: pa.Table, n_candidates: int, covered_layers: tuple[int, int]) -> pa.Table:
+    fitted = fit_fusion(signals, covered_layers)
+    size = pa.repeat(pa.scalar(n_candidates, pa.int32()), len(fitted))
+    return parquet.conform(fitted.append_column("n_candidates", size), contracts.FUSION, "calibration")

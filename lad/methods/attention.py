@@ -136,5 +136,10 @@ def _layers_that_found(calibration: Calibration, row: Row, allowed: Sequence[int
 
 def _without(row: Row, source: str, *, heads: bool = False, null: bool = False) -> ScoringError:
     what = f"{source} no attention{_OF[row]}{' by head' if heads else ''}{' where the query is N/A' if null else ''}"
-    asked = " ".join(f"--keep {each}" for each in get_args(Keep) if each in keeps(row, heads=heads, null=null))
+    return without_kept(what, keeps(row, heads=heads, null=null))
+
+
+def without_kept(what: str, kept: frozenset[Keep]) -> ScoringError:
+    """The error that says what is missing, and what extraction must keep for it to be there."""
+    asked = " ".join(f"--keep {each}" for each in get_args(Keep) if each in kept)
     return ScoringError(f"{what}; extract with {asked}")

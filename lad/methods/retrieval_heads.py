@@ -1,17 +1,17 @@
 """Retrieval heads: the position that a few attention heads attend to most, those that know best where targets are.
 
-    answer = argmax_k mean over h in H* of x_k^(h) / sum_k x_k^(h),    x = a or a / a_prior
-    answer = argmax_k mean over h in H* of a_k^(h) - n_k^(h)           against=null
+    answer = argmax_k mean over h in H* of log a_k^(h) - log a_prior,k^(h)     against=prior
+    answer = argmax_k mean over h in H* of a_k^(h) / sum_k a_k^(h)             against=none
+    answer = argmax_k mean over h in H* of a_k^(h) - n_k^(h)                   against=null
 
 a^(h) is the attention of a row in head h, a_prior its mean over calibration presentations, n^(h) the same where the
-query is N/A. H* are the heads that are best on the calibration questions (`attention_skill`): those in which the target
-most often has the largest x (found), those with most x on the target (mass; QRHead, Zhang et al., arXiv 2506.09944), or
-those whose softmax of x / t has most of it there (contrast; CoRe, arXiv 2510.02219). Of equal heads those come first
-that have more of x on the target, then the lower layer and head.
+query is N/A. H* are the heads that are best on the calibration questions (`attention_skill`), judged by x = a,
+a / a_prior or a - n: those in which the target most often has the largest x (found), those with most x on the target
+(mass; QRHead, arXiv 2506.09944), or those whose softmax of x / t has most of it there (contrast; CoRe, arXiv
+2510.02219). Of equal heads those come first that have more of x on the target, then the lower layer and head.
 
-That a few heads suffice: Kang et al., arXiv 2503.06287, who take three. QRHead and CoRe read the query's tokens
-(row=query) against the null query, of 16 and of 8 heads. Of one pass and with 3 heads, the prior does as well. Not in
-the paper.
+That a few heads suffice: Kang et al., arXiv 2503.06287, who take three as they are (heads=3, against=none). QRHead and
+CoRe read the query's tokens (row=query) against the null query, of 16 and of 8 heads. Not in the paper.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _QUERY: Final = Path(__file__).with_suffix(".sql")
 
 @dataclass(frozen=True)
 class ChoosesHeads(ReadsRow):
-    heads: Annotated[Count, Means("how many attention heads are listened to")] = 3
+    heads: Annotated[Count, Means("how many attention heads are listened to")] = 8
     choose: Annotated[
         Literal["found", "mass", "contrast"],
         Means(
@@ -79,13 +79,13 @@ METHOD = Method(
     display="Retrieval heads",
     colour="#6b6ecf",
     marker="d",
-    description="argmax mean share of attention over the heads that know the calibration's targets best"
+    description="argmax mean log a - log a_prior over the heads that know the calibration's targets best"
     " (arXiv 2503.06287, 2506.09944, 2510.02219)",
     answers=answers,
     options_type=ChoosesHeads,
     needs_calibration=True,
     rows=(
-        TableRow("baselines", 90, "Retrieval heads, raw", variant="against=none", block=1),
+        TableRow("baselines", 90, "Retrieval heads, three, raw", variant="against=none;heads=3", block=1),
         TableRow("baselines", 92, block=1),
         TableRow("baselines", 94, "Retrieval heads, query", variant="row=query", block=1),
         TableRow("baselines", 96, "Retrieval heads, query less N/A", variant="against=null;row=query", block=1),

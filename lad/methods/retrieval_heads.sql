@@ -1,8 +1,9 @@
 -- Relation scores: where the chosen heads look, one row per presentation and position.
 -- Relations in: row_attention, of one row; chosen_heads, with layer, head and prior. Parameter: $against, what attention
 -- a is held against.
---   score  mean over these heads of x_k / sum_k x_k, with x = a (none) or x = a / prior (prior);
---          or of a less the head's attention where the query is N/A (null)
+--   score  mean over these heads of a_k / sum_k a_k (none), of log a_k - log prior_k (prior), or of a_k less the head's
+--          attention where the query is N/A (null)
+-- Half precision, in which files have the attention of heads, ends near 1e-7: for logarithms, less counts as that.
 with
 looks as (
     select
@@ -18,18 +19,20 @@ evidence as (
     select
         presentation_id,
         case $against
-            when 'none' then attention
-            when 'prior' then list_transform(attention, lambda a, k: a / greatest(prior[k], 1e-30))
+            when 'none' then list_transform(attention, lambda a: a / greatest(list_sum(attention), 1e-30))
+            when 'prior' then list_transform(
+                attention, lambda a, k: ln(greatest(a, 1e-7)) - ln(greatest(prior[k], 1e-7))
+            )
             when 'null' then list_transform(attention, lambda a, k: a - null_attention[k])
-        end as x
+        end as evidence
     from looks
 ),
 
 positions as (
     select
         presentation_id,
-        generate_subscripts(x, 1)::integer as position,
-        unnest(x) / case $against when 'null' then 1 else greatest(list_sum(x), 1e-30) end as evidence
+        generate_subscripts(evidence, 1)::integer as position,
+        unnest(evidence) as evidence
     from evidence
 )
 

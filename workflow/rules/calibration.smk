@@ -10,6 +10,7 @@ rule calibrate:
         attention_prior=W.table("attention_prior"),
         position_prior=W.table("position_prior"),
         attention_skill=W.table("attention_skill"),
+        fusion=W.table("fusion"),
     log:
         W.log("calibrate", *RELATIONS["position_bias"].keys),
     conda:
