@@ -40,7 +40,7 @@ DIVERGENCES = (
 )
 FURTHER = (
     *("batch_calibration", "batch_calibration;correction=ratio", "majority_vote"),
-    *("contextual_calibration", "attention_less_content_free", "chosen_heads"),
+    *("contextual_calibration", "attention_less_content_free", "retrieval_heads"),
 )
 RANDOM_ORDERS = ("permutation_average;orders=random", "permutation_average;orders=random;formulation=released")
 SOFTENED = ("sofa", "sofa-sigma0.1", "sofa_released")
@@ -126,7 +126,8 @@ def _answer(
         contracts.POSITION_BIAS,
         contracts.ATTENTION_PRIOR,
         contracts.POSITION_PRIOR,
-        contracts.HEAD_CHOICE,
+        contracts.ATTENTION_SKILL,
+        contracts.FUSION,
     ):
         table = getattr(fitted, contract.name)
         keys = {**calibration_cell, "calibration_set": source.set, "calibration_questions": budget}
