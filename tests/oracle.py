@@ -160,7 +160,7 @@ def attention_less_content_free(attention, content_free, k, allowed):
 
 
 def held_against(attention, against, null=None):
-    """x of presentations x N, of one head or layer: as it is, on its mean's level once divided by it, or less null."""
+    """What is judged: attention as it is, divided by its mean, or less null; presentations x N, of one head or layer."""
     if against == "prior":
         prior = attention.mean(axis=0)
         return attention / prior * prior.mean()

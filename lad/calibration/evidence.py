@@ -128,21 +128,25 @@ def fit(term: Term, shown: Presentations, chosen: Integers, target: Integers) ->
 def evaluate(term: Term, fitted: Fitted, shown: Presentations, chosen: Integers) -> Floats:
     """What the fitted term says of the presentations `chosen`."""
     if term.kind == "profile":
-        return fitted.scale * (shown.logprobs[chosen] - fitted.values)
+        profile: Floats = fitted.scale * (shown.logprobs[chosen] - fitted.values)
+        return profile
     if term.kind == "conditional":
         difference = shown.logprobs[chosen][:, None] - fitted.values
-        return -0.5 * fitted.scale * np.square(difference).sum(axis=2)
+        conditional: Floats = -0.5 * fitted.scale * np.square(difference).sum(axis=2)
+        return conditional
     attention = shown.attention(term)[chosen]
     if term.kind == "mass":
         best = np.argsort(-attention.sum(axis=2), axis=1, kind="stable")[:, : term.parts, None]
-        return np.take_along_axis(_log(attention) - _log(fitted.values), best, axis=1).mean(axis=1)
+        mass: Floats = np.take_along_axis(_log(attention) - _log(fitted.values), best, axis=1).mean(axis=1)
+        return mass
     places = {tuple(place): at for at, place in enumerate(shown.parts(term).tolist())}
     heads = fitted.heads or (-1,) * len(fitted.layers)
     best = np.array([places[place] for place in zip(fitted.layers, heads, strict=True)])
     if term.against == "null":
         gain = attention[:, best] - shown.attention(term, null=True)[chosen][:, best]
         return fitted.scale * _centred(gain.mean(axis=1))
-    return (_log(attention[:, best]) - _log(fitted.values)).mean(axis=1)
+    found: Floats = (_log(attention[:, best]) - _log(fitted.values)).mean(axis=1)
+    return found
 
 
 def _fit_profile(term: Term, logprobs: Floats, target: Integers) -> Fitted:

@@ -89,5 +89,9 @@ METHOD = Method(
         TableRow("baselines", 92, block=1),
         TableRow("baselines", 94, "Retrieval heads, query", variant="row=query", block=1),
         TableRow("baselines", 96, "Retrieval heads, query less N/A", variant="against=null;row=query", block=1),
+        TableRow(
+            "baselines", 97, "QRHead (16 by mass)", variant="against=null;choose=mass;heads=16;row=query", block=1
+        ),
+        TableRow("baselines", 98, "CoRe (8 by contrast)", variant="against=null;choose=contrast;row=query", block=1),
     ),
 )

@@ -110,8 +110,8 @@ def test_the_headline_is_what_was_measured_with_eight_random_candidates(results,
 def test_the_headline_names_the_method_that_is_right_most_often(results, page):
     with catalog.connect(results) as connection:
         best = connection.execute(
-            "select method, variant, value from metrics where model = 'demo' and dataset = 'scenes' and n = 8 and setting"
-            " = 'random' and metric = 'accuracy' and probe = 'vanilla' and calibration_setting = 'random' and"
+            "select method, variant, value from metrics where model = 'demo' and dataset = 'scenes' and n = 8 and"
+            " setting = 'random' and metric = 'accuracy' and probe = 'vanilla' and calibration_setting = 'random' and"
             " calibration_split = 'calibration' and calibration_set = 1 and calibration_questions = 5"
             " order by value desc limit 1"
         ).fetchone()
