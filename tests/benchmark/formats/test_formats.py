@@ -73,7 +73,7 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
         ({"captions": "captions.json"}, "mine: the key images is missing"),
         (
             {"captoins": "captions.json", "images": "images"},
-            "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, folder, download, images",
+            "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, folder, download",
         ),
         (
             {"annotations": "all.json", "images": "images"},
@@ -148,7 +148,10 @@ def test_a_rendered_dataset_with_questions_of_its_own_is_asked_about_by_the_same
         ("images --image-folder i --out o --captons c", "unknown key 'captons' (did you mean 'captions'?)"),
         ("images --image-folder i --out o --captions", "option --captions has no value"),
         ("images --image-folder i --out o captions", "'captions' is no option"),
-        ("images --image-folder i --out o --format coc", "unknown format 'coc' (did you mean 'coco'?); known: caption_pairs, coco, f"),
+        (
+            "images --image-folder i --out o --format coc",
+            "unknown format 'coc' (did you mean 'coco'?); known: caption_pairs, coco, f",
+        ),
         ("images --image-folder i --out o --format scenes", "format scenes: unknown key 'images'"),
         ("images --image-folder i --out o --format mmiu --annotations a", "a: which tasks are read?"),
         ("render --out o --format coco --captions c --images i", "is read, not rendered; rendered are: scenes, tasks"),
