@@ -98,7 +98,7 @@ def weight_bytes(checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.
     Raises:
         BackboneError: the index names files that are not there, or a file is no whole safetensors file.
     """
-    folder = Path(checkpoint)
+    folder = Path(checkpoint_path(str(checkpoint)))
     if folder.is_file():
         return None
     if folder.is_dir():
