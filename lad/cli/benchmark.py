@@ -110,6 +110,8 @@ def embed(
         table, metadata = embed_texts(candidates)
         parquet.write(table, out, contracts.EMBEDDINGS, metadata)
         return
+    if "text" in candidates.column_names:
+        raise ValueError(f"backend {backend} looks at images, but these candidates are texts: --backend tfidf")
     if image_folder is None:
         raise ValueError(f"backend {backend} looks at images: say where they lie, --image-folder FOLDER")
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lad.extraction import devices, shards
 from lad.extraction.backbone import load_backbone
 from lad.extraction.extract import Extraction, extract
-from lad.extraction.plan import are_texts
+from lad.extraction.plan import folder_of
 from lad.extraction.prompts import Probe
 from lad.pictures import refuse_undecodable
 
@@ -35,8 +35,7 @@ def extract_cell(
 ) -> Extraction:
     """The signals of the presentations, or of a part of them, by a model that is loaded for them.
 
-    The images that are shown are all decoded before a model is loaded: a damaged one is found within seconds. Where
-    candidates are texts there is no folder of images.
+    The images that are shown are all decoded before a model is loaded: a damaged one is found within seconds.
 
     Args:
         images, image_folder, questions, presentations: as of `extract`.
@@ -55,8 +54,13 @@ def extract_cell(
     part = shards.Shard.parse(shard) if shard is not None else None
     if part:
         presentations = part.of(presentations)
+<<<<<<< HEAD
     if not are_texts(images, image_folder) and image_folder is not None:
         refuse_undecodable(_shown(images, questions, presentations), image_folder)
+=======
+    if folder := folder_of(images, image_folder):
+        refuse_undecodable(_shown(images, questions, presentations), folder)
+>>>>>>> texts13
     with devices.taken(device) as own_device:
         backbone = load_backbone(
             checkpoint,

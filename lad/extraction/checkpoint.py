@@ -14,6 +14,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TE
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from lad.extraction.main_memory import available_bytes
+from lad.packaged import checkpoint_path
 
 _GIGABYTE: Final = 1e9
 
@@ -23,8 +24,13 @@ class BackboneError(ValueError):
 
 
 def source_of(checkpoint: str | Path) -> tuple[str, dict[str, str]]:
-    """What `from_pretrained` takes for a checkpoint: folder or hub id, and the file's name where it is a GGUF file."""
-    file = Path(checkpoint)
+    """What `from_pretrained` takes for a checkpoint: folder or hub id, and the file's name where it is a GGUF file.
+
+    Raises:
+        BackboneError: there is no such file.
+        PackagedError: as of `checkpoint_path`.
+    """
+    file = Path(checkpoint_path(str(checkpoint)))
     if file.suffix != ".gguf":
         return str(checkpoint), {}
     if not file.is_file():
@@ -92,7 +98,7 @@ def weight_bytes(checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.
     Raises:
         BackboneError: the index names files that are not there, or a file is no whole safetensors file.
     """
-    folder = Path(checkpoint)
+    folder = Path(checkpoint_path(str(checkpoint)))
     if folder.is_file():
         return None
     if folder.is_dir():

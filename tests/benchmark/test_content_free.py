@@ -6,6 +6,7 @@ from PIL import Image
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
+from lad.benchmark.captions import images_table
 from lad.benchmark.content_free import write_content_free
 
 
@@ -28,6 +29,16 @@ def test_it_shows_one_even_image_n_times_of_the_most_frequent_size(tmp_path):
     (presentation,) = parquet.read(tmp_path / "presentations.parquet", contracts.PRESENTATIONS).to_pylist()
     assert presentation["split"] == "content_free"
     assert pq.read_table(tmp_path / "images.parquet")["file_name"].to_pylist() == ["blank.png"]
+
+
+def test_of_texts_it_shows_the_text_without_content_n_times_and_no_image(tmp_path):
+    common = {"file_name": "", "width": 0, "height": 0, "category_ids": [], "license": None}
+    write_content_free(images_table([{"image_id": 4, **common, "caption": "q", "text": "t"}]), 3, tmp_path)
+    (shown,) = parquet.read(tmp_path / "images.parquet", contracts.IMAGES).to_pylist()
+    assert (shown["image_id"], shown["text"], shown["file_name"]) == (0, "N/A", "")
+    (question,) = parquet.read(tmp_path / "questions.parquet", contracts.QUESTIONS).to_pylist()
+    assert (question["caption"], question["candidates"]) == ("N/A", [0, 0, 0])
+    assert not (tmp_path / "images").exists()
 
 
 @pytest.mark.parametrize("n", [1, 13])
