@@ -201,8 +201,8 @@ class ReadsRow(Options):
     row: Annotated[
         Row,
         Means(
-            "whose attention is read. last: the prompt's last token, the paper's; query: the query's tokens, their mean;"
-            " suffix: all tokens behind the candidates, their mean"
+            "whose attention is read. last: the prompt's last token, as in the paper; query: the query's tokens, their"
+            " mean; suffix: all tokens behind the candidates, their mean"
         ),
     ] = "last"
 
