@@ -160,7 +160,7 @@ def attention_less_content_free(attention, content_free, k, allowed):
 
 
 def held_against(attention, against, null=None):
-    """What is judged: attention as it is, divided by its mean, or less null; presentations x N, of one head or layer."""
+    """The x of one head or layer, presentations x N: as it is, on its mean's level once divided by it, or less null."""
     if against == "prior":
         prior = attention.mean(axis=0)
         return attention / prior * prior.mean()
@@ -225,3 +225,60 @@ def majority_vote(signals: Signals):
                 probability[candidate] += np.exp(signals.logprobs[m, position]) / len(orders)
         elected[question] = max(range(signals.n), key=lambda c: (votes[c], probability[c], -c))
     return elected
+
+
+def fusion_profile(fitted_on: Signals):
+    """c, b and the variance of the log-probabilities' profile, each target position shown equally often."""
+    z = fitted_on.logprobs - fitted_on.logprobs.mean(axis=1, keepdims=True)
+    n, count = fitted_on.n, len(z)
+    common = z.mean(axis=0)
+    bump = np.mean([z[m, t] - common[t] for m, t in enumerate(fitted_on.target)]) / (1 - 1 / n)
+    residual = np.array([z[m] - common - bump * (np.eye(n)[t] - 1 / n) for m, t in enumerate(fitted_on.target)])
+    freedom = max((count - 1) * (n - 1) - 1, 1)
+    return common, bump, ((residual**2).sum() + n - 1) / (freedom + n - 1), residual
+
+
+def fusion_term(row, fitted_on: pa.Table, table: pa.Table):
+    """What the term of that row of a table FUSION says of the table's presentations, presentation x position."""
+    before, now = Signals.of(fitted_on), Signals.of(table)
+    n = now.n
+    if row["against"] is None:
+        common, bump, variance, residual = fusion_profile(before)
+        z = now.logprobs - now.logprobs.mean(axis=1, keepdims=True)
+        if row["term"] == "profile":
+            return max(bump, 0) / variance * (z - common)
+        own = [residual[before.target == i].sum(axis=0) / (sum(before.target == i) + 5) for i in range(n)]
+        means = [common + bump * (np.eye(n)[i] - 1 / n) + own[i] for i in range(n)]
+        return np.array([[-((one - mean) ** 2).sum() / (2 * variance) for mean in means] for one in z])
+    heads, null = bool(row["heads"]), row["against"] == "null"
+    middle = "" if row["row"] == "last" else f"{row['row']}_"
+    name = f"head_{middle}attention" if heads else f"{middle or 'candidate_'}attention"
+
+    def read(which, column):
+        return np.array(which[column].to_pylist(), dtype=np.float64).reshape(len(which), len(which[column][0]), -1, n)
+
+    past, present = read(fitted_on, name), read(table, name)
+    if row["term"] == "mass":
+        prior = attention_prior(past[:, :, 0])
+        return np.log([printed_pi(one, prior, 2, 1, range(len(prior))) for one in present[:, :, 0]])
+    gain = present
+    if null:
+        gain = present - read(table, name.replace(middle, f"null_{middle}"))
+        past = past - read(fitted_on, name.replace(middle, f"null_{middle}"))
+    skill = {
+        place: attention_skill(past[:, *place] if null else held_against(past[:, *place], "prior"), before.target)
+        for place in np.ndindex(past.shape[1:3])
+    }
+    best = best_heads(skill, 0)[: 8 if heads else 2]
+    if null:
+        means = np.mean([past[:, *place] for place in best], axis=0)
+        rms = np.sqrt(((means - means.mean(axis=1, keepdims=True)) ** 2).mean())
+        scores = np.mean([gain[:, *place] for place in best], axis=0)
+        return (scores - scores.mean(axis=1, keepdims=True)) / rms
+    prior = past.mean(axis=0)
+    return np.mean([np.log(present[:, *place]) - np.log(prior[place]) for place in best], axis=0)
+
+
+def fusion_objective(weights, said, target, expected, spread):
+    likelihood = sum(np.log(softmax(weights @ one)[t]) for one, t in zip(said, target, strict=True))
+    return likelihood - sum((weights - expected) ** 2 / (2 * spread**2))

@@ -5,7 +5,7 @@ presentations and kept as a row of the table FUSION. Arrays are presentations x 
 said; layers and heads stand in one axis of parts (G).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -36,7 +36,6 @@ class Term:
             presentation those of eq. 9. found: the layers or heads that most often found the calibration's targets.
         row, against, heads: of mass and found, which attention.
         parts: how many layers or heads.
-        weight, spread: what the term's weight is expected to be, and how far from there it may be.
     """
 
     kind: Kind
@@ -44,8 +43,6 @@ class Term:
     against: Against = "none"
     heads: bool = False
     parts: int = 0
-    weight: float = 0.1
-    spread: float = 1.0
 
     @property
     def keeps(self) -> frozenset[Keep]:
@@ -127,26 +124,27 @@ def fit(term: Term, shown: Presentations, chosen: Integers, target: Integers) ->
 
 def evaluate(term: Term, fitted: Fitted, shown: Presentations, chosen: Integers) -> Floats:
     """What the fitted term says of the presentations `chosen`."""
+    said: Floats
     if term.kind == "profile":
-        profile: Floats = fitted.scale * (shown.logprobs[chosen] - fitted.values)
-        return profile
+        said = fitted.scale * (shown.logprobs[chosen] - fitted.values)
+        return said
     if term.kind == "conditional":
         difference = shown.logprobs[chosen][:, None] - fitted.values
-        conditional: Floats = -0.5 * fitted.scale * np.square(difference).sum(axis=2)
-        return conditional
+        said = -0.5 * fitted.scale * np.square(difference).sum(axis=2)
+        return said
     attention = shown.attention(term)[chosen]
     if term.kind == "mass":
         best = np.argsort(-attention.sum(axis=2), axis=1, kind="stable")[:, : term.parts, None]
-        mass: Floats = np.take_along_axis(_log(attention) - _log(fitted.values), best, axis=1).mean(axis=1)
-        return mass
+        said = np.take_along_axis(_log(attention) - _log(fitted.values), best, axis=1).mean(axis=1)
+        return said
     places = {tuple(place): at for at, place in enumerate(shown.parts(term).tolist())}
     heads = fitted.heads or (-1,) * len(fitted.layers)
     best = np.array([places[place] for place in zip(fitted.layers, heads, strict=True)])
     if term.against == "null":
         gain = attention[:, best] - shown.attention(term, null=True)[chosen][:, best]
         return fitted.scale * _centred(gain.mean(axis=1))
-    found: Floats = (_log(attention[:, best]) - _log(fitted.values)).mean(axis=1)
-    return found
+    said = (_log(attention[:, best]) - _log(fitted.values)).mean(axis=1)
+    return said
 
 
 def _fit_profile(term: Term, logprobs: Floats, target: Integers) -> Fitted:
@@ -203,6 +201,6 @@ def _array(signals: pa.Table, column: str, depth: int) -> Floats:
     return array
 
 
-def terms_kept(terms: Sequence[Term]) -> frozenset[Keep]:
+def terms_kept(terms: Iterable[Term]) -> frozenset[Keep]:
     """What extraction must keep for these terms."""
     return frozenset[Keep]().union(*(term.keeps for term in terms))

@@ -8,7 +8,7 @@ without the question of m. Of more than 20 questions, 20 groups are left out one
 presentations. The weights found so go with the terms fitted on all questions.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,29 +19,37 @@ Evidence = Literal["layers", "heads", "rows", "null"]
 """What is fused: the last token's layers; also its heads; also the query's; these against the null query."""
 
 _MOST_GROUPS: Final = 20
-_LAST: Final = (
-    Term("profile"),
-    Term("conditional", weight=0.0, spread=0.5),
-    Term("mass", parts=2, spread=5.0),
-    Term("found", against="prior", parts=2, spread=5.0),
-)
-_LAST_HEADS: Final = (*_LAST, Term("found", against="prior", heads=True, parts=8, spread=5.0))
-TERMS: Final[dict[Evidence, tuple[Term, ...]]] = {
-    "layers": _LAST,
-    "heads": _LAST_HEADS,
-    "rows": (
-        *_LAST_HEADS,
-        Term("found", "query", "prior", parts=2, spread=5.0),
-        Term("found", "query", "prior", heads=True, parts=8, spread=5.0),
-    ),
-    "null": (
-        *_LAST_HEADS,
-        Term("found", "query", "null", parts=2, weight=1.5, spread=3.0),
-        Term("found", "query", "null", heads=True, parts=8, weight=1.5, spread=3.0),
-    ),
+
+
+class Expected(NamedTuple):
+    """What a weight is expected to be before anything is fitted: w0 and sd."""
+
+    weight: float
+    spread: float
+
+
+_LOGPROBS: Final = {Term("profile"): Expected(0.1, 1.0), Term("conditional"): Expected(0.0, 0.5)}
+_LAST_LAYERS: Final = (Term("mass", parts=2), Term("found", against="prior", parts=2))
+_LAST_HEADS: Final = Term("found", against="prior", heads=True, parts=8)
+_QUERY_LAYERS: Final = Term("found", "query", "prior", parts=2)
+_QUERY_HEADS: Final = Term("found", "query", "prior", heads=True, parts=8)
+_NULL_LAYERS: Final = Term("found", "query", "null", parts=2)
+_NULL_HEADS: Final = Term("found", "query", "null", heads=True, parts=8)
+
+_LAYERS_ALONE: Final = Expected(0.1, 5.0)
+_LAYERS: Final = Expected(0.1, 1.0)
+_HEADS: Final = Expected(0.1, 3.0)
+_WITH_HEADS: Final = {**_LOGPROBS, **dict.fromkeys(_LAST_LAYERS, _LAYERS), _LAST_HEADS: _HEADS}
+
+TERMS: Final[dict[Evidence, dict[Term, Expected]]] = {
+    "layers": {**_LOGPROBS, **dict.fromkeys(_LAST_LAYERS, _LAYERS_ALONE)},
+    "heads": _WITH_HEADS,
+    "rows": {**_WITH_HEADS, _QUERY_LAYERS: _LAYERS, _QUERY_HEADS: _HEADS},
+    "null": {**_WITH_HEADS, _NULL_LAYERS: Expected(1.0, 2.0), _NULL_HEADS: Expected(3.0, 3.0)},
 }
-"""The terms, and what their weights are expected to be. That the null query counts before anything is fitted is what
-ICR and QRHead found without fitting; the others have to earn their weight."""
+"""The terms, and their weights before anything is fitted: near 0, so that a term has to earn its weight; layers, whose
+evidence is that of their heads blurred, have less room where heads are kept. The null query counts from the start:
+ICR and QRHead need no fit for it."""
 
 
 def fit_fusion(signals: pa.Table, layers: tuple[int, int]) -> pa.Table:
@@ -66,12 +74,8 @@ def fit_fusion(signals: pa.Table, layers: tuple[int, int]) -> pa.Table:
             if term not in said:
                 said[term] = _without_its_own(term, shown, groups, target)
                 fitted[term] = fit(term, shown, everything, target)
-        weights = fit_weights(
-            np.stack([said[term] for term in terms], axis=1),
-            target,
-            np.array([term.weight for term in terms]),
-            np.array([term.spread for term in terms]),
-        )
+        expected, spread = np.array(list(terms.values())).T
+        weights = fit_weights(np.stack([said[term] for term in terms], axis=1), target, expected, spread)
         rows += [
             {
                 "evidence": evidence,

@@ -54,13 +54,8 @@ def extract_cell(
     part = shards.Shard.parse(shard) if shard is not None else None
     if part:
         presentations = part.of(presentations)
-<<<<<<< HEAD
-    if not are_texts(images, image_folder) and image_folder is not None:
-        refuse_undecodable(_shown(images, questions, presentations), image_folder)
-=======
     if folder := folder_of(images, image_folder):
         refuse_undecodable(_shown(images, questions, presentations), folder)
->>>>>>> texts13
     with devices.taken(device) as own_device:
         backbone = load_backbone(
             checkpoint,

@@ -47,16 +47,6 @@ class Asked:
         return probe.text(len(self.order), self.caption)
 
 
-<<<<<<< HEAD
-def are_texts(images: pa.Table, image_folder: Path | None) -> bool:
-    """Whether the candidates are texts.
-
-    Raises:
-        ValueError: they are images, and there is no folder of them.
-    """
-    of_texts = "text" in images.column_names
-    if image_folder is None and not of_texts:
-=======
 def folder_of(images: pa.Table, image_folder: Path | None) -> Path | None:
     """Where the files of the candidates lie; None where they are texts.
 
@@ -66,34 +56,19 @@ def folder_of(images: pa.Table, image_folder: Path | None) -> Path | None:
     if "text" in images.column_names:
         return None
     if image_folder is None:
->>>>>>> texts13
         raise ValueError("the candidates are images: say where their files lie (image_folder, --image-folder FOLDER)")
     return image_folder
 
 
 def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
     """The presentations in their order, with what they show.
-<<<<<<< HEAD
-
-    Args:
-        images: an `images` table; its candidates are texts where it has the column `text`.
-        image_folder: where the files lie; None for texts.
-=======
->>>>>>> texts13
 
     Raises:
         ValueError: no presentation, presentations of several N, an unknown question or image, images without a folder.
     """
-<<<<<<< HEAD
-    of_texts = are_texts(images, image_folder)
-    folder = None if of_texts else image_folder
-    candidates = images["text" if of_texts else "file_name"].to_pylist()
-    shown_as = dict(zip(images["image_id"].to_pylist(), candidates, strict=True))
-=======
     folder = folder_of(images, image_folder)
     names = images["file_name" if folder else "text"].to_pylist()
     known_candidates = dict(zip(images["image_id"].to_pylist(), names, strict=True))
->>>>>>> texts13
     known = {row["question_id"]: row for row in questions.to_pylist()}
     asked = []
     for row in presentations.to_pylist():
@@ -103,11 +78,7 @@ def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, prese
                 f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
             )
         shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
-<<<<<<< HEAD
-        if missing := [image_id for image_id in shown if image_id not in shown_as]:
-=======
         if missing := [image_id for image_id in shown if image_id not in known_candidates]:
->>>>>>> texts13
             raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
         asked.append(
             Asked(
@@ -115,13 +86,8 @@ def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, prese
                 question_id=row["question_id"],
                 order=tuple(row["order"]),
                 caption=question["caption"],
-<<<<<<< HEAD
-                files=tuple(folder / shown_as[image_id] for image_id in shown) if folder else (),
-                texts=tuple(shown_as[image_id] for image_id in shown) if of_texts else (),
-=======
                 files=tuple(folder / known_candidates[image_id] for image_id in shown) if folder else (),
                 texts=() if folder else tuple(known_candidates[image_id] for image_id in shown),
->>>>>>> texts13
             )
         )
     if not asked:

@@ -73,12 +73,7 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
         ({"captions": "captions.json"}, "mine: the key images is missing"),
         (
             {"captoins": "captions.json", "images": "images"},
-<<<<<<< HEAD
-            "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, folder, download,"
-            " images",
-=======
             "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, folder, download",
->>>>>>> texts13
         ),
         (
             {"annotations": "all.json", "images": "images"},
