@@ -21,14 +21,19 @@ from pipeline import PATIENCE, Pipeline, Run, Work
 
 pytestmark = pytest.mark.slurm
 
-DISTURBED = {"cancelled": 4, "requeued": 5, "controller": 6, "drained": 7}
-"""Which number of candidates which disturbance meets."""
+N = (4, 5, 6)
 
-LIMITED = 8
-"""The number of candidates of the job that meets its time limit."""
+DISTURBED = {
+    "cancelled": (4, "evaluation"),
+    "requeued": (5, "evaluation"),
+    "controller": (6, "evaluation"),
+    "drained": (4, "calibration"),
+    "limited": (6, "calibration"),
+}
+"""The number of candidates and the split of the extraction that a disturbance meets."""
 
 READ = 10
-"""Presentations that a job has read, of 60, when it is disturbed. Held ones read no more than 50."""
+"""Presentations that a job has read, of 20 to 60, when it is disturbed."""
 
 
 def tables(pipeline: Pipeline) -> dict[str, bytes | pa.Table]:
@@ -115,7 +120,7 @@ def test_a_second_run_has_nothing_to_do(on_slurm):
 @pytest.fixture(scope="module")
 def undisturbed(grid) -> Pipeline:
     """The grid of the disturbances, run locally."""
-    pipeline = grid("undisturbed", [*DISTURBED.values(), LIMITED])
+    pipeline = grid("undisturbed", [*N])
     pipeline.run_locally()
     return pipeline
 
@@ -123,7 +128,7 @@ def undisturbed(grid) -> Pipeline:
 @pytest.fixture(scope="module")
 def disturbed(grid, cluster) -> Pipeline:
     """The same grid with its benchmark built, ready to be extracted through Slurm."""
-    pipeline = grid("disturbed", [*DISTURBED.values(), LIMITED], cluster=cluster)
+    pipeline = grid("disturbed", [*N], cluster=cluster)
     pipeline.run_locally("--until", "build_presentations")
     return pipeline
 
@@ -131,7 +136,7 @@ def disturbed(grid, cluster) -> Pipeline:
 @pytest.fixture(scope="module")
 def at_its_limit(disturbed) -> Iterator[Run]:
     """A job with a limit of one minute that pauses until it meets it, while others are disturbed."""
-    signals = disturbed.signals(LIMITED)
+    signals = disturbed.signals(*DISTURBED["limited"])
     disturbed.hold(signals, after=READ)
     run = disturbed.start(str(signals), resources={"runtime": "attempt"})
     run.wait_for_work(signals, READ)
@@ -142,7 +147,7 @@ def at_its_limit(disturbed) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def hit(disturbed, cluster, at_its_limit) -> dict[str, str]:
     """The job that each disturbance hit, as soon as it had read some presentations; all are at work in one run."""
-    signals = {name: disturbed.signals(DISTURBED[name]) for name in ("cancelled", "requeued", "controller")}
+    signals = {name: disturbed.signals(*DISTURBED[name]) for name in ("cancelled", "requeued", "controller")}
     holds = {name: disturbed.hold(table, after=50) for name, table in signals.items()}
 
     def restart_controller(job: str) -> None:
@@ -170,7 +175,7 @@ def hit(disturbed, cluster, at_its_limit) -> dict[str, str]:
 
 
 def test_a_cancelled_job_goes_on_where_it_stopped(disturbed, hit, cluster, told):
-    signals = disturbed.signals(DISTURBED["cancelled"])
+    signals = disturbed.signals(*DISTURBED["cancelled"])
     first, second = disturbed.work(signals)
     assert first.job == hit["cancelled"] != second.job
     assert state(cluster, first.job).startswith("CANCELLED")
@@ -179,14 +184,14 @@ def test_a_cancelled_job_goes_on_where_it_stopped(disturbed, hit, cluster, told)
 
 def test_a_requeued_job_goes_on_where_it_stopped(disturbed, hit, told):
     """What Slurm does to a job that it preempts, or whose node fails."""
-    signals = disturbed.signals(DISTURBED["requeued"])
+    signals = disturbed.signals(*DISTURBED["requeued"])
     first, second = disturbed.work(signals)
     assert first.job == hit["requeued"] == second.job
     told(f"requeue: {account_for(signals, [first, second])}")
 
 
 def test_jobs_outlive_a_controller_that_is_killed_and_started_again(disturbed, hit, told):
-    signals = disturbed.signals(DISTURBED["controller"])
+    signals = disturbed.signals(*DISTURBED["controller"])
     (only,) = disturbed.work(signals)
     assert only.job == hit["controller"]
     assert only.done == rows(signals)
@@ -195,9 +200,9 @@ def test_jobs_outlive_a_controller_that_is_killed_and_started_again(disturbed, h
 
 def test_a_drained_node_ends_its_jobs_and_the_next_wait_until_it_is_resumed(disturbed, hit, cluster, told):
     """Calibration follows the extraction of its own split, and so is submitted to a drained node."""
-    signals = disturbed.signals(DISTURBED["drained"], "calibration")
+    signals = disturbed.signals(*DISTURBED["drained"])
     hold = disturbed.hold(signals, after=1)
-    run = disturbed.start("--until", "calibrate", "--", str(disturbed.position_bias(DISTURBED["drained"])))
+    run = disturbed.start("--until", "calibrate", "--", str(disturbed.position_bias(DISTURBED["drained"][0])))
     run.wait_for_work(signals, 1)
     cluster.run("scontrol", "update", f"NodeName={cluster.host}", "State=DRAIN", "Reason=test")
     hold.release()
@@ -220,7 +225,7 @@ def test_a_drained_node_ends_its_jobs_and_the_next_wait_until_it_is_resumed(dist
     ids=["partition", "account", "GPUs"],
 )
 def test_what_slurm_cannot_give_is_an_error_that_says_so(disturbed, told, site, resources, message):
-    signals = disturbed.signals(DISTURBED["cancelled"], "calibration")
+    signals = disturbed.signals(5, "calibration")
     said = disturbed.start(str(signals), site=site, resources=resources).fail()
     assert message in said
     assert not signals.exists()
@@ -230,7 +235,7 @@ def test_what_slurm_cannot_give_is_an_error_that_says_so(disturbed, told, site, 
 def test_a_job_at_its_time_limit_gets_a_longer_one_and_goes_on_where_it_stopped(disturbed, at_its_limit, cluster, told):
     """A machine may be so slow that a job meets its limit before it reads anything; then it is the next that counts."""
     at_its_limit.wait()
-    signals = disturbed.signals(LIMITED)
+    signals = disturbed.signals(*DISTURBED["limited"])
     first, second = (one for one in disturbed.work(signals) if one.begun)
     assert [state(cluster, one.job) for one in (first, second)] == ["TIMEOUT", "COMPLETED"]
     limits = [minutes_allowed(cluster, one.job) for one in (first, second)]
