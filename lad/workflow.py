@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import lad
-from lad.benchmark.formats import CaptionedImages, FromFiles, Rendered
+from lad.benchmark.formats import Captioned, FromFiles, Rendered
+from lad.benchmark.formats.base import Embeddings, TextEmbeddings
 from lad.catalog import RELATIONS
 from lad.config import Configuration
 from lad.extraction.shards import shard_files
 from lad.grid import Benchmark, Cell, Grid, Scoring, build_grid, shard_count
+from lad.packaged import PackagedError, checkpoint_path
 from lad.report.artifacts import ARTIFACTS, sources
 from lad.report.needs import Needs
 from lad.report.planned import configured_options, headline_needs, planned_needs
+
+GGUF: Final = ".gguf"
 
 SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 
@@ -107,8 +111,14 @@ def names_of(kind: str) -> list[str]:
 
 
 def local_checkpoint(checkpoint: str | None) -> list[str]:
-    """The files of a checkpoint folder, none for a model of the hub: what a job that loads it depends on."""
-    return [str(file) for file in sorted(Path(checkpoint).glob("*.[js][sa]*"))] if checkpoint else []
+    """The files of a checkpoint folder, or a checkpoint that is a file: what a job that loads it depends on.
+
+    None for a model of the hub, nor for one in an installed package: its place says nothing, its version is pinned.
+    """
+    if checkpoint is None:
+        return []
+    path = Path(checkpoint)
+    return [checkpoint] if path.is_file() else [str(file) for file in sorted(path.glob("*.[js][sa]*"))]
 
 
 def refuse_paths_of_the_checkout(config: Configuration, checkout: Path) -> None:
@@ -124,6 +134,15 @@ def refuse_paths_of_the_checkout(config: Configuration, checkout: Path) -> None:
                 f" {Path.cwd()}: run in {checkout}, or name a configuration with paths that hold from here"
                 " (--configfile my.yaml)"
             )
+
+
+def refuse_missing_packages(config: Configuration) -> None:
+    """`ValueError` for checkpoints in packages that are not installed: else a job would tell after all the others."""
+    for name, model in config.models.items() if config.bundle is None else ():
+        try:
+            checkpoint_path(model.checkpoint)
+        except PackagedError as error:
+            raise ValueError(f"configuration, models.{name}: {error}") from None
 
 
 def path_with_this_environment(path: str) -> str:
@@ -233,8 +252,17 @@ class Workflow:
         assert isinstance(entry, FromFiles), f"{name} is neither read nor rendered"
         return entry
 
-    def image_folder(self, dataset: str) -> str:
-        return self.dataset(dataset).images
+    def image_folder(self, dataset: str) -> str | None:
+        """The folder of a dataset's images; None where its candidates are texts."""
+        return self.dataset(dataset).image_folder
+
+    def of_texts(self) -> str:
+        """Constraint to the datasets whose candidates are texts."""
+        return one_of(name for name in self.config.datasets if self.image_folder(name) is None)
+
+    def of_images(self) -> str:
+        """Constraint to the datasets whose candidates are images."""
+        return one_of(name for name in self.config.datasets if self.image_folder(name) is not None)
 
     def dataset_files(self, dataset: str, *keys: str, made: str) -> list[str]:
         """What the job that makes the file `made` waits for to read what these keys of a dataset name; all by default.
@@ -260,8 +288,8 @@ class Workflow:
     def reading_words(self, dataset: str) -> list[str]:
         """How `lad images` and, where a dataset has questions of its own, `lad questions` read its files."""
         files = self.dataset(dataset)
-        keys = {"format": files.format, **files.reading, "image_folder": files.images}
-        return [option(key, value) for key, value in keys.items()]
+        keys = {"format": files.format, **files.reading, "image_folder": files.image_folder}
+        return [option(key, value) for key, value in keys.items() if value is not None]
 
     def tasks(self, dataset: str) -> list[str]:
         """The `--setting` arguments of `lad images` for a dataset with questions of its own: what is asked."""
@@ -289,13 +317,30 @@ class Workflow:
         needed = (getattr(entry, key) for key in entry.paths)
         return [*words, *(f"--needed={path}" for path in needed if path)]
 
-    def embedding_words(self, dataset: str) -> list[str]:
-        """How `lad embed` loads and runs its model, on the device of extraction unless it has one of its own."""
+    def _embeddings(self, dataset: str) -> Embeddings | TextEmbeddings:
         entry = self.config.datasets[dataset]
-        assert isinstance(entry, CaptionedImages), f"no rule embeds {dataset}, which has no embeddings"
+        assert isinstance(entry, Captioned), f"no rule embeds {dataset}, which has no embeddings"
         assert entry.embeddings is not None, f"no rule embeds {dataset}, which has no embeddings"
-        settings = {"device": self.config.extraction.device, **entry.embeddings.model_dump(exclude_none=True)}
-        return [option(flag, settings.get(flag)) for flag in ("backend", "checkpoint", "revision", "device")]
+        return entry.embeddings
+
+    def embedding_words(self, dataset: str) -> list[str]:
+        """What `lad embed` makes embeddings of, and how; a model runs on extraction's device, or one of its own."""
+        embeddings = self._embeddings(dataset)
+        settings = embeddings.model_dump(exclude_none=True)
+        if isinstance(embeddings, Embeddings):
+            settings = {"device": self.config.extraction.device, **settings, "image_folder": self.image_folder(dataset)}
+        flags = ("image_folder", "backend", "checkpoint", "revision", "device")
+        return [option(flag, settings[flag]) for flag in flags if flag in settings]
+
+    def embedding_checkpoint(self, dataset: str) -> list[str]:
+        """The files of the model that embeds a dataset, where one does and lies in a folder here."""
+        embeddings = self._embeddings(dataset)
+        return local_checkpoint(embeddings.checkpoint) if isinstance(embeddings, Embeddings) else []
+
+    def embedding_code(self, dataset: str) -> list[str]:
+        """The code that makes a dataset's embeddings."""
+        reads_images = isinstance(self._embeddings(dataset), Embeddings)
+        return code("benchmark/embeddings.py", "pictures.py") if reads_images else code("benchmark/tfidf.py")
 
     def question_embeddings(self, w: Wildcards) -> list[str]:
         """The embeddings that hard negatives are chosen by, where questions have any."""
@@ -305,7 +350,7 @@ class Workflow:
     def question_words(self, w: Wildcards) -> list[str]:
         """Where `lad questions` finds a dataset's own questions, or how it chooses candidates for captions."""
         entry = self.config.datasets[w.dataset]
-        if not isinstance(entry, CaptionedImages):
+        if not isinstance(entry, Captioned):
             return self.reading_words(w.dataset)
         benchmark = self.config.benchmark
         chosen: Mapping[str, object] = {"pool": entry.pool}
@@ -326,11 +371,33 @@ class Workflow:
             return f"{self.content_free(w.dataset, w.n)}/{relation}.parquet"
         return self.table(relation, **{key: getattr(w, key) for key in RELATIONS[relation].keys})
 
-    def shown_folder(self, w: Wildcards) -> str:
-        """The folder of the pictures that a split of signals shows."""
-        if w.split == "content_free":
-            return f"{self.content_free(w.dataset, w.n)}/images"
-        return self.image_folder(w.dataset)
+    def shown_folder(self, w: Wildcards) -> str | None:
+        """The folder of the pictures that a split of signals shows; None where it shows texts."""
+        folder = self.image_folder(w.dataset)
+        return f"{self.content_free(w.dataset, w.n)}/images" if folder and w.split == "content_free" else folder
+
+    def folder_words(self, w: Wildcards) -> list[str]:
+        """The `--image-folder` argument of `lad extract`, where a split shows images."""
+        folder = self.shown_folder(w)
+        return [option("image_folder", folder)] if folder else []
+
+    def converted(self, model: str = "{model}") -> str:
+        """The folder that a model in a GGUF file is written to, as transformers reads it quickly."""
+        return str(self.results / "models" / model)
+
+    def of_gguf(self) -> str:
+        """Constraint to the models that are GGUF files."""
+        return one_of(name for name, model in self.config.models.items() if model.checkpoint.endswith(GGUF))
+
+    def checkpoint(self, model: str) -> str:
+        """What `lad extract` loads a model from."""
+        given = self.config.models[model].checkpoint
+        return self.converted(model) if given.endswith(GGUF) else given
+
+    def checkpoint_files(self, model: str) -> list[str]:
+        """What a job that loads a model waits for."""
+        loaded = self.checkpoint(model)
+        return [loaded] if loaded == self.converted(model) else local_checkpoint(loaded)
 
     def model_words(self, model: str) -> list[str]:
         """How `lad extract` loads and runs a model: its own settings over those of all."""
@@ -383,9 +450,9 @@ class Workflow:
         return [str(path) for paths in needs.files(self.results).values() for path in paths]
 
     def photographs(self, dataset: str) -> str | None:
-        """The folder of a dataset's pictures; None where a bundle is the start and the folder is not there."""
+        """The folder of a dataset's pictures; None of texts, and where a bundle is the start and it is not there."""
         folder = self.image_folder(dataset)
-        return None if self.config.bundle and not Path(folder).is_dir() else folder
+        return None if folder and self.config.bundle and not Path(folder).is_dir() else folder
 
     def drawing_words(self, artifact: str) -> list[str]:
         """The `--option name=value` arguments of `lad draw`: the artifact's own over those of all."""

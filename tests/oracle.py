@@ -159,21 +159,59 @@ def attention_less_content_free(attention, content_free, k, allowed):
     return np.mean([attention[layer] - content_free[layer] for layer in layers], axis=0)
 
 
-def ranked_heads(attention, target):
-    """(layer, head) by how often the target draws most, then by its mean share; attention is M x L x H x N."""
-    skill = {}
-    for layer in range(attention.shape[1]):
-        for head in range(attention.shape[2]):
-            looks = attention[:, layer, head]
-            found = np.mean([np.sum(a >= a[t]) == 1 for a, t in zip(looks, target, strict=True)])
-            share = np.mean([a[t] / a.sum() for a, t in zip(looks, target, strict=True)])
-            skill[layer, head] = (found, share)
-    return sorted(skill, key=lambda place: (-skill[place][0], -skill[place][1], place)), skill
+def held_against(attention, against, null=None):
+    """What is judged: attention as it is, divided by its mean, or less null; presentations x N, of one head or layer."""
+    if against == "prior":
+        prior = attention.mean(axis=0)
+        return attention / prior * prior.mean()
+    return attention - null if against == "null" else attention
 
 
-def chosen_heads(attention, heads):
-    """Scores of one presentation, L x H x N: the mean share over those (layer, head)."""
-    return np.mean([attention[place] / attention[place].sum() for place in heads], axis=0)
+def attention_skill(x, target, temperature=0.001):
+    """found, target_share, mass and contrast of one head or layer; x is presentations x N."""
+    found, share, contrast = [], [], []
+    for looks, t in zip(x, target, strict=True):
+        found.append(all(looks[t] > other for k, other in enumerate(looks) if k != t))
+        positive = [max(value, 0) for value in looks]
+        share.append(positive[t] / sum(positive) if sum(positive) else 0)
+        contrast.append(softmax(looks / temperature)[t])
+    return (
+        np.mean(found),
+        np.mean(share),
+        np.mean([looks[t] for looks, t in zip(x, target, strict=True)]),
+        np.mean(contrast),
+    )
+
+
+def best_heads(skill, measure):
+    """(layer, head) of a skill by (layer, head), best first; measure 0 is found, 2 mass, 3 contrast."""
+    return sorted(skill, key=lambda place: (-skill[place][measure], -skill[place][1], place))
+
+
+def retrieval_heads(attention, heads, against, prior=None, null=None):
+    """Scores of one presentation, whose attention is L x H x N, as are the prior and the null query's attention."""
+    evidence = {
+        "none": lambda h: attention[h] / attention[h].sum(),
+        "prior": lambda h: np.log(attention[h]) - np.log(prior[h]),
+        "null": lambda h: attention[h] - null[h],
+    }[against]
+    return np.mean([evidence(place) for place in heads], axis=0)
+
+
+def icr(attention, null):
+    """Scores of one presentation, layer x N."""
+    return np.array(
+        [
+            sum(attention[layer, k] - null[layer, k] for layer in range(len(attention)))
+            for k in range(attention.shape[1])
+        ]
+    )
+
+
+def layers_that_found(attention, target, k, allowed):
+    """The k layers, presentations x L x N, in which the target most often has the largest attention over its mean."""
+    skill = {(layer, 0): attention_skill(held_against(attention[:, layer], "prior"), target) for layer in allowed}
+    return [layer for layer, _ in best_heads(skill, 0)[:k]]
 
 
 def majority_vote(signals: Signals):

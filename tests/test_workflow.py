@@ -67,7 +67,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         "runs": [
             {**run, "n": [2, 4]},
             {**run, "n": [4], "probes": ["self_consistency"], "methods": ["self_consistency", "cot"]},
-            {**run, "n": [4], "methods": ["chosen_heads", "contextual_calibration"]},
+            {**run, "n": [4], "methods": ["retrieval_heads", "contextual_calibration"]},
         ],
         "report": {
             "model": "demo",

@@ -1,8 +1,9 @@
-"""From captioned pictures to questions and the orders they are shown in (the paper's benchmarks).
+"""From captioned pictures or texts to questions and the orders they are shown in (the paper's benchmarks).
 
     download       declared sources               -> annotation files and pictures
     formats        annotation files and pictures  -> images, in some formats questions of their own
     embeddings     images                         -> embeddings (adversarial setting only)
+    tfidf          images that are texts          -> embeddings (likewise)
     negatives      embeddings, images             -> the hardest distractors of each target
     questions      images                         -> questions, random or adversarial
     own            captions and pictures of one's own -> images, questions
@@ -19,10 +20,12 @@ from typing import Final, Literal, get_args
 CaptionPolicy = Literal["first", "last", "longest", "all"]
 Setting = Literal["random", "adversarial"]
 SETTINGS: Final = get_args(Setting)
-"""The settings of a dataset of captioned images."""
+"""The settings of a dataset whose candidates are asked for by captions."""
 
 CategoryFilter = Literal["printed", "released"]
-EmbeddingBackend = Literal["vision_tower", "clip"]
+ImageBackend = Literal["vision_tower", "clip"]
+TextBackend = Literal["tfidf"]
+EmbeddingBackend = Literal[ImageBackend, TextBackend]
 Split = Literal["calibration", "evaluation", "symmetrized", "permuted"]
 
 

@@ -26,13 +26,15 @@ _NAMED: Final = 3
 
 
 def images_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    """An `images` table, its optional column included."""
+    """An `images` table, with the optional columns that its rows have."""
     import pyarrow as pa
 
     from lad import contracts
 
-    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in contracts.IMAGES.columns]
-    return pa.Table.from_pylist(list(rows), schema=pa.schema(fields))
+    rows = list(rows)
+    present = [column for column in contracts.IMAGES.columns if column.required or (rows and column.name in rows[0])]
+    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in present]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 
 def refuse_unknown_policy(caption_policy: str) -> None:
@@ -66,7 +68,7 @@ def repeated(values: list[Any]) -> list[Any]:
     return sorted(value for value, times in Counter(values).items() if times > 1)
 
 
-def few(values: list[Any]) -> str:
+def few(values: list[Any], between: str = ", ") -> str:
     """The first of the values, and how many there are in all: for an error's one line."""
     rest = f" and {len(values) - _NAMED} more, {len(values)} in all" if len(values) > _NAMED else ""
-    return ", ".join(str(value) for value in values[:_NAMED]) + rest
+    return between.join(str(value) for value in values[:_NAMED]) + rest

@@ -1,10 +1,10 @@
-"""Questions: a caption and its N candidate images, in the random and the adversarial setting.
+"""Questions: a caption and its N candidates, images or texts, in the random and the adversarial setting.
 
 No target serves both calibration and evaluation, as the paper prints; the released code calibrates on the
 first evaluation questions. Where categories are known, an image without any is neither target nor distractor, in
 either setting: the authors' val2014 has 40,137 images, which are those with categories among its 40,504. Differs
 from the paper: no random distractor has the very caption of its target, because such a question would have two right
-answers (rare in COCO, not in small datasets).
+answers (rare in COCO, not in small datasets). Of texts, none may be that of two candidates: the reader leaves them out.
 """
 
 from collections import Counter
@@ -63,11 +63,12 @@ def build_questions(
         A `questions` table, evaluation questions first, each role by rank.
 
     Raises:
-        BenchmarkError: an unknown setting, numbers that the images do not suffice for, or a target with too
-            few images that may stand beside it.
+        BenchmarkError: an unknown setting, numbers that the images do not suffice for, a target with too few images
+            that may stand beside it, or two candidates of the same text.
     """
     if setting not in SETTINGS:
         raise BenchmarkError(f"unknown setting '{setting}'; known: {', '.join(SETTINGS)}")
+    _refuse_equal_texts(images)
     images, kind = _that_may_be_asked_about(images)
     _check_numbers(len(images), kind, n, evaluation, calibration, pool)
     captions = dict(zip(images["image_id"].to_pylist(), images["caption"].to_pylist(), strict=True))
@@ -100,6 +101,16 @@ def build_questions(
         for rank, target in enumerate(members)
     ]
     return parquet.from_rows(rows, contracts.QUESTIONS)
+
+
+def _refuse_equal_texts(images: pa.Table) -> None:
+    """A candidate with the target's very text would be right as well."""
+    if "text" not in images.column_names:
+        return
+    first: dict[str, int] = {}
+    for image_id, text in zip(images["image_id"].to_pylist(), images["text"].to_pylist(), strict=True):
+        if first.setdefault(text, image_id) != image_id:
+            raise BenchmarkError(f"candidates {first[text]} and {image_id} have the same text, '{text}'; leave one out")
 
 
 def _that_may_be_asked_about(images: pa.Table) -> tuple[pa.Table, str]:

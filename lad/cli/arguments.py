@@ -11,7 +11,7 @@ Out = Annotated[Path, typer.Option(help="File to write; it appears whole or not 
 Files = Annotated[list[str], typer.Option(help="Parquet file or quoted glob; may be given several times.")]
 Seed = Annotated[int, typer.Option(help="Seed; every question draws from its own stream below it.")]
 Images = Annotated[Path, typer.Option(help="Images table.")]
-ImageFolder = Annotated[Path, typer.Option(help="Folder of the image files.")]
+ImageFolder = Annotated[Path | None, typer.Option(help="Folder of the image files, where candidates are images.")]
 Candidates = Annotated[int, typer.Option(help="Candidates per question, 2 to 12.")]
 Revision = Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda (a GPU that is free), cuda:1 ...")]

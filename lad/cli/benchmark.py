@@ -26,7 +26,7 @@ from lad.cli.arguments import (
 if TYPE_CHECKING:
     from lad.benchmark.formats import FromFiles
 
-Format = Annotated[str, typer.Option(help="Format of the dataset's files, such as coco, flickr8k, mmiu.")]
+Format = Annotated[str, typer.Option(help="Format of the dataset's files, such as coco, flickr8k, mmiu, jsonl.")]
 
 
 def download(
@@ -50,8 +50,8 @@ def download(
 
 def images(
     context: typer.Context,
-    image_folder: Annotated[Path, typer.Option(help="Folder that the file names are relative to.")],
     out: Out,
+    image_folder: ImageFolder = None,
     format: Format = "coco",
     setting: Annotated[
         list[str] | None,
@@ -76,11 +76,14 @@ def images(
         typer.echo(told)
 
 
-def _read_from(format: str, image_folder: Path, arguments: Sequence[str]) -> "FromFiles":
+def _read_from(format: str, image_folder: Path | None, arguments: Sequence[str]) -> "FromFiles":
     """The dataset that the options of a command describe."""
-    from lad.benchmark.formats import FromFiles, parse_dataset
+    from lad.benchmark.formats import FORMATS, FromFiles, FromImageFiles, parse_dataset
 
-    dataset = parse_dataset(format, {"images": str(image_folder), **keys_of(arguments)})
+    if image_folder is None and issubclass(FORMATS.get(format, FromFiles), FromImageFiles):
+        raise ValueError(f"a dataset of format {format} has images: say where they lie, --image-folder FOLDER")
+    images = {} if image_folder is None else {"images": str(image_folder)}
+    dataset = parse_dataset(format, {**images, **keys_of(arguments)})
     if not isinstance(dataset, FromFiles):
         raise ValueError(f"a dataset of format {format} is rendered, not read: lad render --format {format}")
     return dataset
@@ -88,8 +91,8 @@ def _read_from(format: str, image_folder: Path, arguments: Sequence[str]) -> "Fr
 
 def embed(
     images: Images,
-    image_folder: ImageFolder,
     out: Out,
+    image_folder: ImageFolder = None,
     backend: Annotated[EmbeddingBackend, typer.Option(help="Where embeddings come from.")] = "vision_tower",
     checkpoint: Annotated[
         str | None, typer.Option(help="Checkpoint folder or hub id; for clip the paper's ViT-L/14 by default.")
@@ -99,7 +102,17 @@ def embed(
     finished: Finished = None,
     threads: Threads = None,
 ) -> None:
-    """Embed images and captions, for hard negatives."""
+    """Embed images and captions, for hard negatives; or texts and what asks for them, by tfidf."""
+    candidates = parquet.read(images, contracts.IMAGES)
+    if backend == "tfidf":
+        from lad.benchmark.tfidf import embed_texts
+
+        table, metadata = embed_texts(candidates)
+        parquet.write(table, out, contracts.EMBEDDINGS, metadata)
+        return
+    if image_folder is None:
+        raise ValueError(f"backend {backend} looks at images: say where they lie, --image-folder FOLDER")
+
     import torch
 
     from lad.benchmark.embeddings import embed as embed_images
@@ -109,7 +122,7 @@ def embed(
         torch.set_num_threads(threads)
     with devices.taken(device) as own_device:
         table, metadata = embed_images(
-            parquet.read(images, contracts.IMAGES),
+            candidates,
             image_folder,
             backend,
             checkpoint,
@@ -131,7 +144,7 @@ def questions(
         str | None,
         typer.Option(help="Format of a dataset with questions of its own; its keys are options."),
     ] = None,
-    image_folder: Annotated[Path | None, typer.Option(help="Folder of its image files.")] = None,
+    image_folder: ImageFolder = None,
     evaluation: Annotated[int, typer.Option(min=1, help="Evaluation questions; of a dataset's own at most.")] = 1000,
     calibration: Annotated[int, typer.Option(min=0, help="Calibration questions; no target serves both.")] = 5,
     seed: Seed = 0,
@@ -148,7 +161,7 @@ def questions(
     asked |= {"evaluation": evaluation, "calibration": calibration}
     facts: dict[str, Any] = {"setting": setting, "seed": seed}
     if format is not None:
-        table = _read_from(format, image_folder or Path(), context.args).build_questions(pictures, **asked)
+        table = _read_from(format, image_folder, context.args).build_questions(pictures, **asked)
     elif context.args:
         raise ValueError(f"unknown option {context.args[0]}; the keys of a format come with --format")
     else:

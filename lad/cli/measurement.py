@@ -29,10 +29,10 @@ from lad.extraction import Dtype
 def extract(
     checkpoint: Annotated[str, typer.Option(help="Checkpoint folder or hub id.")],
     images: Images,
-    image_folder: ImageFolder,
     questions: Annotated[Path, typer.Option(help="Questions table.")],
     presentations: Annotated[Path, typer.Option(help="Presentations table.")],
     out: Out,
+    image_folder: ImageFolder = None,
     probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
     revision: Revision = None,
     dtype: Annotated[Dtype, typer.Option(help="Number format of weights and activations.")] = "float32",

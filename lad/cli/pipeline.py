@@ -26,14 +26,28 @@ def render(
 
 
 def content_free(
-    images: Annotated[Path, typer.Option(help="Images table; the blank image has its most frequent size.")],
-    n: Annotated[int, typer.Option(help="Blank images to show, 2 to 12.")],
-    out: Annotated[Path, typer.Option(help="Folder for the image and its images, questions and presentations tables.")],
+    images: Annotated[
+        Path, typer.Option(help="Images table: of texts, or of images, whose most frequent size the blank one has.")
+    ],
+    n: Annotated[int, typer.Option(help="Candidates to show, 2 to 12.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the tables images, questions and presentations, and the blank image.")
+    ],
 ) -> None:
     """Build the question without content that contextual calibration asks once."""
     from lad.benchmark.content_free import write_content_free
 
     write_content_free(parquet.read(images, contracts.IMAGES), n, out)
+
+
+def convert(
+    checkpoint: Annotated[str, typer.Option(help="GGUF file, or package:NAME/FILE of an installed Python package.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the checkpoint to, as transformers reads it.")],
+) -> None:
+    """Write a GGUF checkpoint as a folder that loads in a second; its numbers stay as they are."""
+    from lad.extraction.gguf import write_as_folder
+
+    write_as_folder(checkpoint, out)
 
 
 def merge(

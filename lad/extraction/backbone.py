@@ -1,8 +1,9 @@
-"""Load a multimodal LLM with its processor, ready for the read-out.
+"""Load an LLM, multimodal or not, with its processor, ready for the read-out.
 
-A backbone is any transformers model that uses the AttentionInterface and marks images with placeholder tokens.
-Its language half runs with the read-out attention (`lad.extraction.readout`), everything else as it was loaded. What
-cannot be read out is refused here, before any image is opened, with the reason.
+A backbone is any transformers model that uses the AttentionInterface. One that takes images marks them with placeholder
+tokens; one that takes texts alone is a causal language model, from a folder, the hub or a GGUF file. The language half
+runs with the read-out attention (`lad.extraction.readout`), everything else as it was loaded. What cannot be read out
+is refused here, before any image is opened, with the reason.
 """
 
 import functools
@@ -10,6 +11,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import logging
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +23,23 @@ from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.utils import logging as transformers_logging
 
 import lad.backbones  # noqa: F401 (registers LLaVA-OneVision-1.5 with transformers' Auto classes)
 from lad.extraction import readout
 from lad.extraction.checkpoint import BackboneError as BackboneError
-from lad.extraction.checkpoint import refuse_too_little_memory, refuse_wrong_architecture
+from lad.extraction.checkpoint import refuse_too_little_memory, refuse_wrong_architecture, source_of, takes_images
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +50,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 _NOT_OPTIONS = frozenset({"return_tensors", "device", "data_format", "input_data_format", "disable_grouping"})
 """Arguments of image processors that say how they hand over their work, not what it is."""
+_OF_A_BROKEN_GGUF = (KeyError, IndexError, TypeError, AttributeError, struct.error, UnicodeDecodeError)
+"""What reading a damaged GGUF file may end in, besides what any checkpoint may."""
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
 
 
@@ -65,6 +78,7 @@ class Backbone:
     """A model on its device, its processor, and what the pipeline needs to know about both.
 
     Attributes:
+        processor: of a model that takes texts alone its tokenizer.
         image_size: every image is resized to this many pixels squared before the processor sees it (the paper:
             336); None leaves the size to the processor.
         processor_options: settings of the image processor that differ from the checkpoint's.
@@ -74,7 +88,7 @@ class Backbone:
     checkpoint: str
     revision: str | None
     model: PreTrainedModel
-    processor: ProcessorMixin
+    processor: ProcessorMixin | PreTrainedTokenizerBase
     image_size: int | None = None
     processor_options: dict[str, ProcessorOption] = field(default_factory=dict)
     placeholders: dict[tuple[int, int], str] = field(default_factory=dict, repr=False, compare=False)
@@ -82,6 +96,14 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         return torch.device(self.model.device)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer if self.takes_images else self.processor
+
+    @property
+    def takes_images(self) -> bool:
+        return isinstance(self.processor, ProcessorMixin)
 
     @property
     def image_token_id(self) -> int:
@@ -100,7 +122,7 @@ class Backbone:
         """Tokens that end an answer; the first one is the end-of-sequence of appendix B."""
         ids = self.model.generation_config.eos_token_id
         if ids is None:
-            ids = self.processor.tokenizer.eos_token_id
+            ids = self.tokenizer.eos_token_id
         return ids if isinstance(ids, list) else [ids]
 
     @functools.cached_property
@@ -122,7 +144,7 @@ class Backbone:
     @functools.cached_property
     def delimiter_token_ids(self) -> frozenset[int]:
         """Special tokens other than the image token: those beside an image delimit it."""
-        tokenizer = self.processor.tokenizer
+        tokenizer = self.tokenizer
         added = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
         return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
 
@@ -162,10 +184,11 @@ class Backbone:
     @functools.cached_property
     def weights(self) -> str | None:
         """What tells these weights from others of the same name: the hub's commit, or sizes and times of the files."""
-        folder = Path(self.checkpoint)
-        if not folder.is_dir():
+        local = Path(self.checkpoint)
+        if not local.exists():
             return getattr(self.model.config, "_commit_hash", None)
-        facts = [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in sorted(folder.iterdir())]
+        files = sorted(local.iterdir()) if local.is_dir() else [local]
+        facts = [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
         return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 
     def describe(self) -> dict[str, Any]:
@@ -193,15 +216,15 @@ def load_backbone(
     image_size: int | None = None,
     processor_options: Mapping[str, ProcessorOption] | None = None,
 ) -> Backbone:
-    """Load a checkpoint from a folder or the hub.
+    """Load a checkpoint from a folder, a GGUF file or the hub.
 
     Args:
         processor_options: settings of the image processor, such as `max_patches: 1` (one tile per image) for InternVL.
 
     Raises:
         BackboneError: unknown dtype, absent device, unreadable or incomplete checkpoint, too little memory, unknown
-            processor option, or a model that cannot be read out: no processor, no image tokens in its sequence, or
-            attention that is not transformers' AttentionInterface.
+            processor option, or a model that cannot be read out: no processor, no image tokens in its sequence, no
+            chat template, or attention that is not transformers' AttentionInterface.
     """
     if dtype not in DTYPES:
         raise BackboneError(f"unknown dtype '{dtype}'; known: {', '.join(DTYPES)}")
@@ -210,15 +233,22 @@ def load_backbone(
     forbid_tf32()
     transformers_logging.disable_progress_bar()
     options = {"revision": revision} if revision else {}
+    source, packed = source_of(checkpoint)
     # Code that lies beside weights is never run, and not asked about either.
-    trusted = {**options, "trust_remote_code": False}
+    trusted = {**options, **packed, "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(checkpoint, **trusted)
-        processor = load_processor(checkpoint, processor_options, **trusted)
+        config = AutoConfig.from_pretrained(source, **trusted)
+        with_images = takes_images(config)
+        if with_images:
+            processor = load_processor(source, processor_options, **trusted)
+        else:
+            _refuse_settings_of_images(checkpoint, config, image_size, processor_options)
+            processor = AutoTokenizer.from_pretrained(source, **trusted)
         refuse_wrong_architecture(checkpoint, config)
         refuse_too_little_memory(checkpoint, config, DTYPES[dtype], device, **options)
-        model, loading = AutoModelForImageTextToText.from_pretrained(
-            checkpoint,
+        kind = AutoModelForImageTextToText if with_images else AutoModelForCausalLM
+        model, loading = kind.from_pretrained(
+            source,
             dtype=DTYPES[dtype],
             device_map=None,
             output_loading_info=True,
@@ -228,13 +258,19 @@ def load_backbone(
         )
     except BackboneError:
         raise
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError, *_OF_A_BROKEN_GGUF) as error:
+        if packed:
+            raise BackboneError(
+                f"checkpoint {checkpoint}: transformers cannot read this GGUF file ({_first_line(error)})"
+            ) from error
         where = "" if Path(checkpoint).is_dir() else " is no folder, and the hub gave none by that name"
         raise BackboneError(f"checkpoint {checkpoint}{where}: {_first_line(error)}") from error
     _refuse_random_weights(checkpoint, loading)
     model = model.to(device).eval().requires_grad_(False)
     backbone = Backbone(str(checkpoint), revision, model, processor, image_size, dict(processor_options or {}))
-    _refuse_without_image_tokens(backbone)
+    if with_images:
+        _refuse_without_image_tokens(backbone)
+    _refuse_without_chat_template(backbone)
     _refuse_without_readout(backbone)
     return backbone
 
@@ -384,8 +420,27 @@ def _refuse_without_image_tokens(backbone: Backbone) -> None:
             f"{where} expects image token {backbone.image_token_id}, which {type(processor).__name__} does not write"
             f" for an image ({placeholder[:60]!r}); processor and model are not of one checkpoint"
         )
-    if not processor.chat_template and not processor.tokenizer.chat_template:
-        raise BackboneError(f"{where} has no chat template to ask with; use an instruction-tuned checkpoint")
+
+
+def _refuse_settings_of_images(
+    checkpoint: str | Path,
+    config: PreTrainedConfig,
+    image_size: int | None,
+    processor_options: Mapping[str, ProcessorOption] | None,
+) -> None:
+    if image_size is not None or processor_options:
+        raise BackboneError(
+            f"checkpoint {checkpoint}: a model of type '{config.model_type}' takes no images; leave image_size and"
+            " processor options out"
+        )
+
+
+def _refuse_without_chat_template(backbone: Backbone) -> None:
+    if not backbone.processor.chat_template and not backbone.tokenizer.chat_template:
+        raise BackboneError(
+            f"checkpoint {backbone.checkpoint}: {type(backbone.model).__name__} has no chat template to ask with; use"
+            " an instruction-tuned checkpoint"
+        )
 
 
 def _refuse_without_readout(backbone: Backbone) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from lad.extraction import devices, shards
 from lad.extraction.backbone import load_backbone
 from lad.extraction.extract import Extraction, extract
+from lad.extraction.plan import are_texts
 from lad.extraction.prompts import Probe
 from lad.pictures import refuse_undecodable
 
@@ -20,7 +21,7 @@ def extract_cell(
     probe: Probe,
     *,
     images: pa.Table,
-    image_folder: Path,
+    image_folder: Path | None,
     questions: pa.Table,
     presentations: pa.Table,
     first_questions: int | None = None,
@@ -34,7 +35,8 @@ def extract_cell(
 ) -> Extraction:
     """The signals of the presentations, or of a part of them, by a model that is loaded for them.
 
-    The images that are shown are all decoded before a model is loaded: a damaged one is found within seconds.
+    The images that are shown are all decoded before a model is loaded: a damaged one is found within seconds. Where
+    candidates are texts there is no folder of images.
 
     Args:
         images, image_folder, questions, presentations: as of `extract`.
@@ -53,7 +55,8 @@ def extract_cell(
     part = shards.Shard.parse(shard) if shard is not None else None
     if part:
         presentations = part.of(presentations)
-    refuse_undecodable(_shown(images, questions, presentations), image_folder)
+    if not are_texts(images, image_folder) and image_folder is not None:
+        refuse_undecodable(_shown(images, questions, presentations), image_folder)
     with devices.taken(device) as own_device:
         backbone = load_backbone(
             checkpoint,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, PreTrainedConfig
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, PreTrainedConfig
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from lad.extraction.main_memory import available_bytes
@@ -22,20 +22,36 @@ class BackboneError(ValueError):
     """A checkpoint that cannot be loaded or cannot be read out; the message says why."""
 
 
+def source_of(checkpoint: str | Path) -> tuple[str, dict[str, str]]:
+    """What `from_pretrained` takes for a checkpoint: folder or hub id, and the file's name where it is a GGUF file."""
+    file = Path(checkpoint)
+    if file.suffix != ".gguf":
+        return str(checkpoint), {}
+    if not file.is_file():
+        raise BackboneError(f"checkpoint {checkpoint}: there is no such file")
+    return str(file.parent), {"gguf_file": file.name}
+
+
+def takes_images(config: PreTrainedConfig) -> bool:
+    """Whether transformers knows models of this type that take images and write text."""
+    return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+
 def refuse_wrong_architecture(checkpoint: str | Path, config: PreTrainedConfig) -> None:
-    """A checkpoint must be of the model that would be loaded: one that takes images and writes text.
+    """A checkpoint must be of the model that would be loaded: one that takes text, perhaps images, and writes text.
 
     Raises:
         BackboneError: its model type has no such model, or its config.json names another architecture.
     """
-    kind = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(type(config), None)
+    models = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING if takes_images(config) else MODEL_FOR_CAUSAL_LM_MAPPING
+    kind = models.get(type(config), None)
     kinds = kind if isinstance(kind, tuple) else (kind,) if kind else ()
     loadable = [one.__name__ for one in kinds]
     named = config.architectures or loadable
     if not loadable:
         raise BackboneError(
             f"checkpoint {checkpoint}: model type '{config.model_type}' ({', '.join(named) or 'no architecture named'})"
-            " takes no images and text to write text; use a checkpoint of a multimodal LLM (Qwen2.5-VL, InternVL ...)"
+            " writes no text; use a checkpoint of an LLM, for images of a multimodal one (Qwen2.5-VL, InternVL ...)"
         )
     if not set(named).intersection(loadable):
         raise BackboneError(
@@ -68,7 +84,7 @@ def refuse_too_little_memory(
 
 
 def weight_bytes(checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.dtype, **options: Any) -> int | None:
-    """Bytes of all weights in `dtype`; None where that cannot be known beforehand (no safetensors).
+    """Bytes of all weights in `dtype`; None where that is not known beforehand (no safetensors).
 
     Of a folder, the files' own headers are counted; of a hub's checkpoint in several files, the index's total, so that
     nothing need be downloaded to refuse it.
@@ -77,6 +93,8 @@ def weight_bytes(checkpoint: str | Path, config: PreTrainedConfig, dtype: torch.
         BackboneError: the index names files that are not there, or a file is no whole safetensors file.
     """
     folder = Path(checkpoint)
+    if folder.is_file():
+        return None
     if folder.is_dir():
         files = weight_files(folder)
         return sum(_tensor_bytes(file, dtype) for file in files) if files else None

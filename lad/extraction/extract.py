@@ -31,12 +31,14 @@ from lad import contracts, parquet
 from lad.contracts import Keep
 from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone, library_versions
+from lad.extraction.batch import collate
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
 from lad.extraction.finished import FINGERPRINT, FinishedWork
 from lad.extraction.forward import Signals, answer_trie, read_batch
-from lad.extraction.inputs import InputError, Prompt, collate
+from lad.extraction.inputs import InputError
 from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
+from lad.extraction.prompt_tokens import Prompt
 from lad.extraction.prompts import Generation, Probe, Softening, get_probe
 from lad.extraction.texts import NotANumberError, Streams, noise_stream
 
@@ -71,7 +73,7 @@ def extract(
     probe: Probe | str = "vanilla",
     *,
     images: pa.Table,
-    image_folder: Path,
+    image_folder: Path | None = None,
     questions: pa.Table,
     presentations: pa.Table,
     finished: Path | None = None,
@@ -85,7 +87,7 @@ def extract(
 
     Args:
         probe: how to ask, or its name.
-        images: IMAGES table; files lie below `image_folder`.
+        images: IMAGES table; files lie below `image_folder`, which there has to be unless candidates are texts.
         questions: QUESTIONS table with every question of `presentations`.
         finished: folder for finished work: what is found there is not computed again, what is computed is kept there.
         features: image features to share with other calls; by default those of this call alone.
@@ -104,14 +106,14 @@ def extract(
     if isinstance(probe, str):
         probe = get_probe(probe)
     asked = join(images, image_folder, questions, presentations)
-    trie = answer_trie(backbone, probe.identifiers(len(asked[0].files)))
+    trie = answer_trie(backbone, probe.identifiers(len(asked[0].order)))
     generation = probe.generation
     if generation is None and answer_text:
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
     reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
-    recipe = _recipe(reading, probe, len(asked[0].files))
+    recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
-    prompts = write_prompts(backbone, probe, asked)
+    prompts = write_prompts(backbone, probe, asked, keep)
 
     work = FinishedWork(finished, recipe) if finished else None
     # Neither the recipe nor a fingerprint names columns: work of before they were renamed is found, by its old names.
@@ -190,6 +192,8 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "seed": reading.seed if reading.generation and reading.generation.drawn else None,
         "head_attention": "heads" in reading.keep,
         "softening": asdict(reading.softening) if reading.softening else None,
+        # Only where there is more: finished work of before keeps its recipe.
+        **({"keep": sorted(more)} if (more := reading.keep - {"heads"}) else {}),
         "versions": library_versions(),
     }
 
@@ -307,9 +311,8 @@ class _Keeper:
             ExtractionError: a value that is no finite number.
         """
         columns = {}
-        for name in NUMBERS:
-            if (values := getattr(signals, name)) is None:
-                continue
+        numbers_by_name = {name: getattr(signals, name) for name in NUMBERS} | dict(signals.kept)
+        for name, values in numbers_by_name.items():
             numbers = values.cpu().numpy()
             if not (finite := np.isfinite(numbers)).all():
                 wrong = int(np.argmin(finite.reshape(len(members), -1).all(axis=1)))
@@ -317,12 +320,12 @@ class _Keeper:
                     f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds"
                     f" {numbers[wrong][~finite[wrong]][0]}; a model that overflows in float16 may not in bfloat16"
                 )
-            columns[name] = parquet.nested_lists(numbers.astype(np.float16) if name == "head_attention" else numbers)
+            columns[name] = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
         prompts = [self.prompts[i] for i in members]
         if signals.texts is not None:
             columns["texts"] = pa.array([[asdict(text) for text in samples] for samples in signals.texts], TEXTS)
         return columns | {
-            "candidate_tokens": pa.array([list(prompt.image_tokens) for prompt in prompts], pa.list_(pa.int32())),
+            "candidate_tokens": pa.array([list(prompt.candidate_tokens) for prompt in prompts], pa.list_(pa.int32())),
             "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
             "generated_text": pa.array(signals.generated_text, pa.string()),
         }
@@ -330,9 +333,9 @@ class _Keeper:
 
 NUMBERS: Final = (
     *("identifier_logits", "processed_logits", "candidate_logprobs"),
-    *("candidate_attention", "delimiter_attention", "head_attention"),
+    *("candidate_attention", "delimiter_attention"),
 )
-"""The signals that are numbers."""
+"""The signals that are numbers and always there."""
 
 TEXTS: Final = pa.list_(pa.struct([("text", pa.string()), ("tokens", pa.int32()), ("finished", pa.bool_())]))
 """The texts of a presentation, sample by sample: kept in its row, so that finished work holds both or neither."""

@@ -1,15 +1,12 @@
 """The forward passes of one batch of presentations, reduced to their signals.
 
-One prefill gives the identifiers' logits and, read on the way, every layer's attention to each image. Where identifiers
-have several tokens, one short step behind the prefill's cache gives the logits after all their open prefixes: the
-prefixes are fed together as a tree, each seeing the prompt and its own beginning only. The released code runs the whole
-model once more for every such prefix.
+One prefill gives the identifiers' logits and, read on the way, every layer's attention to each candidate. What stands
+behind it continues from its cache (`lad.extraction.passes`): the open prefixes of identifiers, texts, the null query.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,9 +15,12 @@ from torch import Tensor
 from lad.contracts import Keep
 from lad.extraction import readout
 from lad.extraction.backbone import Backbone
-from lad.extraction.candidates import IdentifierTrie, Prefix
-from lad.extraction.inputs import Batch
+from lad.extraction.batch import Batch
+from lad.extraction.candidates import IdentifierTrie
+from lad.extraction.null_query import Continuation, continuations, read_null_query
+from lad.extraction.passes import after_prefixes, prefill
 from lad.extraction.prompts import Generation, Softening
+from lad.extraction.rows import QUERY, SHARED, SUFFIX, filtered, rows_of
 from lad.extraction.texts import LogitsProcessor, Streams, Text, write_texts
 
 
@@ -31,8 +31,8 @@ class Signals:
     Attributes:
         identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
         candidate_attention, delimiter_attention: (batch, layers, N) float32.
-        head_attention: (batch, layers, heads, N) float32, images only; None where it was not asked for.
         texts: for each presentation what the model wrote, as many samples as asked for; None where none were.
+        kept: what was kept beyond the usual, by its name in the contract; (batch, ...) float32 as the contract has it.
     """
 
     identifier_logits: Tensor
@@ -40,8 +40,8 @@ class Signals:
     candidate_logprobs: Tensor
     candidate_attention: Tensor
     delimiter_attention: Tensor
-    head_attention: Tensor | None
-    texts: list[list[Text]] | None
+    texts: list[list[Text]] | None = None
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def generated_text(self) -> list[str | None]:
@@ -51,7 +51,7 @@ class Signals:
 
 def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
     """The identifiers' tokens as this model's tokenizer writes them at the start of an answer."""
-    tokenizer = backbone.processor.tokenizer
+    tokenizer = backbone.tokenizer
     # No space in front: an answer begins right after the generation prompt.
     tokens = (tokenizer(identifier, add_special_tokens=False)["input_ids"] for identifier in identifiers)
     return IdentifierTrie(tuple(map(tuple, tokens)), backbone.eos_token_ids[0])
@@ -81,13 +81,19 @@ def read_batch(
     """
     token_ids = batch.token_ids.to(backbone.device)
     segments = batch.segments.to(backbone.device)
+    parts = continuations(batch.prompts) if "null_query" in keep else []
+    rows = rows_of(batch.prompts, shared=_shared(parts)) if "rows" in keep else None
     with (
         readout.softened(segments, batch.n, softening),
-        readout.reading(segments, 2 * batch.n, heads="heads" in keep) as reading,
+        readout.reading(
+            segments, 2 * batch.n, heads="heads" in keep, rows=rows and rows.to(backbone.device)
+        ) as reading,
     ):
-        logits, cache = _prefill(backbone, batch, keep_cache=bool(trie.fed_prefixes) or generation is not None)
+        needs_cache = bool(trie.fed_prefixes) or generation is not None or bool(parts)
+        logits, cache = prefill(backbone, batch, keep_cache=needs_cache)
     attention = reading.attention()
-    after = {(): logits} | _after_prefixes(backbone, cache, trie, prompt=token_ids)
+    after = {(): logits} | after_prefixes(backbone, cache, trie, prompt=token_ids)
+    kept = _kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening)
     process = _logits_processor(backbone, prompt=token_ids)
     processed = process(token_ids, logits.float())
     texts = None
@@ -107,111 +113,69 @@ def read_batch(
         candidate_logprobs=trie.log_probabilities(after),
         candidate_attention=attention[:, :, : batch.n],
         delimiter_attention=attention[:, :, batch.n :],
-        head_attention=reading.head_attention()[..., : batch.n] if "heads" in keep else None,
         texts=texts,
+        kept=kept,
     )
 
 
-def _prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool) -> tuple[Tensor, Any]:
-    """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept."""
-    with prefill_inputs(backbone, batch) as inputs:
-        output = backbone.model(**inputs, use_cache=keep_cache, logits_to_keep=1)
-    return output.logits[:, -1], output.past_key_values if keep_cache else None
+def _shared(parts: Sequence[Continuation]) -> list[int] | None:
+    """How many tokens each presentation shares with its null query, where that is asked."""
+    prefixes = {k: part.prefix for part in parts for k in part.members}
+    return [prefixes[k] for k in sorted(prefixes)] or None
 
 
-@contextmanager
-def prefill_inputs(backbone: Backbone, batch: Batch) -> Iterator[dict[str, Any]]:
-    """Keyword arguments of a forward pass over the prompts, good for as long as this lasts."""
-    inputs = batch.model_inputs(backbone.device)
-    encoder_outputs = inputs.pop("mm_encoder_outputs")
-    inputs = {name: value for name, value in inputs.items() if name in backbone.forward_arguments}
-    inputs |= _image_positions(backbone, batch)
-    with _images_given(backbone, encoder_outputs) as images:
-        yield {**inputs, **images}
+def _kept(
+    backbone: Backbone,
+    batch: Batch,
+    reading: readout.Readout,
+    parts: Sequence[Continuation],
+    cache: Any,
+    trie: IdentifierTrie,
+    *,
+    keep: frozenset[Keep],
+    softening: Softening | None,
+) -> dict[str, Tensor]:
+    """What is kept beyond the usual, as of `Signals.kept`; the null query is asked here."""
+    n = batch.n
+    kept: dict[str, Tensor] = {}
+    if "heads" in keep:
+        kept["head_attention"] = reading.head_attention()[..., :n]
+    if "rows" in keep:
+        own = reading.rows_attention()[..., :n]
+        kept |= _by_layer_and_head("query_attention", own[..., QUERY, :], keep)
+        kept |= _by_layer_and_head("suffix_attention", own[..., SUFFIX, :], keep)
+    if not parts:
+        return kept
+    nulls = [read_null_query(backbone, batch, part, cache, trie, keep=keep, softening=softening) for part in parts]
+    # From the order of the parts to that of the batch.
+    places = torch.tensor([k for part in parts for k in part.members], device=backbone.device).argsort()
+    kept["null_logprobs"] = torch.cat([null.logprobs for null in nulls])[places]
+    if "rows" not in keep:
+        return kept
+    assert reading.token_sums is not None
+    suffix_tokens = [len(p.null.token_ids) - p.null.behind for p in batch.prompts if p.null is not None]
+    share = 1 / torch.tensor(suffix_tokens, device=backbone.device)
+    read = torch.cat([null.attention for null in nulls if null.attention is not None])[places]
+    null_suffix = read[..., SUFFIX, :] + own[..., SHARED, :] * share[:, None, None, None]
+    kept |= _by_layer_and_head("null_query_attention", read[..., QUERY, :], keep)
+    kept |= _by_layer_and_head("null_suffix_attention", null_suffix, keep)
+    length = batch.token_ids.shape[1]
+    sums = [_of_length(null.token_sums, length) for null in nulls if null.token_sums is not None]
+    null_sums = torch.cat(sums)[places] + reading.token_sums[:, SHARED] * share[:, None]
+    segments = batch.segments.to(backbone.device)
+    kept["filtered_attention"] = filtered(reading.token_sums[:, SUFFIX] - null_sums, segments, n)
+    return kept
 
 
-@contextmanager
-def _images_given(backbone: Backbone, encoder_outputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Arguments that make a forward pass use these image features in place of pixels.
-
-    transformers 5.23 takes them as an argument. Of an earlier one (5.17), or of a model without that argument, the
-    methods that would compute them return them for as long as this lasts, and a stand-in takes the pixels' place.
-    """
-    if "mm_encoder_outputs" in backbone.forward_arguments:
-        yield {"mm_encoder_outputs": encoder_outputs}
-        return
-    owners = [module for module in backbone.model.modules() if hasattr(type(module), "get_image_features")]
-    for owner in owners:
-        owner.get_image_features = lambda *args, **kwargs: encoder_outputs["image"]
-    try:
-        yield {"pixel_values": torch.zeros(1, device=backbone.device)}
-    finally:
-        for owner in owners:
-            del owner.get_image_features
+def _by_layer_and_head(name: str, attention: Tensor, keep: frozenset[Keep]) -> dict[str, Tensor]:
+    """The columns of one kind of row, from (batch, layers, heads or key-value heads, N)."""
+    by_layer = {name: attention.mean(2)}
+    return by_layer | {f"head_{name}": attention} if "heads" in keep else by_layer
 
 
-def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
-    """The position ids of models with three-dimensional rotary positions; nothing for all others.
-
-    Such a model would work them out for every row and image, waiting for the device each time. Rows whose images have
-    the same sizes and places have the same positions: they are worked out once, on the CPU.
-    """
-    if not backbone.position_arguments:
-        return {}
-    model = backbone.model.base_model
-    known: dict[bytes, tuple[Tensor, Tensor]] = {}
-    rows = []
-    for layout in (batch.row(k).layout() for k in range(len(batch.token_ids))):
-        arguments = {name: value for name, value in layout.items() if name in backbone.position_arguments}
-        key = b"".join(value.numpy().tobytes() for name, value in arguments.items() if name != "input_ids")
-        if key not in known:
-            known[key] = model.get_rope_index(**arguments)
-        rows.append(known[key])
-    # The model keeps by how much positions fall behind places, for the steps after the prefill.
-    model.rope_deltas = torch.cat([deltas for _, deltas in rows]).to(backbone.device)
-    return {"position_ids": torch.cat([positions for positions, _ in rows], dim=1).to(backbone.device)}
-
-
-def _after_prefixes(backbone: Backbone, cache: Any, trie: IdentifierTrie, *, prompt: Tensor) -> dict[Prefix, Tensor]:
-    """(batch, vocabulary) logits after the prompt and each open prefix, in one step; the cache stays as it is."""
-    fed = trie.fed_prefixes
-    if not fed:
-        return {}
-    rows, length = prompt.shape
-    device = backbone.device
-    depth = torch.tensor([len(prefix) - 1 for prefix in fed], device=device)
-    visible = torch.tensor([[later[: len(first)] == first for first in fed] for later in fed], device=device)
-    with readout.branching(depth, visible):
-        output = backbone.model(
-            input_ids=torch.tensor([prefix[-1] for prefix in fed], device=device).expand(rows, -1),
-            position_ids=_positions(backbone, (length + depth).expand(rows, -1)),
-            past_key_values=_unchanged(cache),
-            use_cache=True,
-            logits_to_keep=torch.tensor([fed.index(prefix) for prefix in trie.open_prefixes], device=device),
-        )
-    return dict(zip(trie.open_prefixes, output.logits.unbind(1), strict=True))
-
-
-def _positions(backbone: Backbone, places: Tensor) -> Tensor:
-    """Position ids of tokens at these places (batch, tokens) of their sequences, behind a prefill.
-
-    Models with three-dimensional rotary positions give an image fewer positions than tokens; they keep the difference.
-    """
-    deltas = getattr(backbone.model.base_model, "rope_deltas", None)
-    return places if deltas is None else (places + deltas.to(places)).expand(3, -1, -1)
-
-
-def _unchanged(cache: Any) -> Any:
-    """A view of `cache` that a step may update without a trace, and without the memory of a second cache."""
-
-    def view_of(layer: Any) -> Any:
-        view = copy.copy(layer)
-        view.update = lambda *args, **kwargs: copy.copy(layer).update(*args, **kwargs)
-        return view
-
-    view = copy.copy(cache)
-    view.layers = [view_of(layer) for layer in cache.layers]
-    return view
+def _of_length(sums: Tensor, length: int) -> Tensor:
+    """(rows, length) of (rows, T): the candidates' tokens stand in front of what is cut off or filled up."""
+    return torch.nn.functional.pad(sums[:, :length], (0, max(0, length - sums.shape[1])))
 
 
 def _logits_processor(backbone: Backbone, *, prompt: Tensor) -> LogitsProcessor:

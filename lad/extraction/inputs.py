@@ -1,24 +1,21 @@
-"""From a presentation to what the model takes: prompt tokens, the segment of each token, image features.
+"""From an image file to what the model takes of it: pixels, the place it takes in a prompt, features.
 
 An image is decoded, preprocessed and sent through the vision tower once, whatever the number of presentations that
-show it; a question's text is tokenised once per sequence of image sizes. Both give exactly what the processor and the
-model would give for the presentation as a whole (tests compare them, for every architecture).
+show it. That gives exactly what the processor and the model would give for the presentation as a whole (tests compare
+them, for every architecture).
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from transformers.utils import ModelOutput
 
 from lad.extraction.backbone import Backbone, BackboneError
-from lad.extraction.prompts import Probe
 from lad.pictures import as_shown
 
 _ORIENTATION: Final = 0x0112
@@ -75,21 +72,6 @@ class EncodedImage:
     def nbytes(self) -> int:
         """Bytes that the image takes in memory."""
         return sum(tensor.nbytes for tensor in _tensors([*self.geometry.values(), *self.features.values()]))
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """Tokens of one presentation.
-
-    Attributes:
-        token_ids: (T,) int64.
-        segments: (T,) int64; k for the tokens of the image at position k (0-based), N + k for its delimiters, 2N else.
-        image_tokens: (N,) tokens of each image.
-    """
-
-    token_ids: Tensor
-    segments: Tensor
-    image_tokens: tuple[int, ...]
 
 
 def open_image(path: Path, size: int | None) -> Image.Image:
@@ -247,187 +229,3 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     else:
         for own in value:
             yield from _tensors(own)
-
-
-class PromptBuilder:
-    """Builds the prompts of one probe; remembers those it has built.
-
-    Raises:
-        BackboneError: the processor itself would make another prompt of a whole presentation.
-    """
-
-    def __init__(self, backbone: Backbone, probe: Probe) -> None:
-        self.backbone = backbone
-        self.probe = probe
-        self._built: dict[tuple[str, tuple[str, ...]], Prompt] = {}
-        self._layouts: dict[str, _Layout] = {}
-        self._refuse_other_prompts()
-
-    def __call__(self, caption: str, placeholders: Sequence[str]) -> Prompt:
-        """The prompt that shows images with these placeholders in this order and then asks for `caption`.
-
-        Raises:
-            InputError: the caption holds the processor's image token.
-        """
-        key = (caption, tuple(placeholders))
-        if key not in self._built:
-            self._built[key] = self._build(*key)
-        return self._built[key]
-
-    def _build(self, caption: str, placeholders: tuple[str, ...]) -> Prompt:
-        processor, n = self.backbone.processor, len(placeholders)
-        content = [*({"type": "image"} for _ in range(n)), {"type": "text", "text": self.probe.text(n, caption)}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        between = text.split(processor.image_token)
-        if len(between) != n + 1:
-            raise InputError(
-                f"the prompt for caption {caption!r} has {len(between) - 1} image tokens {processor.image_token}, it"
-                f" shows {n} images; neither caption nor chat template may write others"
-            )
-        text = between[0] + "".join(image + after for image, after in zip(placeholders, between[1:], strict=True))
-        # As the processor itself does: a template that begins with the first special token writes all of them.
-        bos = processor.tokenizer.bos_token
-        plain = bos is not None and text.startswith(bos)
-        token_ids = torch.tensor(processor.tokenizer(text, add_special_tokens=not plain)["input_ids"])
-        layouts = [self._layout(image) for image in placeholders]
-        segments = _segments(self.backbone, token_ids, layouts)
-        return Prompt(token_ids, segments, tuple(layout.image_tokens for layout in layouts))
-
-    def _refuse_other_prompts(self) -> None:
-        """Try one prompt that shows two blank pictures: it must be the processor's own, token by token."""
-        caption, square = "a picture", self.backbone.image_size
-        pictures = [Image.new("RGB", (square, square) if square else size) for size in ((96, 64), (64, 96))]
-        content = [{"type": "image", "image": picture} for picture in pictures]
-        question = {"type": "text", "text": self.probe.text(len(pictures), caption)}
-        whole = self.backbone.processor.apply_chat_template(
-            [{"role": "user", "content": [*content, question]}],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-        )
-        prompt = self(caption, [placeholder(self.backbone, picture.size) for picture in pictures])
-        if not prompt.token_ids.equal(whole["input_ids"][0]):
-            raise BackboneError(
-                f"checkpoint {self.backbone.checkpoint}: {type(self.backbone.processor).__name__} writes another prompt"
-                " for two pictures together than for each on its own; its images cannot be prepared one by one"
-            )
-
-    def _layout(self, placeholder: str) -> "_Layout":
-        if placeholder not in self._layouts:
-            self._layouts[placeholder] = _layout(self.backbone, placeholder)
-        return self._layouts[placeholder]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Tokens of what the processor writes for one image.
-
-    Attributes:
-        image_tokens: how many there are.
-        before, after: how many special tokens stand directly before the first and after the last of them.
-    """
-
-    image_tokens: int
-    before: int
-    after: int
-
-
-def _layout(backbone: Backbone, placeholder: str) -> _Layout:
-    ids = backbone.processor.tokenizer(placeholder, add_special_tokens=False)["input_ids"]
-    places = [place for place, token in enumerate(ids) if token == backbone.image_token_id]
-    special = [token in backbone.delimiter_token_ids for token in ids]
-    return _Layout(
-        image_tokens=len(places),
-        before=len(list(itertools.takewhile(bool, reversed(special[: places[0]])))),
-        after=len(list(itertools.takewhile(bool, special[places[-1] + 1 :]))),
-    )
-
-
-def _segments(backbone: Backbone, token_ids: Tensor, layouts: Sequence[_Layout]) -> Tensor:
-    """(T,) int64, as of `Prompt`: image tokens belong to the images in order, special tokens around them delimit them.
-
-    Special tokens within an image (rows of tiles, say) count as its delimiters as well.
-    """
-    n, counts = len(layouts), [layout.image_tokens for layout in layouts]
-    ids = token_ids.numpy()
-    (places,) = np.nonzero(ids == backbone.image_token_id)
-    if len(places) != sum(counts):
-        raise InputError(f"the prompt has {len(places)} image tokens, its {n} images have {sum(counts)}")
-    images = np.split(places, np.cumsum(counts)[:-1])
-    special = np.isin(ids, list(backbone.delimiter_token_ids))
-    margins = [(layout.before, layout.after) for layout in layouts]
-    if not any(map(any, margins)):
-        # The processor writes none. The chat template may: then all images have the same one on that side.
-        beside = [own[0] - 1 for own in images], [own[-1] + 1 for own in images]
-        template = tuple(int(special[side].all() and len(set(ids[side])) == 1) for side in beside)
-        margins = [(template[0], template[1])] * n
-    segments = np.full(len(ids), 2 * n, dtype=np.int64)
-    for k, (own, (before, after)) in enumerate(zip(images, margins, strict=True)):
-        extent = slice(own[0] - before, own[-1] + after + 1)
-        segments[extent][special[extent]] = n + k
-        segments[own] = k
-    return torch.from_numpy(segments)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Several prompts of one length side by side: nothing is padded, so that the fast causal kernels serve.
-
-    Attributes:
-        token_ids, segments: (batch, T).
-        images: the encoded images of all prompts, in order of appearance.
-        n: images of each prompt.
-    """
-
-    token_ids: Tensor
-    segments: Tensor
-    images: tuple[EncodedImage, ...]
-    n: int
-
-    def model_inputs(self, device: torch.device) -> dict[str, Any]:
-        """Keyword arguments of a forward pass, with image features in place of pixels.
-
-        More than any one model takes: `lad.extraction.forward` passes on what its forward method names.
-        """
-        # An image that several prompts show is moved once.
-        moved: dict[int, EncodedImage] = {}
-        images = [moved.get(id(own)) or moved.setdefault(id(own), own.to(device)) for own in self.images]
-        return {
-            **{name: value.to(device) for name, value in self.layout().items()},
-            "mm_encoder_outputs": {"image": join_features([image.features for image in images])},
-        }
-
-    def layout(self) -> dict[str, Tensor]:
-        """Those arguments that say where the images lie and how large they are, on the CPU."""
-        image_tokens = (self.segments < self.n).to(torch.int32)
-        geometry = {name: torch.cat([own.geometry[name] for own in self.images]) for name in self.images[0].geometry}
-        return {
-            "input_ids": self.token_ids,
-            "mm_token_type_ids": image_tokens,
-            "token_type_ids": image_tokens,
-            **geometry,
-        }
-
-    def row(self, k: int) -> "Batch":
-        """The batch of prompt `k` (0-based) alone."""
-        images = self.images[k * self.n : (k + 1) * self.n]
-        return Batch(self.token_ids[k : k + 1], self.segments[k : k + 1], images, self.n)
-
-
-def collate(prompts: Sequence[Prompt], images: Iterable[Sequence[EncodedImage]]) -> Batch:
-    """One batch of prompts that have the same length and show the same number of images.
-
-    Raises:
-        ValueError: lengths or numbers of images differ.
-    """
-    if len(lengths := {len(prompt.token_ids) for prompt in prompts}) > 1:
-        raise ValueError(f"prompts of different lengths in one batch: {sorted(lengths)}; batches are not padded")
-    if len(counts := {len(prompt.image_tokens) for prompt in prompts}) > 1:
-        raise ValueError(f"prompts with different numbers of images in one batch: {sorted(counts)}")
-    return Batch(
-        token_ids=torch.stack([prompt.token_ids for prompt in prompts]),
-        segments=torch.stack([prompt.segments for prompt in prompts]),
-        images=tuple(image for row in images for image in row),
-        n=counts.pop(),
-    )

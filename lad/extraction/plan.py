@@ -7,7 +7,7 @@ of two, up to the device's cap), batches that had to be halved, and features tha
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,34 +15,64 @@ from typing import Any
 
 import pyarrow as pa
 
+from lad.contracts import Keep
 from lad.extraction.backbone import Backbone
 from lad.extraction.finished import fingerprint
-from lad.extraction.inputs import InputError, Prompt, PromptBuilder, placeholder_of
+from lad.extraction.inputs import InputError, placeholder_of
+from lad.extraction.prompt_tokens import Prompt, PromptBuilder, TextPromptBuilder
 from lad.extraction.prompts import Probe
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A presentation with what it shows: the caption, and the image file at each position.
+    """A presentation with what it shows: the caption, and what stands at each position.
 
     Attributes:
         order: the candidate at each position, 1-based.
+        files: the image file at each position; none where candidates are texts.
+        texts: the text at each position; none where candidates are images.
     """
 
     presentation_id: str
     question_id: str
     order: tuple[int, ...]
     caption: str
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def asked_by(self, probe: Probe) -> str:
+        """All the text that the presentation shows."""
+        if self.texts:
+            return probe.text_of_texts(self.texts, self.caption)[0]
+        return probe.text(len(self.order), self.caption)
 
 
-def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
-    """The presentations in their order, with captions and files.
+def are_texts(images: pa.Table, image_folder: Path | None) -> bool:
+    """Whether the candidates are texts.
 
     Raises:
-        ValueError: no presentation, presentations of several N, an unknown question or image.
+        ValueError: they are images, and there is no folder of them.
     """
-    files = dict(zip(images["image_id"].to_pylist(), images["file_name"].to_pylist(), strict=True))
+    of_texts = "text" in images.column_names
+    if image_folder is None and not of_texts:
+        raise ValueError("the candidates are images: say where their files lie (image_folder, --image-folder FOLDER)")
+    return of_texts
+
+
+def join(images: pa.Table, image_folder: Path | None, questions: pa.Table, presentations: pa.Table) -> list[Asked]:
+    """The presentations in their order, with what they show.
+
+    Args:
+        images: an `images` table; its candidates are texts where it has the column `text`.
+        image_folder: where the files lie; None for texts.
+
+    Raises:
+        ValueError: no presentation, presentations of several N, an unknown question or image, images without a folder.
+    """
+    of_texts = are_texts(images, image_folder)
+    folder = None if of_texts else image_folder
+    candidates = images["text" if of_texts else "file_name"].to_pylist()
+    shown_as = dict(zip(images["image_id"].to_pylist(), candidates, strict=True))
     known = {row["question_id"]: row for row in questions.to_pylist()}
     asked = []
     for row in presentations.to_pylist():
@@ -52,7 +82,7 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 f"presentation {row['presentation_id']}: question {row['question_id']} is not in the table"
             )
         shown = [question["candidates"][candidate - 1] for candidate in row["order"]]
-        if missing := [image_id for image_id in shown if image_id not in files]:
+        if missing := [image_id for image_id in shown if image_id not in shown_as]:
             raise ValueError(f"presentation {row['presentation_id']}: image {missing[0]} is not in the images table")
         asked.append(
             Asked(
@@ -60,12 +90,13 @@ def join(images: pa.Table, image_folder: Path, questions: pa.Table, presentation
                 question_id=row["question_id"],
                 order=tuple(row["order"]),
                 caption=question["caption"],
-                files=tuple(image_folder / files[image_id] for image_id in shown),
+                files=tuple(folder / shown_as[image_id] for image_id in shown) if folder else (),
+                texts=tuple(shown_as[image_id] for image_id in shown) if of_texts else (),
             )
         )
     if not asked:
         raise ValueError("no presentations to extract")
-    if len(sizes := {len(one.files) for one in asked}) > 1:
+    if len(sizes := {len(one.order) for one in asked}) > 1:
         raise ValueError(f"presentations with different N in one table: {sorted(sizes)}")
     return asked
 
@@ -91,11 +122,10 @@ def fingerprint_presentations(asked: Sequence[Asked], probe: Probe, recipe: Mapp
     except InputError as fault:
         raise cannot_be_shown(asked, fault) from None
     common = fingerprint(recipe)
-    texts = {caption: probe.text(len(asked[0].files), caption) for caption in {one.caption for one in asked}}
     drawn = probe.generation is not None and probe.generation.drawn
     return [
         fingerprint(
-            *(common, texts[one.caption], [content[file] for file in one.files]),
+            *(common, one.asked_by(probe), [content[file] for file in one.files]),
             *((one.question_id, one.order) if drawn else ()),
         )
         for one in asked
@@ -111,13 +141,20 @@ def _digest(file: Path) -> str:
         raise InputError(f"{file}: cannot be read ({error.strerror})", file) from None
 
 
-def write_prompts(backbone: Backbone, probe: Probe, asked: Sequence[Asked]) -> list[Prompt]:
+def write_prompts(
+    backbone: Backbone, probe: Probe, asked: Sequence[Asked], keep: Collection[Keep] = ()
+) -> list[Prompt]:
     """The prompt of every presentation; of the images only their sizes are looked at.
 
     Raises:
         InputError: an image is missing, cannot be decoded or has proportions that the processor refuses.
     """
-    build = PromptBuilder(backbone, probe)
+    if asked[0].texts:
+        build_of_texts = TextPromptBuilder(backbone, probe, keep)
+        return [_of_texts(build_of_texts, one) for one in asked]
+    if not backbone.takes_images:
+        raise InputError(f"checkpoint {backbone.checkpoint} takes no images; its candidates can only be texts")
+    build = PromptBuilder(backbone, probe, keep)
     try:
         stand_in = {
             file: placeholder_of(backbone, file) for file in dict.fromkeys(file for one in asked for file in one.files)
@@ -125,6 +162,13 @@ def write_prompts(backbone: Backbone, probe: Probe, asked: Sequence[Asked]) -> l
     except InputError as fault:
         raise cannot_be_shown(asked, fault) from None
     return [build(one.caption, [stand_in[file] for file in one.files]) for one in asked]
+
+
+def _of_texts(build: TextPromptBuilder, one: Asked) -> Prompt:
+    try:
+        return build(one.caption, one.texts)
+    except InputError as fault:
+        raise InputError(f"presentation {one.presentation_id} cannot be shown: {fault}") from None
 
 
 def plan(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:

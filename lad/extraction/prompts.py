@@ -1,13 +1,14 @@
 """What the model is asked: prompt texts, identifier styles and the probes that combine them.
 
 The texts are those of the paper's Table 9, but for `question`: the paper does not print how it asks MMIU's questions,
-which are no captions, so that prompt is ours. All images come first, then the text, then the generation prompt of the
-model's own chat template. The released code asks with digits; for the other identifier styles (figure 8) only the
-identifiers and the noun that names them change. Two prompts ask for reasoning: of their probes the model writes whole
-texts (`lad.extraction.texts`).
+which are no captions, so that prompt is ours; so is what candidates and queries are called where they are texts. All
+candidates come first, then the text, then the generation prompt of the model's own chat template. The released code
+asks with digits; for the other identifier styles (figure 8) only the identifiers and the noun that names them change.
+Two prompts ask for reasoning: of their probes the model writes whole texts (`lad.extraction.texts`).
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -33,24 +34,43 @@ _IDENTIFIER_NOUN: Final = {
     "ordinal": "index word",
 }
 
+Span = tuple[int, int]
+"""First character of a piece of text, and the one behind its last."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What candidates are called, and what asks for one of them."""
+
+    item: str
+    items: str
+    asks: str
+    content: str
+
+
+_OF_IMAGES: Final = _Words("image", "images", "caption", "visual content")
+_OF_TEXTS: Final = _Words("text", "texts", "query", "content")
+
 _TASK: Final = (
-    "Given {n} images indexed from {first} to {last}, identify the image that best matches the provided caption."
+    "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that best matches the provided"
+    " {of.asks}."
 )
+_QUERY: Final = "{caption}"
 _PROMPTS: Final = {
-    "vanilla": _TASK + " Respond with the {noun} only and nothing else.\nCaption: {caption}\nAnswer: ",
+    "vanilla": _TASK + " Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "instruction": _TASK
-    + " Please note that the provided images have been randomly shuffled, so it is essential to consider them"
-    " fairly and without bias. Analyze the visual content objectively and do not be influenced by the order of"
-    " the images. Respond with the {noun} only and nothing else.\nCaption: {caption}\nAnswer: ",
-    "question": "Given {n} images indexed from {first} to {last}, answer the question by choosing one image."
-    " Respond with the {noun} only and nothing else.\nQuestion: {caption}\nAnswer: ",
+    + " Please note that the provided {of.items} have been randomly shuffled, so it is essential to consider them"
+    " fairly and without bias. Analyze the {of.content} objectively and do not be influenced by the order of"
+    " the {of.items}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
+    "question": "Given {n} {of.items} indexed from {first} to {last}, answer the question by choosing one {of.item}."
+    " Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "cot": _TASK
     + "\nPlease think step by step. First, write your reasoning inside <think> and </think> tags. Then, after the"
     " closing </think> tag, output only the final answer index (a single integer from {first} to {last})."
-    "\nCaption: {caption}\nAnswer: <think>",
+    "\n{heading}: {caption}\nAnswer: <think>",
     "self_consistency": _TASK
-    + "\nPlease think step by step to analyze the content of the images. After your reasoning, provide the final answer"
-    ' in the exact format: "The answer is <index>".\nCaption: {caption}\nAnswer: ',
+    + "\nPlease think step by step to analyze the content of the {of.items}. After your reasoning, provide the final"
+    ' answer in the exact format: "The answer is <index>".\n{heading}: {caption}\nAnswer: ',
 }
 
 
@@ -131,10 +151,41 @@ class Probe:
 
     def text(self, n: int, caption: str) -> str:
         """The text shown after the `n` images."""
+        return caption.join(self._around_query(n, _OF_IMAGES))
+
+    def query_span(self, n: int, caption: str) -> Span:
+        """Where the caption stands in that text."""
+        before, _ = self._around_query(n, _OF_IMAGES)
+        return len(before), len(before) + len(caption)
+
+    def text_of_texts(self, candidates: Sequence[str], query: str) -> tuple[str, list[Span], Span]:
+        """The whole text where candidates are texts: each behind its identifier on a line, then what is asked of them.
+
+        Returns:
+            The text, where each candidate stands in it, and where the query does.
+        """
+        text, spans = "", []
+        for identifier, candidate in zip(self.identifiers(len(candidates)), candidates, strict=True):
+            text += f"{identifier}. "
+            spans.append((len(text), len(text) + len(candidate)))
+            text += f"{candidate}\n"
+        before, after = self._around_query(len(candidates), _OF_TEXTS)
+        text += f"\n{before}"
+        return f"{text}{query}{after}", spans, (len(text), len(text) + len(query))
+
+    def _around_query(self, n: int, of: _Words) -> tuple[str, str]:
+        """What is asked of `n` candidates, before and behind the query."""
         identifiers = self.identifiers(n)
-        return _PROMPTS[self.prompt].format(
-            n=n, first=identifiers[0], last=identifiers[-1], noun=_IDENTIFIER_NOUN[self.style], caption=caption
-        )
+        said = {
+            "n": n,
+            "first": identifiers[0],
+            "last": identifiers[-1],
+            "noun": _IDENTIFIER_NOUN[self.style],
+            "of": of,
+            "heading": "Question" if self.prompt == "question" else of.asks.capitalize(),
+        }
+        before, after = _PROMPTS[self.prompt].split(_QUERY)
+        return before.format(**said), after.format(**said)
 
 
 PROBES: Final[dict[str, Probe]] = {

@@ -1,9 +1,13 @@
-"""Read the last prompt token's attention to each image, beside SDPA, without ever forming a T x T matrix.
+"""Read the last prompt token's attention to each candidate, beside SDPA, without ever forming a T x T matrix.
 
 Eager attention returns every layer's (heads x T x T) weights to use one row of them. The function registered here
-computes that one row itself, in float32, reduced on the spot to one sum per image (eq. 6) and one per image's
+computes that one row itself, in float32, reduced on the spot to one sum per candidate (eq. 6) and one per candidate's
 delimiters, and lets SDPA compute the layer's output: O(T) extra work and memory per layer. Logits and attention thus
 come from the same forward pass, which matters in bfloat16, where eager and SDPA differ.
+
+Other rows are read the same way where they are asked for (`Rows`): those of the query's tokens, say. R rows take
+O(R T) work and memory per layer, one key-value head at a time. The last row is read on its own all the same, so that
+its numbers do not depend on what else is read.
 
 The same function applies the mask of a tree of tokens (`branching`), with which one cached step continues a prompt in
 several ways at once, and SoFA's softened mask (`softened`).
@@ -12,6 +16,7 @@ several ways at once, and SoFA's softened mask (`softened`).
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -29,31 +34,60 @@ _UNREADABLE: Final = {"softcap": "soft-capped scores", "s_aux": "attention sinks
 """What some models add to the softmax of q k, by the name of the argument that brings it."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the attention besides the last token's, and how they are averaged.
+
+    Attributes:
+        places: (batch, R) int64; the place in its sequence, from 0, of each token whose row is read.
+        weights: (batch, kinds, R) float32; what each row weighs in each kind of average.
+    """
+
+    places: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> "Rows":
+        return Rows(self.places.to(device), self.weights.to(device))
+
+
 class Readout:
-    """Collects, layer by layer, what the last token attends to.
+    """Collects, layer by layer, what the last token and other rows attend to.
 
     Args:
         segments: (batch, T) int64; the segment of every prompt token, 0 .. n_segments - 1 for those that are summed
-            and n_segments for all others. Read-outs of image k use segment k, its delimiters segment N + k.
+            and n_segments for all others. Read-outs of candidate k use segment k, its delimiters segment N + k.
         n_segments: how many segments to sum.
         heads: keep the sums of every head, not only their mean.
+        rows: other rows to read.
+
+    Attributes:
+        token_sums: (batch, kinds, T) float32; what the rows of each kind attend to each token, summed over layers and
+            heads. None without other rows.
     """
 
-    def __init__(self, segments: Tensor, n_segments: int, heads: bool = False) -> None:
+    def __init__(self, segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None) -> None:
         self.heads = heads
+        self.rows = rows
+        self.token_sums: Tensor | None = None
         # (batch, T, n_segments), 1 where a token belongs to a segment. A product with it sums by segment in the same
         # order every time, which scattering does not on a GPU.
         self._belongs = (segments[..., None] == torch.arange(n_segments, device=segments.device)).float()
         self.layers: dict[int, Tensor] = {}
+        self._layers_of_rows: dict[int, Tensor] = {}
 
     def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
-        """Reduce one layer's attention row to segments.
+        """Reduce one layer's attention rows to segments.
 
         Args:
-            query: (batch, heads, T, d).
+            query: (batch, heads, fed, d); behind a cache only the last tokens are fed.
             key: (batch, key-value heads, T, d).
-            mask: broadcastable to (batch, heads, T, T), boolean (True = visible) or additive; None = causal.
+            mask: broadcastable to (batch, heads, fed, T), boolean (True = visible) or additive; None = causal.
         """
+        self._record_last(layer, query, key, mask, scaling)
+        if self.rows is not None:
+            self._record_rows(layer, self.rows, query, key, mask, scaling)
+
+    def _record_last(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
         heads, groups = query.shape[1], key.shape[1]
         rows = (
             [None] * groups if mask is None else mask[:, :, -1, : key.shape[2]].expand(-1, heads, -1).chunk(groups, 1)
@@ -62,11 +96,31 @@ class Readout:
         # One key-value head at a time: no float32 copy of all keys, and no copy at all of keys that are float32.
         for group, last in enumerate(query[:, :, -1].float().chunk(groups, dim=1)):
             scores = last @ key[:, group].float().transpose(1, 2) * scaling
-            if (row := rows[group]) is not None:
-                scores = scores.masked_fill(~row, -torch.inf) if row.dtype == torch.bool else scores + row
-            weights = scores.softmax(-1)
+            weights = _masked(scores, rows[group]).softmax(-1)
             sums.append((weights if self.heads else weights.mean(1, keepdim=True)) @ self._belongs)
         self.layers[layer] = torch.cat(sums, dim=1)
+
+    def _record_rows(
+        self, layer: int, rows: Rows, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+    ) -> None:
+        (batch, heads, fed, _), (_, groups, keys, _) = query.shape, key.shape
+        each, at = torch.arange(batch, device=query.device)[:, None], rows.places - (keys - fed)
+        if mask is None:
+            seen = torch.arange(keys, device=query.device) <= rows.places[..., None]
+            masks = [seen[:, None]] * groups
+        else:
+            # (batch, R, heads, keys), then heads first.
+            chosen = mask[..., :keys].expand(batch, heads, -1, -1)[each, :, at].transpose(1, 2)
+            masks = list(chosen.chunk(groups, dim=1))
+        asked = query[each, :, at].transpose(1, 2)
+        sums = []
+        for group, own in enumerate(asked.float().chunk(groups, dim=1)):
+            scores = own @ key[:, group, None].float().transpose(2, 3) * scaling
+            means = rows.weights[:, None] @ _masked(scores, masks[group]).softmax(-1)
+            by_token = means.sum(1)
+            self.token_sums = by_token if self.token_sums is None else self.token_sums + by_token
+            sums.append((means if self.heads else means.mean(1, keepdim=True)) @ self._belongs[:, None])
+        self._layers_of_rows[layer] = torch.cat(sums, dim=1)
 
     def attention(self) -> Tensor:
         """(batch, layers, n_segments) float32: head mean of the summed attention, eq. 6.
@@ -86,10 +140,29 @@ class Readout:
             raise RuntimeError("heads were not kept: ask for them with reading(..., heads=True)")
         return self._stacked()
 
+    def rows_attention(self) -> Tensor:
+        """(batch, layers, heads, kinds, n_segments) float32: what the other rows attend to, by kind of average.
+
+        Where heads are not kept, the axis of heads has fewer entries, whose mean is that of all heads.
+
+        Raises:
+            RuntimeError: no other rows were read.
+        """
+        if not self._layers_of_rows:
+            raise RuntimeError("no other rows were read: ask for them with reading(..., rows=...)")
+        return torch.stack([self._layers_of_rows[layer] for layer in sorted(self._layers_of_rows)], dim=1)
+
     def _stacked(self) -> Tensor:
         if not self.layers:
             raise RuntimeError("no layer was read out: the model does not use the read-out attention")
         return torch.stack([self.layers[layer] for layer in sorted(self.layers)], dim=1)
+
+
+def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Scores with a mask applied that is boolean (True = visible) or additive."""
+    if mask is None:
+        return scores
+    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
 
 
 class Tree:
@@ -157,9 +230,9 @@ _soft: ContextVar[SoftMask | None] = ContextVar("soft", default=None)
 
 
 @contextmanager
-def reading(segments: Tensor, n_segments: int, heads: bool = False) -> Iterator[Readout]:
+def reading(segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None) -> Iterator[Readout]:
     """While active, every forward pass of a model with `install` applied is read out."""
-    readout = Readout(segments, n_segments, heads)
+    readout = Readout(segments, n_segments, heads, rows)
     token = _active.set(readout)
     try:
         yield readout
@@ -196,7 +269,7 @@ def attention_with_readout(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """SDPA, plus the read-out of the last row and the mask of a tree where one is active.
+    """SDPA, plus the read-out and the mask of a tree where one is active.
 
     Raises:
         ValueError: the model adds something to its scores that the read-out would leave out.

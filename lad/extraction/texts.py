@@ -107,7 +107,7 @@ def write_texts(
         writing = writing[~finished[writing]]
         if not len(writing):
             break
-    decoded = backbone.processor.tokenizer.batch_decode(
+    decoded = backbone.tokenizer.batch_decode(
         [written[:length] for written, length in zip(tokens, lengths, strict=True)], skip_special_tokens=True
     )
     each = [Text(*facts) for facts in zip(decoded, lengths.tolist(), finished.tolist(), strict=True)]

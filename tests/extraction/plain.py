@@ -65,6 +65,54 @@ def logits_and_head_attention(eager, inputs: dict[str, Tensor]) -> tuple[Tensor,
     return output.logits[0, -1].cpu(), attention.cpu()
 
 
+@torch.inference_mode()
+def whole_attention(eager, inputs: dict[str, Tensor]) -> Tensor:
+    """(layers, heads, T, T) attention of all tokens to all tokens."""
+    return torch.stack([layer[0] for layer in eager(**inputs, output_attentions=True).attentions]).cpu()
+
+
+@dataclass
+class RowsRead:
+    """What rows of the attention say of the candidates, by layer, head and candidate; scores of ICR by token."""
+
+    query: Tensor
+    suffix: Tensor
+    token_sums: Tensor
+
+
+def rows_read(attention: Tensor, segments: Tensor, query_places: Sequence[int], n: int) -> RowsRead:
+    """From (layers, heads, T, T): the mean over the query's tokens, and over all behind the candidates."""
+    behind = max(place for place, segment in enumerate(segments.tolist()) if segment < 2 * n) + 1
+    query, suffix = attention[:, :, list(query_places)].mean(2), attention[:, :, behind:].mean(2)
+    own = [segments == k for k in range(n)]
+    of_candidates = (torch.stack([rows[..., places].sum(-1) for places in own], -1) for rows in (query, suffix))
+    return RowsRead(*of_candidates, suffix.sum((0, 1)))
+
+
+def filtered_sums(scores: Tensor, segments: Tensor, n: int) -> Tensor:
+    """ICR's score of each candidate, token by token: what is two standard deviations below the mean is left out."""
+    sums = []
+    for k in range(n):
+        own = scores[segments == k].double()
+        spread = own.std(correction=1) if len(own) > 1 else torch.tensor(0.0)
+        sums.append(sum(float(score) for score in own if score >= own.mean() - 2 * spread))
+    return torch.tensor(sums)
+
+
+def places_of(tokenizer, token_ids: Tensor, text: str) -> list[int]:
+    """The last run of tokens that together write `text`, and nothing else but a space before it."""
+    for end in range(len(token_ids), 0, -1):
+        if not tokenizer.decode(token_ids[end - 1]).strip():
+            continue
+        for start in range(end - 1, -1, -1):
+            written = tokenizer.decode(token_ids[start:end])
+            if written.strip() == text:
+                return list(range(start, end))
+            if len(written.strip()) > len(text) + 8:
+                break
+    raise AssertionError(f"no tokens write {text!r}")
+
+
 def logits_and_attention(eager, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(vocabulary,) logits of the next token and (layers, T) head mean of the last row."""
     logits, attention = logits_and_head_attention(eager, inputs)

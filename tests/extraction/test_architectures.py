@@ -7,6 +7,7 @@ batch; the oracle processes and runs each order as a whole, one at a time, and o
 import itertools
 import json
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import plain
@@ -18,10 +19,14 @@ from transformers.models.qwen2_vl import modeling_qwen2_vl
 
 from benchmarks import architectures
 from benchmarks.architectures import FAMILIES
+from lad import contracts
+from lad.contracts import Keep
 from lad.extraction.backbone import Backbone, BackboneError, load_backbone
+from lad.extraction.batch import collate
 from lad.extraction.candidates import IdentifierTrie
-from lad.extraction.forward import read_batch
-from lad.extraction.inputs import PromptBuilder, collate, encode, join_features, placeholder, prepare
+from lad.extraction.forward import answer_trie, read_batch
+from lad.extraction.inputs import encode, join_features, placeholder, prepare
+from lad.extraction.prompt_tokens import NULL_QUERY, PromptBuilder, TextPromptBuilder
 from lad.extraction.prompts import PROBES, Generation
 from lad.extraction.texts import noise_stream
 
@@ -29,6 +34,7 @@ PROBE = PROBES["vanilla"]
 CAPTION = "a red circle"
 SIZES = [(120, 60), (50, 64), (56, 56), (50, 64), (120, 60)]
 ORDERS = [(0, 1, 2, 3, 4), (3, 4, 1, 0, 2)]
+EVERYTHING = frozenset(get_args(Keep))
 ANSWERS = ("1", "12", "121", "21", "22")
 """Identifiers whose open prefixes branch and are up to two tokens long: 1, 2 and 12."""
 
@@ -45,8 +51,8 @@ class Case:
     def presentation(self, order) -> plain.Presentation:
         return plain.Presentation(CAPTION, [Image.open(self.paths[k]) for k in order], len(order))
 
-    def batch(self):
-        build = PromptBuilder(self.backbone, PROBE)
+    def batch(self, keep=()):
+        build = PromptBuilder(self.backbone, PROBE, keep)
         prompts = [build(CAPTION, [self.prepared[k].placeholder for k in order]) for order in ORDERS]
         return collate(prompts, [[self.encoded[k] for k in order] for order in ORDERS])
 
@@ -140,9 +146,55 @@ def test_logits_and_attention_equal_eager(case):
         sums = torch.stack([attention[..., batch.segments[row] == k].sum(-1) for k in range(2 * batch.n)], -1)
         own, delimiters = sums[..., : batch.n], sums[..., batch.n :]
         close(signals.identifier_logits[row], logits[trie.first_tokens], 1e-4)
-        close(signals.head_attention[row], own, 1e-5)
+        close(signals.kept["head_attention"][row], own, 1e-5)
         close(signals.candidate_attention[row], own.mean(1), 1e-5)
         close(signals.delimiter_attention[row], delimiters.mean(1), 1e-5)
+
+
+@pytest.mark.usefixtures("images_given")
+def test_other_rows_and_the_null_query_equal_eager_passes_of_their_own(case):
+    batch, trie = case.batch(EVERYTHING), case.trie
+    kept = read_batch(case.backbone, batch, trie, keep=EVERYTHING).kept
+    assert kept.keys() == {column.name for column in contracts.SIGNALS.columns if column.kept}
+    for row, order in enumerate(ORDERS):
+        shown, asked = case.presentation(order), {}
+        for name, caption in (("", CAPTION), ("null_", NULL_QUERY)):
+            whole = plain.model_inputs(case.backbone, PROBE, replace(shown, caption=caption))
+            prompt = batch.prompts[row] if name == "" else batch.prompts[row].null
+            assert prompt.token_ids.equal(whole["input_ids"][0])
+            places = plain.places_of(case.backbone.tokenizer, prompt.token_ids, caption)
+            assert prompt.query.nonzero().flatten().tolist() == places
+            attention = plain.whole_attention(case.eager, whole)
+            asked[name] = read = plain.rows_read(attention, prompt.segments, places, batch.n)
+            close(kept[f"head_{name}query_attention"][row], read.query, 1e-5)
+            close(kept[f"head_{name}suffix_attention"][row], read.suffix, 1e-5)
+            close(kept[f"{name}query_attention"][row], read.query.mean(1), 1e-5)
+            close(kept[f"{name}suffix_attention"][row], read.suffix.mean(1), 1e-5)
+        joint = plain.joint_log_probability_of(trie.identifiers, trie.eos, case.eager, whole)
+        close(kept["null_logprobs"][row], joint, 1e-3)
+        width = min(len(read.token_sums) for read in asked.values())
+        scores = asked[""].token_sums[:width] - asked["null_"].token_sums[:width]
+        expected = plain.filtered_sums(scores, batch.segments[row][:width], batch.n)
+        close(kept["filtered_attention"][row], expected.float(), 1e-4)
+
+
+def test_texts_as_candidates_are_read_as_eager_attention_has_them(case):
+    texts = ("a red circle", "a blue square on white", "nothing at all")
+    prompt = TextPromptBuilder(case.backbone, PROBE, EVERYTHING)(CAPTION, texts)
+    for k, text in enumerate(texts):
+        assert case.backbone.tokenizer.decode(prompt.token_ids[prompt.segments == k]).strip() == text
+    trie = answer_trie(case.backbone, PROBE.identifiers(3))
+    signals = read_batch(case.backbone, collate([prompt]), trie, keep=EVERYTHING)
+    for name, own, asked in (("", prompt, CAPTION), ("null_", prompt.null, NULL_QUERY)):
+        inputs = {"input_ids": own.token_ids[None]}
+        attention = plain.whole_attention(case.eager, inputs)
+        places = plain.places_of(case.backbone.tokenizer, own.token_ids, asked)
+        read = plain.rows_read(attention, own.segments, places, 3)
+        close(signals.kept[f"head_{name}query_attention"][0], read.query, 1e-5)
+        close(signals.kept[f"head_{name}suffix_attention"][0], read.suffix, 1e-5)
+        logits = case.eager(**inputs).logits[0, -1]
+        if not name:
+            close(signals.identifier_logits[0], logits[trie.first_tokens], 1e-4)
 
 
 @pytest.mark.usefixtures("images_given")

@@ -1,15 +1,21 @@
 """Signals of one batch of the demo model against the straightforward way, and what a batch costs in passes."""
 
+from typing import get_args
+
 import plain
 import pytest
 import torch
 
+from lad.contracts import Keep
+from lad.extraction.batch import collate
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.forward import answer_trie, read_batch
-from lad.extraction.inputs import PromptBuilder, collate, encode, prepare
+from lad.extraction.inputs import encode, prepare
+from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES, Generation
 
 CAPTION = "a red circle"
+EVERYTHING = frozenset(get_args(Keep))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,7 @@ def batch_of(backbone, paths):
     encoded = encode(backbone, [prepare(backbone, path) for path in paths])
 
     def build(probe: str, n: int, rows: tuple[int, ...] = (0, 1)):
-        prompt = PromptBuilder(backbone, PROBES[probe])
+        prompt = PromptBuilder(backbone, PROBES[probe], EVERYTHING)
         shown = [encoded[row : row + n] for row in rows]
         prompts = [prompt(CAPTION, [image.placeholder for image in images]) for images in shown]
         return collate(prompts, shown)
@@ -68,34 +74,23 @@ def test_one_digit_takes_one_pass_and_all_longer_identifiers_together_one_short_
 
 def test_a_batch_gives_what_each_presentation_gives_alone(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(12))
-    together = read_batch(
-        backbone, batch_of("vanilla", 12), trie, generation=Generation(new_tokens=4), keep=frozenset({"heads"})
-    )
+    options = {"generation": Generation(new_tokens=4), "keep": EVERYTHING}
+    together = read_batch(backbone, batch_of("vanilla", 12), trie, **options)
     for row in range(2):
-        alone = read_batch(
-            backbone,
-            batch_of("vanilla", 12, (row,)),
-            trie,
-            generation=Generation(new_tokens=4),
-            keep=frozenset({"heads"}),
-        )
-        for name in (
-            "identifier_logits",
-            "processed_logits",
-            "candidate_logprobs",
-            "candidate_attention",
-            "head_attention",
-        ):
+        alone = read_batch(backbone, batch_of("vanilla", 12, (row,)), trie, **options)
+        for name in ("identifier_logits", "processed_logits", "candidate_logprobs", "candidate_attention"):
             assert torch.allclose(getattr(together, name)[row], getattr(alone, name)[0], atol=1e-4), name
+        for name, values in together.kept.items():
+            assert torch.allclose(values[row], alone.kept[name][0], atol=1e-4), name
         assert together.generated_text[row] == alone.generated_text[0]
 
 
 def test_heads_are_kept_where_asked_for_and_average_to_the_candidate_attention(backbone, batch_of):
     trie = answer_trie(backbone, PROBES["vanilla"].identifiers(4))
     signals = read_batch(backbone, batch_of("vanilla", 4), trie, keep=frozenset({"heads"}))
-    assert signals.head_attention.shape == (2, 6, 4, 4)
-    assert torch.allclose(signals.head_attention.mean(2), signals.candidate_attention, atol=1e-6)
-    assert read_batch(backbone, batch_of("vanilla", 4), trie).head_attention is None
+    assert signals.kept["head_attention"].shape == (2, 6, 4, 4)
+    assert torch.allclose(signals.kept["head_attention"].mean(2), signals.candidate_attention, atol=1e-6)
+    assert read_batch(backbone, batch_of("vanilla", 4), trie).kept == {}
 
 
 def test_the_answer_does_not_change_with_what_is_read_before_it(backbone, batch_of):

@@ -10,17 +10,17 @@ import torch
 from PIL import Image
 
 from lad.extraction import inputs
+from lad.extraction.batch import collate
 from lad.extraction.extract import extract
 from lad.extraction.inputs import (
     InputError,
-    PromptBuilder,
-    collate,
     encode,
     open_image,
     picture_size,
     placeholder,
     prepare,
 )
+from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES, get_probe
 
 
@@ -60,7 +60,7 @@ def test_every_image_has_its_tokens_and_two_delimiters(backbone, shown):
         assert (before, after) == (span[0] - 1, span[-1] + 1)
         assert prompt.token_ids[before] == config.vision_start_token_id
         assert prompt.token_ids[after] == config.vision_end_token_id
-    assert prompt.image_tokens == (4, 4, 4, 4)
+    assert prompt.candidate_tokens == (4, 4, 4, 4)
 
 
 def test_a_caption_that_writes_an_image_token_is_named(backbone, shown):
@@ -122,8 +122,8 @@ def test_prompts_of_different_lengths_or_numbers_of_images_do_not_share_a_batch(
     short, long = (build(c, placeholders(encoded)) for c in ("a cat", "a cat beside a much longer caption"))
     with pytest.raises(ValueError, match="different lengths in one batch"):
         collate([short, long], [encoded, encoded])
-    two = replace(short, image_tokens=short.image_tokens[:2])
-    with pytest.raises(ValueError, match="different numbers of images in one batch"):
+    two = replace(short, candidate_tokens=short.candidate_tokens[:2])
+    with pytest.raises(ValueError, match="different numbers of candidates in one batch"):
         collate([two, short], [encoded[:2], encoded])
     batch = collate([short, short], [encoded, encoded])
     assert batch.token_ids.shape == batch.segments.shape == (2, len(short.token_ids))

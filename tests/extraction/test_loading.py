@@ -15,7 +15,8 @@ from benchmarks import architectures
 from lad.cli.arguments import scalar
 from lad.extraction import checkpoint, main_memory
 from lad.extraction.backbone import BackboneError, load_backbone
-from lad.extraction.inputs import PromptBuilder, prepare
+from lad.extraction.inputs import prepare
+from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES
 
 
@@ -188,7 +189,7 @@ def test_internvl_shows_a_wide_picture_in_tiles_or_as_one(internvl, wide, option
         prepared = prepare(backbone, wide)
         assert len(prepared.tensors["pixel_values"]) == tiles
         prompt = PromptBuilder(backbone, PROBES["vanilla"])("a boat", [prepared.placeholder] * 2)
-        assert prompt.image_tokens == (4 * tiles, 4 * tiles)
+        assert prompt.candidate_tokens == (4 * tiles, 4 * tiles)
         lengths.append(len(prompt.token_ids))
     assert lengths[0] == lengths[1] + 2 * 4 * 2
     assert "processor_options" not in tiled.describe()

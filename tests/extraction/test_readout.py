@@ -78,6 +78,24 @@ def test_the_read_out_takes_less_than_two_percent_of_a_forward_passs_memory(geom
     assert memory.peak <= 1.02 * without
 
 
+@pytest.mark.parametrize("heads", [False, True], ids=["head mean", "every head"])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@torch.inference_mode()
+def test_other_rows_take_less_than_five_percent_of_a_forward_passs_memory(geometry, heads):
+    model = language_model(geometry, torch.float32)
+    tokens = torch.randint(0, 100, (BATCH, TOKENS))
+    segments = torch.randint(0, 2 * IMAGES + 1, (BATCH, TOKENS))
+    places = torch.arange(TOKENS - 50, TOKENS).expand(BATCH, -1)
+    rows = readout.Rows(places, torch.rand(BATCH, 3, 50))
+    without = peak_bytes(model, tokens)
+    readout.install(model)
+    with LiveBytes(model) as memory, readout.reading(segments, 2 * IMAGES, heads=heads, rows=rows) as read:
+        forward(model, tokens)
+    assert read.rows_attention().shape[-2:] == (3, 2 * IMAGES)
+    assert read.token_sums.shape == (BATCH, 3, TOKENS)
+    assert memory.peak <= 1.05 * without, memory.peak / without
+
+
 @torch.inference_mode()
 def test_the_measure_sees_the_matrices_of_eager_attention():
     """A test of the test above: T x T matrices of all heads and layers show."""

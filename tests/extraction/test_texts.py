@@ -20,9 +20,11 @@ from lad import contracts, parquet
 from lad.extraction import extract as extraction
 from lad.extraction import memory
 from lad.extraction.backbone import load_backbone
+from lad.extraction.batch import collate
 from lad.extraction.extract import ExtractionError
 from lad.extraction.forward import answer_trie, read_batch
-from lad.extraction.inputs import PromptBuilder, collate, encode, prepare
+from lad.extraction.inputs import encode, prepare
+from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES, Generation, Probe, get_probe
 from lad.extraction.texts import gumbel_noise, next_tokens, noise_stream
 

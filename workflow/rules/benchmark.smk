@@ -51,7 +51,7 @@ rule read_images:
         files=lambda w: W.reading_words(w.dataset),
         tasks=lambda w: W.tasks(w.dataset),
     message:
-        "Reading the images of {wildcards.dataset}"
+        "Reading {wildcards.dataset}"
     shell:
         "lad images {params.files:q} {params.tasks:q} --out {output:q} > {log:q} 2>&1"
 
@@ -59,9 +59,9 @@ rule read_images:
 rule embed_images:
     input:
         images=W.table("images"),
-        data=lambda w: dataset_files(w.dataset, "images", made=W.table("embeddings", dataset=w.dataset)),
-        checkpoint=lambda w: local_checkpoint(CONFIG.datasets[w.dataset].embeddings.checkpoint),
-        code=code("benchmark/embeddings.py", "pictures.py"),
+        data=lambda w: image_files(w.dataset, made=W.table("embeddings", dataset=w.dataset)),
+        checkpoint=lambda w: W.embedding_checkpoint(w.dataset),
+        code=lambda w: W.embedding_code(w.dataset),
     output:
         W.table("embeddings"),
     log:
@@ -70,16 +70,15 @@ rule embed_images:
         "../../environment.yml"
     threads: CONFIG.extraction.threads
     resources:
-        gpu=lambda w: 0 if "--device=cpu" in W.embedding_words(w.dataset) else 1,
+        gpu=lambda w: int(any(word.startswith("--device=cuda") for word in W.embedding_words(w.dataset))),
     params:
-        folder=lambda w: W.image_folder(w.dataset),
         options=lambda w: W.embedding_words(w.dataset),
         finished=W.finished,
     message:
-        "Embedding the images of {wildcards.dataset}"
+        "Embedding the candidates of {wildcards.dataset}"
     shell:
-        "lad embed --images {input.images:q} --image-folder {params.folder:q} {params.options:q} --threads {threads}"
-        " --finished {params.finished:q} --out {output:q} > {log:q} 2>&1"
+        "lad embed --images {input.images:q} {params.options:q} --threads {threads} --finished {params.finished:q}"
+        " --out {output:q} > {log:q} 2>&1"
 
 
 rule build_questions:
@@ -142,6 +141,8 @@ rule build_content_free:
         presentations=f"{W.content_free()}/presentations.parquet",
     log:
         W.log("build_content_free", "dataset", "n"),
+    wildcard_constraints:
+        dataset=W.of_images(),
     conda:
         "../../environment.yml"
     params:
@@ -150,3 +151,16 @@ rule build_content_free:
         "Drawing {wildcards.n} blank images"
     shell:
         "lad content-free --images {input.images:q} --n {wildcards.n} --out {params.folder:q} > {log:q} 2>&1"
+
+
+use rule build_content_free as build_content_free_texts with:
+    output:
+        images=f"{W.content_free()}/images.parquet",
+        questions=f"{W.content_free()}/questions.parquet",
+        presentations=f"{W.content_free()}/presentations.parquet",
+    log:
+        W.log("build_content_free_texts", "dataset", "n"),
+    wildcard_constraints:
+        dataset=W.of_texts(),
+    message:
+        "Writing {wildcards.n} texts without content"

@@ -3,13 +3,33 @@
 # With `extraction.shard_size`, a job extracts a shard of a cell and split, and a last rule merges them.
 
 
+# A GGUF file takes transformers long to read: it is written once as a folder, which every job loads in a second.
+rule convert_checkpoint:
+    input:
+        lambda w: local_checkpoint(CONFIG.models[w.model].checkpoint),
+    output:
+        directory(W.converted()),
+    log:
+        W.log("convert_checkpoint", "model"),
+    wildcard_constraints:
+        model=W.of_gguf(),
+    conda:
+        "../../environment.yml"
+    params:
+        checkpoint=lambda w: CONFIG.models[w.model].checkpoint,
+    message:
+        "Reading the weights of {wildcards.model}"
+    shell:
+        "lad convert --checkpoint {params.checkpoint:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule extract_signals:
     input:
         images=lambda w: W.shown("images", w),
         data=shown_data,
         questions=lambda w: W.shown("questions", w),
         presentations=lambda w: W.shown("presentations", w),
-        checkpoint=lambda w: local_checkpoint(CONFIG.models[w.model].checkpoint),
+        checkpoint=lambda w: W.checkpoint_files(w.model),
     output:
         signals=extracted("signals"),
     log:
@@ -22,8 +42,8 @@ rule extract_signals:
     resources:
         gpu=lambda w: 0 if CONFIG.device(w.model) == "cpu" else 1,
     params:
-        folder=W.shown_folder,
-        checkpoint=lambda w: CONFIG.models[w.model].checkpoint,
+        folder=W.folder_words,
+        checkpoint=lambda w: W.checkpoint(w.model),
         options=lambda w: W.model_words(w.model),
         questions=lambda w: option("first_questions", W.grid.first_questions(cell_of(w), w.split)),
         shard=lambda w: f"--shard={w.shard}/{w.shards}" if W.is_sharded else "",
@@ -37,7 +57,7 @@ rule extract_signals:
         " {params.shard}"
     shell:
         "lad extract --checkpoint {params.checkpoint:q} --probe {wildcards.probe} --images {input.images:q}"
-        " --image-folder {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
+        " {params.folder:q} --questions {input.questions:q} --presentations {input.presentations:q}"
         " {params.options:q} {params.questions} {params.shard} {params.keep:q} {params.answer_text} {params.texts:q}"
         " --threads {threads} --finished {params.finished:q} --out {output.signals:q} > {log:q} 2>&1"
 

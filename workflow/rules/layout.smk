@@ -18,6 +18,7 @@ from lad.workflow import (
     one_of,
     option,
     path_with_this_environment,
+    refuse_missing_packages,
     refuse_paths_of_the_checkout,
     scoring_of,
 )
@@ -25,6 +26,7 @@ from lad.workflow import (
 try:
     CONFIG = parse_configuration(config)
     refuse_paths_of_the_checkout(CONFIG, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1])
+    refuse_missing_packages(CONFIG)
     W = Workflow(CONFIG)
 except ValueError as error:
     raise WorkflowError(str(error))
@@ -38,11 +40,16 @@ def dataset_files(dataset: str, *parts: str, made: str) -> list[str]:
     return [ancient(file) if file == W.receipt(dataset) else file for file in files]
 
 
+def image_files(dataset: str, made: str) -> list[str]:
+    """The images of a dataset, as `dataset_files`; none where its candidates are texts."""
+    return dataset_files(dataset, "images", made=made) if W.image_folder(dataset) else []
+
+
 def shown_data(w) -> list[str]:
-    """What extraction waits for to read the pictures of a split."""
+    """What extraction waits for to read the pictures of a split; nothing where it shows texts."""
     if w.split == "content_free":
-        return [W.shown_folder(w)]
-    return dataset_files(w.dataset, "images", made=W.table("signals", **dict(w.items())))
+        return [folder] if (folder := W.shown_folder(w)) else []
+    return image_files(w.dataset, made=W.table("signals", **dict(w.items())))
 
 
 def extracted(relation: str):
@@ -54,7 +61,7 @@ def photographs_in(artifact: str) -> list[str]:
     """What the drawing of an artifact waits for to show pictures."""
     made = str(W.artifacts / f"{artifact}.json")
     shown = [dataset for dataset in W.needs[artifact].photographs if W.photographs(dataset)]
-    return [file for dataset in shown for file in dataset_files(dataset, "images", made=made)]
+    return [file for dataset in shown for file in image_files(dataset, made=made)]
 
 
 wildcard_constraints:

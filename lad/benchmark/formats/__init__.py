@@ -13,16 +13,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args
 
 from pydantic import Discriminator, Tag, ValidationError
 
-from lad.benchmark.formats.base import CaptionedImages, Dataset, FromFiles, ImagesRead, Rendered
+from lad.benchmark.formats.base import (
+    Captioned,
+    CaptionedImages,
+    CaptionedTexts,
+    Dataset,
+    FromFiles,
+    FromImageFiles,
+    ImagesRead,
+    Rendered,
+)
 from lad.section import in_words, tag_of
 from lad.spelling import did_you_mean
 
 __all__ = [
     "FORMATS",
     "AnyDataset",
+    "Captioned",
     "CaptionedImages",
+    "CaptionedTexts",
     "Dataset",
     "FromFiles",
+    "FromImageFiles",
     "ImagesRead",
     "Rendered",
     "find_formats",

@@ -1,7 +1,8 @@
 """What a format is: a section of the configuration that knows how its dataset is read and asked about.
 
-Two things tell formats apart. Where a dataset comes from: it is read from files (`FromFiles`), or rendered first
-(`Rendered`). And what is asked: captioned images are asked for by their captions (`CaptionedImages`), among others that
+Two things tell formats apart. Where a dataset comes from: it is read from files (`FromFiles`), with a folder of images
+(`FromImageFiles`) where candidates are images and without where they are texts; or it is rendered first (`Rendered`).
+And what is asked: candidates are asked for by their captions (`CaptionedImages`, `CaptionedTexts`), among others that
 are drawn at random or hard to tell apart (`lad.benchmark.questions`); any other dataset has questions of its own.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lad.benchmark import SETTINGS, BenchmarkError, CaptionPolicy, EmbeddingBackend
+from lad.benchmark import SETTINGS, BenchmarkError, CaptionPolicy, ImageBackend, TextBackend
 from lad.section import Count, Device, FilePath, Md5, Section, Sha256, Url
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Download(Section):
 
 
 class Embeddings(Section):
-    backend: EmbeddingBackend = Field(
+    backend: ImageBackend = Field(
         description="`clip`: any CLIP or SigLIP checkpoint. `vision_tower`: that of a multimodal LLM."
     )
     checkpoint: FilePath | None = Field(
@@ -50,6 +51,10 @@ class Embeddings(Section):
         if self.backend == "vision_tower" and self.checkpoint is None:
             raise PydanticCustomError("checkpoint", "backend vision_tower needs a checkpoint")
         return self
+
+
+class TextEmbeddings(Section):
+    backend: TextBackend = Field("tfidf", description="`tfidf`: the words of a text, rare ones weighted up; no model.")
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,14 @@ class Dataset(Section):
 
 
 class FromFiles(Dataset):
-    """A dataset that is read from files.
+    """A dataset that is read from files. Its candidates are texts, unless it has a folder of images.
 
     Attributes:
         paths: the keys that name what is read.
     """
 
-    paths: ClassVar[tuple[str, ...]] = ("images",)
+    paths: ClassVar[tuple[str, ...]] = ()
 
-    images: FilePath = Field(description="Folder of the image files.")
     folder: FilePath | None = Field(None, description="The dataset's own folder, which downloads are put below.")
     download: list[Download] = Field([], description="Files to fetch where they are not there yet.")
 
@@ -119,6 +123,11 @@ class FromFiles(Dataset):
         if self.download and self.folder is None:
             raise PydanticCustomError("download", "download needs the key folder")
         return self
+
+    @property
+    def image_folder(self) -> str | None:
+        """The folder of the images; None where candidates are texts."""
+        return None
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -159,6 +168,18 @@ class FromFiles(Dataset):
         raise BenchmarkError(f"format {self.format} has no questions of its own: they are built from the images table")
 
 
+class FromImageFiles(FromFiles):
+    """A dataset whose candidates are images in a folder."""
+
+    paths: ClassVar[tuple[str, ...]] = ("images",)
+
+    images: FilePath = Field(description="Folder of the image files.")
+
+    @property
+    def image_folder(self) -> str:
+        return self.images
+
+
 class Rendered(Dataset):
     """A dataset that is rendered, not read."""
 
@@ -171,19 +192,18 @@ class Rendered(Dataset):
         raise NotImplementedError
 
 
-class CaptionedImages(Dataset):
-    """Images that are asked for by their captions."""
+class Captioned(Dataset):
+    """Candidates that are asked for by their captions, among others that are drawn.
+
+    Attributes:
+        embeddings: what hard negatives are chosen by; None for nothing.
+    """
 
     settings: ClassVar[tuple[str, ...] | None] = SETTINGS
     has_own_questions: ClassVar[bool] = False
 
-    caption_policy: CaptionPolicy = Field(
-        "first", description="Which of an image's captions asks for it; `all` joins them by spaces to one text."
-    )
-    pool: int | None = Field(None, ge=2, description="Draw candidates from this many images only; 20000 in the paper.")
-    embeddings: Embeddings | None = Field(
-        None, description="What hard negatives are chosen by. The adversarial setting needs it."
-    )
+    pool: int | None = Field(None, ge=2, description="Draw candidates from this many only; 20000 in the paper.")
+    embeddings: Embeddings | TextEmbeddings | None
 
     @property
     def most_images(self) -> int | None:
@@ -194,3 +214,20 @@ class CaptionedImages(Dataset):
 
     def lacks_embeddings(self, setting: str) -> bool:
         return self.needs_embeddings(setting) and self.embeddings is None
+
+
+class CaptionedImages(Captioned):
+    """Images that are asked for by their captions."""
+
+    caption_policy: CaptionPolicy = Field(
+        "first", description="Which of an image's captions asks for it; `all` joins them by spaces to one text."
+    )
+    embeddings: Embeddings | None = Field(
+        None, description="What hard negatives are chosen by. The adversarial setting needs it."
+    )
+
+
+class CaptionedTexts(Captioned):
+    """Texts that are asked for by other texts, their captions."""
+
+    embeddings: TextEmbeddings = Field(TextEmbeddings(), description="What hard negatives are chosen by.")

@@ -25,7 +25,7 @@ from lad.benchmark.captions import (
     refuse_unknown_policy,
     repeated,
 )
-from lad.benchmark.formats.base import CaptionedImages, FromFiles, ImagesRead
+from lad.benchmark.formats.base import CaptionedImages, FromImageFiles, ImagesRead
 from lad.section import FilePath
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Coco(CaptionedImages, FromFiles):
+class Coco(CaptionedImages, FromImageFiles):
     paths: ClassVar[tuple[str, ...]] = ("captions", "instances", "images")
     code: ClassVar[tuple[str, ...]] = ("benchmark/captions.py",)
 
@@ -76,9 +76,9 @@ def read_images(
             not listed or whose file is missing; two entries for one image; an unknown caption policy.
     """
     refuse_unknown_policy(caption_policy)
-    annotated = _load(captions)
-    texts = _captions_by_image(annotated, captions)
-    _refuse_unlisted(texts, annotated, captions)
+    annotated = load_annotations(captions)
+    texts = captions_by_image(annotated, captions)
+    refuse_unlisted(texts, annotated, captions)
     categories = _categories_by_image(instances, texts) if instances else {}
     declared = annotated.dataset.get("licenses") or []
     licenses = {entry.get("id"): entry.get("name") or entry.get("url") for entry in declared}
@@ -103,7 +103,12 @@ def read_images(
     )
 
 
-def _load(path: Path) -> COCO:
+def load_annotations(path: Path) -> COCO:
+    """An annotation file of COCO's form.
+
+    Raises:
+        BenchmarkError: it cannot be read, is not JSON or not COCO's format, or lists an image twice.
+    """
     # Here and not above: only who reads COCO needs pycocotools.
     from pycocotools.coco import COCO
 
@@ -125,8 +130,12 @@ def _load(path: Path) -> COCO:
     return coco
 
 
-def _captions_by_image(annotated: COCO, path: Path) -> dict[int, list[str]]:
-    """The non-empty captions of each image that has any, in the order of the file."""
+def captions_by_image(annotated: COCO, path: Path) -> dict[int, list[str]]:
+    """The non-empty captions of each image that has any, in the order of the file.
+
+    Raises:
+        BenchmarkError: an annotation without caption or image id, or no caption at all.
+    """
     texts: dict[int, list[str]] = {}
     for annotation in annotated.dataset["annotations"]:
         caption = _field(annotation, "caption", str, path).strip()
@@ -138,7 +147,7 @@ def _captions_by_image(annotated: COCO, path: Path) -> dict[int, list[str]]:
 
 
 def _categories_by_image(path: Path, captioned: dict[int, list[str]]) -> dict[int, list[int]]:
-    objects = _load(path)
+    objects = load_annotations(path)
     if not captioned.keys() & objects.imgs.keys():
         raise BenchmarkError(f"{path}: lists none of the captioned images; is it of another dataset?")
     return {
@@ -155,7 +164,8 @@ def _field(entry: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
     return value
 
 
-def _refuse_unlisted(captioned: dict[int, list[str]], annotated: COCO, path: Path) -> None:
+def refuse_unlisted(captioned: dict[int, list[str]], annotated: COCO, path: Path) -> None:
+    """`BenchmarkError` for captions of images that the file does not list."""
     unlisted = sorted(captioned.keys() - annotated.imgs.keys())
     if unlisted:
         raise BenchmarkError(f"{path}: captions for image ids that its list of images lacks: {few(unlisted)}")

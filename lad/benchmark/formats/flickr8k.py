@@ -25,7 +25,7 @@ from lad.benchmark.captions import (
     repeated,
     size_of,
 )
-from lad.benchmark.formats.base import CaptionedImages, FromFiles, ImagesRead
+from lad.benchmark.formats.base import CaptionedImages, FromImageFiles, ImagesRead
 from lad.section import FilePath
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _WITHOUT_FILE: Final = "2258277193_586949ec62.jpg.1"
 """The published captions describe this file, the published photographs lack it."""
 
 
-class Flickr8k(CaptionedImages, FromFiles):
+class Flickr8k(CaptionedImages, FromImageFiles):
     paths: ClassVar[tuple[str, ...]] = ("captions", "images")
     code: ClassVar[tuple[str, ...]] = ("benchmark/captions.py",)
 

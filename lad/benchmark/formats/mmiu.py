@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
-from lad.benchmark.formats.base import FromFiles, ImagesRead
+from lad.benchmark.formats.base import FromImageFiles, ImagesRead
+from lad.benchmark.roles import deal_roles, refuse_too_few
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
 from lad.section import FilePath
-from lad.seeded import shuffled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,9 +77,9 @@ _POSITION_IN_TEXT: Final = re.compile(
 _OPTION: Final = re.compile(r"\(?(?P<letter>[A-Z])\)?[:.)]\s*(?P<text>.*\S)")
 
 
-class Mmiu(FromFiles):
+class Mmiu(FromImageFiles):
     paths: ClassVar[tuple[str, ...]] = ("annotations", "images")
-    code: ClassVar[tuple[str, ...]] = ("seeded.py",)
+    code: ClassVar[tuple[str, ...]] = ("benchmark/roles.py", "seeded.py")
 
     format: Literal["mmiu"] = Field(description="Questions of MMIU's form; its settings are its tasks.")
     annotations: FilePath = Field(description="MMIU's annotation file, JSON or Parquet.")
@@ -217,9 +217,7 @@ def build_questions(
 ) -> pa.Table:
     """A benchmark of a task's questions with `n` candidates: at most `evaluation` of them, and `calibration` others.
 
-    The questions are ranked by a hash of the seed and their number. As in `questions`, evaluation takes the top of the
-    ranking and calibration the bottom, so either may grow without changing an earlier question; a question whose target
-    serves calibration is not evaluated. The candidates stand as in the annotation file: presentations shuffle them.
+    Which are which, `deal_roles` says. The candidates stand as in the annotation file: presentations shuffle them.
 
     Args:
         annotated: what was read of the task, perhaps with other tasks.
@@ -239,18 +237,17 @@ def build_questions(
     """
     from lad import contracts, parquet
 
-    numbers = {q.number: q for q in annotated.questions if q.task == task and len(q.files) == n}
-    ranked = [numbers[number] for number in shuffled(numbers, seed, "question")]
-    fitted = ranked[::-1][:calibration]
-    spent = {question.files[question.target - 1] for question in fitted}
-    asked = [q for q in ranked if q not in fitted and q.files[q.target - 1] not in spent][:evaluation]
-    if len(fitted) < calibration or not asked:
-        counts = Counter(len(q.files) for q in annotated.questions if q.task == task)
-        known = ", ".join(f"{count} with {size}" for size, count in sorted(counts.items())) or "none"
-        raise BenchmarkError(
-            f"task {task}: {calibration} calibration questions and at least one other with {n} candidates wanted;"
-            f" questions it has: {known}"
-        )
+    of_task = [q for q in annotated.questions if q.task == task]
+    asked, fitted = deal_roles(
+        [q for q in of_task if len(q.files) == n],
+        number=lambda q: q.number,
+        target=lambda q: q.files[q.target - 1],
+        evaluation=evaluation,
+        calibration=calibration,
+        seed=seed,
+    )
+    sizes = (len(q.files) for q in of_task)
+    refuse_too_few(task, sizes, n=n, asked=len(asked), fitted=len(fitted), calibration=calibration)
     ids = dict(zip(images["file_name"].to_pylist(), images["image_id"].to_pylist(), strict=True))
     rows = [
         {

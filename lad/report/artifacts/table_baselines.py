@@ -11,7 +11,7 @@ TABLE: Final = PlacesTable(
     where="batch_calibration",
     compared={
         "purified": ("purified_attention", "attention_less_content_free"),
-        "agd": ("agd", "chosen_heads"),
+        "agd": ("agd", "retrieval_heads"),
     },
 )
 
@@ -27,7 +27,7 @@ ARTIFACT: Final = Artifact(
     " calibration questions. Majority vote sees all orders of a question." + PAIRED,
     sentence="{purified}; {agd}.",
     in_runs="`batch_calibration` somewhere; there also `purified_attention`, `attention_less_content_free`,"
-    " `chosen_heads` and `agd`; other baselines where measured",
+    " `retrieval_heads` and `agd`; other baselines where measured",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=TABLE.draw,

@@ -28,7 +28,7 @@ def refusal(entry: object) -> str:
 
 
 def test_every_module_of_the_package_that_has_a_format_is_found():
-    assert {"coco", "flickr8k", "mmiu", "scenes", "tasks"} <= set(FORMATS)
+    assert {"caption_pairs", "coco", "flickr8k", "jsonl", "mmiu", "scenes", "tasks"} <= set(FORMATS)
 
 
 def test_a_format_that_does_not_bear_the_name_of_its_module_is_refused(tmp_path, monkeypatch):
@@ -68,12 +68,13 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
             {"format": "cocco", **FILES},
             f"""mine.format: cannot be "cocco" (did you mean 'coco'?); allowed: {", ".join(FORMATS)}""",
         ),
-        ({"format": 8, **FILES}, 'mine.format: cannot be "8"; allowed: coco, flickr8k'),
+        ({"format": 8, **FILES}, 'mine.format: cannot be "8"; allowed: caption_pairs, coco, flickr8k'),
         ("coco", 'mine: cannot be "coco"; allowed: keys with values'),
         ({"captions": "captions.json"}, "mine: the key images is missing"),
         (
             {"captoins": "captions.json", "images": "images"},
-            "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, images, folder",
+            "mine: unknown key 'captoins' of format coco (did you mean 'captions'?); known: format, folder, download,"
+            " images",
         ),
         (
             {"annotations": "all.json", "images": "images"},
@@ -148,7 +149,10 @@ def test_a_rendered_dataset_with_questions_of_its_own_is_asked_about_by_the_same
         ("images --image-folder i --out o --captons c", "unknown key 'captons' (did you mean 'captions'?)"),
         ("images --image-folder i --out o --captions", "option --captions has no value"),
         ("images --image-folder i --out o captions", "'captions' is no option"),
-        ("images --image-folder i --out o --format coc", "unknown format 'coc' (did you mean 'coco'?); known: coco, f"),
+        (
+            "images --image-folder i --out o --format coc",
+            "unknown format 'coc' (did you mean 'coco'?); known: caption_pairs, coco, f",
+        ),
         ("images --image-folder i --out o --format scenes", "format scenes: unknown key 'images'"),
         ("images --image-folder i --out o --format mmiu --annotations a", "a: which tasks are read?"),
         ("render --out o --format coco --captions c --images i", "is read, not rendered; rendered are: scenes, tasks"),
