@@ -1,11 +1,13 @@
 """Signals for the methods, a calibration, and both as the plain numpy of `oracle` sees them."""
 
+from functools import lru_cache
+
 import numpy as np
 import oracle
 import pyarrow as pa
 from signals_factory import content_free_signals, random_signals
 
-from lad.calibration.calibrate import calibrate
+from lad.calibration.calibrate import Calibration, calibrate
 from lad.methods import METHODS, score
 
 SIZES = (2, 4, 9, 10, 12)
@@ -20,6 +22,17 @@ def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:
 
 def calibration_signals(seed: int, n: int = 4) -> pa.Table:
     return random_signals(seed, n, heads=2, rows=True, null=True)
+
+
+@lru_cache(maxsize=64)
+def calibrated(seed: int, n: int = 4) -> Calibration:
+    """The calibration on `calibration_signals`, made once: nothing that is done with it changes it."""
+    return calibrate(calibration_signals(seed, n))
+
+
+def calibrated_for(method: str, seed: int, n: int = 4) -> Calibration | None:
+    """The same, where the method needs one."""
+    return calibrated(seed, n) if METHODS[method.split(";")[0]].needs_calibration else None
 
 
 def signals_for(method: str, seed: int, n: int = 4) -> pa.Table:
@@ -45,9 +58,8 @@ class Case:
     """Signals to be scored, a calibration, and both as the oracle sees them."""
 
     def __init__(self, n: int, seed: int = 0):
-        fitted_on = calibration_signals(seed, n)
-        self.table, self.fitted = evaluation_signals(seed, n), calibrate(fitted_on)
-        self.signals, self.calibration = oracle.Signals.of(self.table), oracle.Signals.of(fitted_on)
+        self.table, self.fitted = evaluation_signals(seed, n), calibrated(seed, n)
+        self.signals, self.calibration = map(oracle.Signals.of, (self.table, calibration_signals(seed, n)))
         self.layers = range(self.signals.image.shape[1])
 
     def scores(self, method: str, defaults: dict | None = None) -> np.ndarray:

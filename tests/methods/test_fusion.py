@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pyarrow as pa
 import pytest
-from cases import answers_of, array_of, calibration_signals, evaluation_signals, scores_of
+from cases import answers_of, array_of, calibrated, calibration_signals, evaluation_signals, scores_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import random_signals, replace_column
@@ -31,7 +31,7 @@ def right(table: pa.Table, fitted, method: str) -> float:
 def test_the_scores_are_the_weighted_sum_of_the_terms(n, evidence):
     """The weights as the calibration has them; every term anew from its equation."""
     fitted_on, table = calibration_signals(0, n), evaluation_signals(0, n)
-    fitted = calibrate(fitted_on)
+    fitted = calibrated(0, n)
     rows = [row for row in fitted.fusion.to_pylist() if row["evidence"] == evidence]
     expected = sum(row["weight"] * oracle.fusion_term(row, fitted_on, table) for row in rows)
     scores = scores_of(score(table, fitted, f"fusion;evidence={evidence}"))

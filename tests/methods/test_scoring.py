@@ -3,7 +3,17 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from cases import BY_SCORE, CALIBRATED, answers_of, calibration_signals, evaluation_signals, scores_of, signals_for
+from cases import (
+    BY_SCORE,
+    CALIBRATED,
+    answers_of,
+    calibrated,
+    calibrated_for,
+    calibration_signals,
+    evaluation_signals,
+    scores_of,
+    signals_for,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from signals_factory import content_free_signals, random_signals, replace_column
@@ -33,7 +43,7 @@ def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
 def test_relabelling_the_candidates_relabels_the_answer(method, seed, n):
     """Question by question, candidates get other numbers; nothing the model sees changes."""
     rng = np.random.default_rng(seed)
-    table, fitted = signals_for(method, seed, n), calibrate(calibration_signals(seed, n))
+    table, fitted = signals_for(method, seed, n), calibrated_for(method, seed, n)
     numbers = {question: rng.permutation(n) + 1 for question in sorted(set(table["question_id"].to_pylist()))}
     orders = [
         [int(numbers[question][candidate - 1]) for candidate in order]
@@ -138,7 +148,7 @@ def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produc
         ),
     ):
         with pytest.raises(ScoringError, match=message):
-            score(scored, calibrate(calibration_signals(0)), method, **options)
+            score(scored, calibrated(0), method, **options)
 
 
 @pytest.mark.parametrize("method", CALIBRATED)
@@ -147,7 +157,7 @@ def test_a_missing_or_unfit_calibration_is_refused(method):
     with pytest.raises(ScoringError, match=f"{method} needs a calibration"):
         score(table, None, method)
     with pytest.raises(ScoringError, match="calibration is for N = 3, the signals are of N = 4"):
-        score(table, calibrate(random_signals(0, 3)), method)
+        score(table, calibrated(0, 3), method)
     with pytest.raises(ScoringError, match="a model of 6 layers, the signals are of one of 5"):
         score(table, calibrate(random_signals(0, layers=6)), method)
 
@@ -167,7 +177,7 @@ def test_an_order_that_does_not_show_every_candidate_is_refused():
 )
 def test_missing_probabilities_are_refused(method):
     """A presentation without them would else be left out of the answers."""
-    table, fitted = signals_for(method, 0), calibrate(random_signals(0))
+    table, fitted = signals_for(method, 0), calibrated(0)
     with pytest.raises(parquet.TableError, match="signals: column candidate_logprobs missing"):
         score(table.drop_columns("candidate_logprobs"), fitted, method)
     logprobs = table["candidate_logprobs"].to_pylist()
@@ -180,4 +190,4 @@ def test_missing_probabilities_are_refused(method):
 def test_mixed_n_is_refused(method):
     table = pa.concat_tables([evaluation_signals(0, 4), evaluation_signals(0, 3)])
     with pytest.raises(SignalsError, match="mix N = 3 and 4"):
-        score(table, calibrate(random_signals(0)), method)
+        score(table, calibrated(0), method)
