@@ -82,6 +82,9 @@ _target_position: Final = Column(
     nullable=True,
     places=True,
 )
+_row: Final = Column(
+    "row", pa.string(), "whose attention: last (the prompt's last token), query or suffix, where the signals have them"
+)
 _per_layer: Final = pa.list_(pa.list_(pa.float32()))
 _per_head: Final = pa.list_(_per_layer)
 _per_head_stored: Final = pa.list_(pa.list_(pa.list_(pa.float16())))
@@ -290,10 +293,11 @@ POSITION_BIAS: Final = Contract(
 
 ATTENTION_PRIOR: Final = Contract(
     "attention_prior",
-    "calibration: one row per formulation, layer and position",
+    "calibration: one row per formulation, row of attention, layer and position",
     (
-        Column("formulation", pa.string(), "printed (image tokens) or released (delimiters included)"),
+        Column("formulation", pa.string(), "printed (image tokens) or released (delimiters included, of row last)"),
         Column("n_candidates", pa.int32(), "N"),
+        _row,
         Column("layer", pa.int32(), "decoder layer, from 0"),
         Column("position", pa.int32(), "k", places=True),
         Column("prior", pa.float64(), "mean attention on the image at k over all calibration presentations, eq. 7"),
@@ -311,16 +315,54 @@ POSITION_PRIOR: Final = Contract(
     ),
 )
 
-HEAD_CHOICE: Final = Contract(
-    "head_choice",
-    "calibration: one row per attention head, best first; none where the signals do not tell heads apart",
+ATTENTION_SKILL: Final = Contract(
+    "attention_skill",
+    "calibration: how well layers and heads know where the target is; one row per row of attention, what it is held"
+    " against, layer and head, as far as the signals have them",
     (
         Column("n_candidates", pa.int32(), "N"),
-        Column("rank", pa.int32(), "from 1: by found, then by target_share, then the lower layer and head"),
+        _row,
+        Column(
+            "against",
+            pa.string(),
+            "what x is: attention itself (none), divided by its mean over the calibration and on that mean's level"
+            " (prior), or less the same where the query is N/A (null)",
+        ),
         Column("layer", pa.int32(), "decoder layer, from 0"),
-        Column("head", pa.int32(), "attention head, from 0"),
-        Column("found", pa.float64(), "share of calibration presentations in which the head looks at the target most"),
-        Column("target_share", pa.float64(), "mean share of the head's attention to images that the target has"),
+        Column("head", pa.int32(), "attention head, from 0; null for the head mean of the layer", nullable=True),
+        Column("found", pa.float64(), "share of calibration presentations in which the target has the largest x"),
+        Column("target_share", pa.float64(), "mean share of the target in the sum of x, negative x counted as 0"),
+        Column("mass", pa.float64(), "mean x of the target (QRHead)"),
+        Column("contrast", pa.float64(), "mean share of the target in the softmax of x / 0.001 (CoRe)"),
+        Column(
+            "prior",
+            pa.list_(pa.float64()),
+            "where held against the prior: mean attention on each position over all calibration presentations",
+            nullable=True,
+            length="n_candidates",
+        ),
+    ),
+)
+
+FUSION: Final = Contract(
+    "fusion",
+    "calibration: the fused terms and their weights; one row per kind of evidence and term, in the order of the sum",
+    (
+        Column("n_candidates", pa.int32(), "N"),
+        Column("evidence", pa.string(), "what is fused: layers, heads, rows or null, as far as the signals have it"),
+        Column("term", pa.string(), "profile, conditional (both of the log-probabilities), mass or found (attention)"),
+        Column("row", pa.string(), "whose attention; null for log-probabilities", nullable=True),
+        Column("against", pa.string(), "what it is held against; null for log-probabilities", nullable=True),
+        Column("weight", pa.float64(), "what the term is multiplied by, 0 or more"),
+        _ints("layers", "decoder layers that are read, from 0; empty where the presentation chooses them, or none are"),
+        _ints("heads", "attention head in each of these layers, from 0; empty for head means"),
+        Column(
+            "values",
+            pa.list_(pa.list_(pa.float64())),
+            "profile: c; conditional: mean profile by target position; otherwise the prior of each layer or head",
+            length="n_candidates",
+        ),
+        Column("scale", pa.float64(), "b / variance, 1 / variance, or what makes attention's root mean square 1"),
     ),
 )
 
@@ -428,7 +470,7 @@ CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
-        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, HEAD_CHOICE, PREDICTIONS, METRICS, DIFFERENCES),
+        *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, ATTENTION_SKILL, FUSION, PREDICTIONS, METRICS, DIFFERENCES),
         COMPARISONS,
     )
 }

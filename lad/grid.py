@@ -162,7 +162,7 @@ class Grid:
 
     def needs_calibration(self, scoring: Scoring) -> bool:
         """Whether any method of the scoring uses what was fitted on calibration questions."""
-        return any(method.needs_calibration for method, _ in self.parsed(scoring))
+        return any(method.reads_calibration(options) for method, options in self.parsed(scoring))
 
     def needs_generations(self, scoring: Scoring) -> bool:
         """Whether any method of the scoring reads texts that the probe had the model write."""
@@ -190,7 +190,7 @@ class Grid:
         asked: dict[Cell, dict[str, None]] = {}
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
-                if method.needs_calibration and isinstance(options, ReadsEquations):
+                if method.reads_calibration(options) and isinstance(options, ReadsEquations):
                     asked.setdefault(scoring.calibration_cell, {})[options.formulation] = None
         return {cell: list(names) for cell, names in asked.items()}
 
@@ -221,7 +221,9 @@ class Grid:
         for scoring in self.methods:
             for method, options in self.parsed(scoring):
                 used: list[tuple[Cell, str]] = [(scoring.cell, method.split_for(options))]
-                if method.needs_calibration:
+                if method.needs_content_free:
+                    used.append((scoring.cell, "content_free"))
+                if method.reads_calibration(options):
                     used.append((scoring.calibration_cell, scoring.source.split))
                 for key in used if method.keeps_for(options) else ():
                     kept[key] = kept.get(key, frozenset()) | method.keeps_for(options)

@@ -1,9 +1,14 @@
 """Being here puts this folder on the import path of every test: `from signals_factory import random_signals`."""
 
+import os
 from pathlib import Path
 
 import pytest
 from photographs import COCO
+
+# One thread per process: `make test` runs two, whose threads would wait for each other. Set before torch is imported,
+# and so for all processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

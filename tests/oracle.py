@@ -159,21 +159,59 @@ def attention_less_content_free(attention, content_free, k, allowed):
     return np.mean([attention[layer] - content_free[layer] for layer in layers], axis=0)
 
 
-def ranked_heads(attention, target):
-    """(layer, head) by how often the target draws most, then by its mean share; attention is M x L x H x N."""
-    skill = {}
-    for layer in range(attention.shape[1]):
-        for head in range(attention.shape[2]):
-            looks = attention[:, layer, head]
-            found = np.mean([np.sum(a >= a[t]) == 1 for a, t in zip(looks, target, strict=True)])
-            share = np.mean([a[t] / a.sum() for a, t in zip(looks, target, strict=True)])
-            skill[layer, head] = (found, share)
-    return sorted(skill, key=lambda place: (-skill[place][0], -skill[place][1], place)), skill
+def held_against(attention, against, null=None):
+    """The x of one head or layer, presentations x N: as it is, on its mean's level once divided by it, or less null."""
+    if against == "prior":
+        prior = attention.mean(axis=0)
+        return attention / prior * prior.mean()
+    return attention - null if against == "null" else attention
 
 
-def chosen_heads(attention, heads):
-    """Scores of one presentation, L x H x N: the mean share over those (layer, head)."""
-    return np.mean([attention[place] / attention[place].sum() for place in heads], axis=0)
+def attention_skill(x, target, temperature=0.001):
+    """found, target_share, mass and contrast of one head or layer; x is presentations x N."""
+    found, share, contrast = [], [], []
+    for looks, t in zip(x, target, strict=True):
+        found.append(all(looks[t] > other for k, other in enumerate(looks) if k != t))
+        positive = [max(value, 0) for value in looks]
+        share.append(positive[t] / sum(positive) if sum(positive) else 0)
+        contrast.append(softmax(looks / temperature)[t])
+    return (
+        np.mean(found),
+        np.mean(share),
+        np.mean([looks[t] for looks, t in zip(x, target, strict=True)]),
+        np.mean(contrast),
+    )
+
+
+def best_heads(skill, measure):
+    """(layer, head) of a skill by (layer, head), best first; measure 0 is found, 2 mass, 3 contrast."""
+    return sorted(skill, key=lambda place: (-skill[place][measure], -skill[place][1], place))
+
+
+def retrieval_heads(attention, heads, against, prior=None, null=None):
+    """Scores of one presentation, whose attention is L x H x N, as are the prior and the null query's attention."""
+    evidence = {
+        "none": lambda h: attention[h] / attention[h].sum(),
+        "prior": lambda h: np.log(attention[h]) - np.log(prior[h]),
+        "null": lambda h: attention[h] - null[h],
+    }[against]
+    return np.mean([evidence(place) for place in heads], axis=0)
+
+
+def icr(attention, null):
+    """Scores of one presentation, layer x N."""
+    return np.array(
+        [
+            sum(attention[layer, k] - null[layer, k] for layer in range(len(attention)))
+            for k in range(attention.shape[1])
+        ]
+    )
+
+
+def layers_that_found(attention, target, k, allowed):
+    """The k layers, presentations x L x N, in which the target most often has the largest attention over its mean."""
+    skill = {(layer, 0): attention_skill(held_against(attention[:, layer], "prior"), target) for layer in allowed}
+    return [layer for layer, _ in best_heads(skill, 0)[:k]]
 
 
 def majority_vote(signals: Signals):
@@ -187,3 +225,60 @@ def majority_vote(signals: Signals):
                 probability[candidate] += np.exp(signals.logprobs[m, position]) / len(orders)
         elected[question] = max(range(signals.n), key=lambda c: (votes[c], probability[c], -c))
     return elected
+
+
+def fusion_profile(fitted_on: Signals):
+    """c, b and the variance of the log-probabilities' profile, each target position shown equally often."""
+    z = fitted_on.logprobs - fitted_on.logprobs.mean(axis=1, keepdims=True)
+    n, count = fitted_on.n, len(z)
+    common = z.mean(axis=0)
+    bump = np.mean([z[m, t] - common[t] for m, t in enumerate(fitted_on.target)]) / (1 - 1 / n)
+    residual = np.array([z[m] - common - bump * (np.eye(n)[t] - 1 / n) for m, t in enumerate(fitted_on.target)])
+    freedom = max((count - 1) * (n - 1) - 1, 1)
+    return common, bump, ((residual**2).sum() + n - 1) / (freedom + n - 1), residual
+
+
+def fusion_term(row, fitted_on: pa.Table, table: pa.Table):
+    """What the term of that row of a table FUSION says of the table's presentations, presentation x position."""
+    before, now = Signals.of(fitted_on), Signals.of(table)
+    n = now.n
+    if row["against"] is None:
+        common, bump, variance, residual = fusion_profile(before)
+        z = now.logprobs - now.logprobs.mean(axis=1, keepdims=True)
+        if row["term"] == "profile":
+            return max(bump, 0) / variance * (z - common)
+        own = [residual[before.target == i].sum(axis=0) / (sum(before.target == i) + 5) for i in range(n)]
+        means = [common + bump * (np.eye(n)[i] - 1 / n) + own[i] for i in range(n)]
+        return np.array([[-((one - mean) ** 2).sum() / (2 * variance) for mean in means] for one in z])
+    heads, null = bool(row["heads"]), row["against"] == "null"
+    middle = "" if row["row"] == "last" else f"{row['row']}_"
+    name = f"head_{middle}attention" if heads else f"{middle or 'candidate_'}attention"
+
+    def read(which, column):
+        return np.array(which[column].to_pylist(), dtype=np.float64).reshape(len(which), len(which[column][0]), -1, n)
+
+    past, present = read(fitted_on, name), read(table, name)
+    if row["term"] == "mass":
+        prior = attention_prior(past[:, :, 0])
+        return np.log([printed_pi(one, prior, 2, 1, range(len(prior))) for one in present[:, :, 0]])
+    gain = present
+    if null:
+        gain = present - read(table, name.replace(middle, f"null_{middle}"))
+        past = past - read(fitted_on, name.replace(middle, f"null_{middle}"))
+    skill = {
+        place: attention_skill(past[:, *place] if null else held_against(past[:, *place], "prior"), before.target)
+        for place in np.ndindex(past.shape[1:3])
+    }
+    best = best_heads(skill, 0)[: 8 if heads else 2]
+    if null:
+        means = np.mean([past[:, *place] for place in best], axis=0)
+        rms = np.sqrt(((means - means.mean(axis=1, keepdims=True)) ** 2).mean())
+        scores = np.mean([gain[:, *place] for place in best], axis=0)
+        return (scores - scores.mean(axis=1, keepdims=True)) / rms
+    prior = past.mean(axis=0)
+    return np.mean([np.log(present[:, *place]) - np.log(prior[place]) for place in best], axis=0)
+
+
+def fusion_objective(weights, said, target, expected, spread):
+    likelihood = sum(np.log(softmax(weights @ one)[t]) for one, t in zip(said, target, strict=True))
+    return likelihood - sum((weights - expected) ** 2 / (2 * spread**2))

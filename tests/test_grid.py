@@ -91,7 +91,7 @@ def test_options_decide_which_orders_are_averaged_over():
 
 
 def test_a_method_that_listens_to_heads_keeps_them_where_it_is_calibrated_and_where_it_answers():
-    run = {"methods": ["chosen_heads"], "calibrated_on": [{"setting": "adversarial"}]}
+    run = {"methods": ["retrieval_heads"], "calibrated_on": [{"setting": "adversarial"}]}
     there = Cell("demo", "scenes", "adversarial", 4, "vanilla")
     others = {"methods": ["agd", "permutation_average;orders=random"]}
     assert build_grid(config(run, others)).kept == {(CELL, "evaluation"): {"heads"}, (there, "calibration"): {"heads"}}

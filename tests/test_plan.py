@@ -173,7 +173,7 @@ def test_the_attention_of_heads_is_counted_where_it_is_kept_in_two_bytes_each():
     with_heads, without = (signal_bytes(1000, 4, backbone, frozenset(kept)) for kept in ({"heads"}, ()))
     assert with_heads - without == pytest.approx(0.92 * 2 * 1000 * 10 * 8 * 4, abs=1)
     assert signal_bytes(1000, 4, replace(backbone, heads=None), frozenset({"heads"})) is None
-    kept = make_plan(config({"methods": ["chosen_heads"]}), ONE_SECOND)
+    kept = make_plan(config({"methods": ["retrieval_heads"]}), ONE_SECOND)
     left_out = make_plan(config({"methods": ["agd"]}), ONE_SECOND)
     assert row(kept).signal_bytes > row(left_out).signal_bytes
 

@@ -30,7 +30,7 @@ def test_the_document_s_code_runs_and_prints_what_the_document_says(tmp_path, mo
     (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
     monkeypatch.chdir(tmp_path)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    shell = {"env": {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}, "check": True, "timeout": 300}
+    shell = {"env": {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}, "check": True, "timeout": 1200}
     names: dict[str, object] = {}
     checked = 0
     capsys.readouterr()

@@ -67,7 +67,7 @@ def small(tmp_path_factory) -> tuple[dict, Path]:
         "runs": [
             {**run, "n": [2, 4]},
             {**run, "n": [4], "probes": ["self_consistency"], "methods": ["self_consistency", "cot"]},
-            {**run, "n": [4], "methods": ["chosen_heads", "contextual_calibration"]},
+            {**run, "n": [4], "methods": ["retrieval_heads", "contextual_calibration"]},
         ],
         "report": {
             "model": "demo",
@@ -193,8 +193,11 @@ def test_self_consistency_has_its_row_in_table_1(small):
 
 
 @pytest.fixture(scope="module")
-def from_bundle(small, tmp_path_factory) -> tuple[dict, Path]:
-    """The same artifacts from a bundle of those results, without model and dataset; N = 2 is not asked for."""
+def from_bundle(small, tmp_path_factory) -> tuple[dict, Path, set[str]]:
+    """The same artifacts from a bundle of those results, without model and dataset; N = 2 is not asked for.
+
+    With the rules that made them.
+    """
     config, _folder = small
     folder = tmp_path_factory.mktemp("from_bundle")
     write_bundle(Path(config["results"]), folder / "signals.tar")
@@ -205,15 +208,15 @@ def from_bundle(small, tmp_path_factory) -> tuple[dict, Path]:
         "models": {"demo": {"checkpoint": "no/such/model"}},
         "datasets": {"scenes": {"captions": "no/such/captions.json", "images": "no/such/images"}},
     }
-    return {**config, **elsewhere}, folder
+    outcome = snakemake({**config, **elsewhere}, folder)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return {**config, **elsewhere}, folder, rules_run(outcome)
 
 
 def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(small, from_bundle):
     """Byte by byte, but for figure 7's photographs and the seconds of scoring, which was done again."""
-    config, folder = from_bundle
-    outcome = snakemake(config, folder)
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert rules_run(outcome) == {
+    config, _folder, rules = from_bundle
+    assert rules == {
         *("unpack", "calibrate", "score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
     }
     original, rebuilt = Path(small[0]["results"]) / "artifacts", Path(config["results"]) / "artifacts"
@@ -231,7 +234,7 @@ def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(s
 
 
 def test_what_a_bundle_holds_and_nobody_asks_for_is_left_alone(from_bundle):
-    config, _folder = from_bundle
+    config, *_ = from_bundle
     assert any("/n=2/" in path for path in read_manifest(Path(config["bundle"])).by_path)
     unpacked = [path.as_posix() for path in Path(config["results"]).rglob("*.parquet")]
     assert any("/n=4/" in path for path in unpacked)
@@ -239,13 +242,13 @@ def test_what_a_bundle_holds_and_nobody_asks_for_is_left_alone(from_bundle):
 
 
 def test_after_a_rebuild_there_is_nothing_to_do_even_if_the_bundle_is_copied_anew(from_bundle):
-    config, folder = from_bundle
+    config, folder, _ = from_bundle
     Path(config["bundle"]).touch()
     assert rules_run(snakemake(config, folder)) == set()
 
 
 def test_a_bundle_that_lacks_what_is_asked_for_is_refused_when_planning(from_bundle):
-    config, folder = from_bundle
+    config, folder, _ = from_bundle
     outcome = snakemake({**config, "runs": [{**config["runs"][0], "n": [3, 4]}]}, folder, "--dry-run")
     assert outcome.returncode != 0
     message = r"signals\.tar: lacks 10 of the 21 partitions .*: .*n=3.*, .*n=3.*, .*n=3.* and 7 more; take their runs"
@@ -253,7 +256,7 @@ def test_a_bundle_that_lacks_what_is_asked_for_is_refused_when_planning(from_bun
 
 
 def test_a_bundle_with_fewer_calibration_questions_than_asked_for_is_refused_when_planning(from_bundle):
-    config, folder = from_bundle
+    config, folder, _ = from_bundle
     outcome = snakemake({**config, "calibration": {"questions": 6}}, folder, "--dry-run")
     assert outcome.returncode != 0
     assert "split=calibration/signals.parquet (20 of 24 rows)" in outcome.stdout + outcome.stderr

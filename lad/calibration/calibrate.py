@@ -1,9 +1,9 @@
 """Calibration, section 4.2: what positions do to the answer and to the attention, from a few questions.
 
 The calibration questions are shown in their N cyclic shifts, so that the target visits every position. From these
-signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's static prior and
-a ranking of attention heads. The released code calibrates on the first five evaluation questions; here any table of
-signals serves, and which questions were used is stored with the result.
+signals come the position bias (eq. 1, 4, 5), the attention prior (eq. 7) and, for comparison, PriDe's static prior,
+what each layer and head knows of the target, and the weights of fusion. The released code calibrates on the first five
+evaluation questions; here any table of signals serves, and which questions were used is stored with the result.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,27 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet, query
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
+from lad.calibration.fusion import fit_fusion
 from lad.calibration.observations import (
     mean_attention,
     number_of_candidates,
     number_of_layers,
     observed_scores,
 )
+from lad.calibration.rows import Row, row_attention, rows_of
 
 _SQL: Final = files("lad.calibration")
 _CONTRACTS: Final = (
     contracts.POSITION_BIAS,
     contracts.ATTENTION_PRIOR,
     contracts.POSITION_PRIOR,
-    contracts.HEAD_CHOICE,
+    contracts.ATTENTION_SKILL,
+    contracts.FUSION,
 )
+
+CONTRAST_TEMPERATURE: Final = 0.001
+"""t of CoRe's contrast (arXiv 2510.02219), one of the two values of its authors; the attention that a head pays to all
+candidates together is below 1."""
 
 
 class CalibrationError(ValueError):
@@ -43,8 +50,8 @@ class Calibration:
     """What scoring needs to know about positions.
 
     Attributes:
-        position_bias, attention_prior, position_prior, head_choice: tables of the contracts of those names; the last
-            is empty where the signals do not tell heads apart.
+        position_bias, attention_prior, position_prior, attention_skill, fusion: tables of the contracts of those names.
+            The attention of rows, of heads and of the null query is in them as far as the signals had it.
         n_candidates: N, of the questions calibrated on and of those to be scored.
         model_layers: number of the model's decoder layers, also where the attention prior holds but some.
         questions: ids of the calibration questions.
@@ -53,7 +60,8 @@ class Calibration:
     position_bias: pa.Table
     attention_prior: pa.Table
     position_prior: pa.Table
-    head_choice: pa.Table
+    attention_skill: pa.Table
+    fusion: pa.Table
     n_candidates: int
     model_layers: int
     questions: tuple[str, ...]
@@ -142,14 +150,17 @@ def calibrate(
     _refuse_several_splits(signals)
     signals = _question_set(signals, questions, question_set)
     _refuse_uneven_targets(signals, n_candidates)
-    first_layer, last_layer = _layer_range(layers, model_layers)
+    covered_layers = _layer_range(layers, model_layers)
     return Calibration(
         position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
         attention_prior=pa.concat_tables(
-            _attention_prior(signals, f, n_candidates, first_layer, last_layer) for f in chosen_formulations
+            _attention_prior(signals, formulation, row, n_candidates, covered_layers)
+            for formulation in chosen_formulations
+            for row in rows_of(signals)
         ),
         position_prior=_position_prior(signals, n_candidates),
-        head_choice=_head_choice(signals, n_candidates),
+        attention_skill=_attention_skill(signals, n_candidates),
+        fusion=_fusion(signals, n_candidates, covered_layers),
         n_candidates=n_candidates,
         model_layers=model_layers,
         questions=tuple(sorted(pc.unique(signals["question_id"]).to_pylist())),
@@ -214,11 +225,16 @@ def _position_bias(signals: pa.Table, formulation: Formulation, n_candidates: in
 
 
 def _attention_prior(
-    signals: pa.Table, formulation: Formulation, n_candidates: int, first_layer: int, last_layer: int
+    signals: pa.Table, formulation: Formulation, row: Row, n_candidates: int, covered_layers: tuple[int, int]
 ) -> pa.Table:
-    prior = mean_attention(signals, formulation)
+    first_layer, last_layer = covered_layers
+    prior = mean_attention(signals, formulation, row)
     covered = (pc.field("layer") >= first_layer) & (pc.field("layer") <= last_layer)
-    facts = {"formulation": pa.scalar(formulation.name), "n_candidates": pa.scalar(n_candidates, pa.int32())}
+    facts = {
+        "formulation": pa.scalar(formulation.name),
+        "n_candidates": pa.scalar(n_candidates, pa.int32()),
+        "row": pa.scalar(row),
+    }
     prior = prior.filter(covered).rename_columns({"attention": "prior"})
     for name, value in facts.items():
         prior = prior.append_column(name, pa.repeat(value, len(prior)))
@@ -237,8 +253,16 @@ def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
     return parquet.conform(prior, contracts.POSITION_PRIOR, "calibration")
 
 
-def _head_choice(signals: pa.Table, n_candidates: int) -> pa.Table:
-    if "head_attention" not in signals.column_names:
-        return contracts.HEAD_CHOICE.schema.empty_table()
-    choice = query.run(_SQL / "head_choice.sql", {"signals": signals}, {"n_candidates": n_candidates})
-    return parquet.conform(choice, contracts.HEAD_CHOICE, "calibration")
+def _attention_skill(signals: pa.Table, n_candidates: int) -> pa.Table:
+    skill = query.run(
+        _SQL / "attention_skill.sql",
+        {"row_attention": row_attention(signals, rows_of(signals))},
+        {"n_candidates": n_candidates, "temperature": CONTRAST_TEMPERATURE},
+    )
+    return parquet.conform(skill, contracts.ATTENTION_SKILL, "calibration")
+
+
+def _fusion(signals: pa.Table, n_candidates: int, covered_layers: tuple[int, int]) -> pa.Table:
+    fitted = fit_fusion(signals, covered_layers)
+    size = pa.repeat(pa.scalar(n_candidates, pa.int32()), len(fitted))
+    return parquet.conform(fitted.append_column("n_candidates", size), contracts.FUSION, "calibration")

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration.formulation import Formulation
+from lad.calibration.rows import Row, attention_column
 
 _SQL: Final = files("lad.calibration")
 
@@ -25,14 +26,23 @@ def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
     return query.run(_SQL / "observed_scores.sql", {"signals": signals}, {"scores": column})
 
 
-def layer_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
-    """One row per presentation and layer: the list of attentions by position, eq. 6."""
-    return query.run(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
+def layer_attention(signals: pa.Table, formulation: Formulation, row: Row = "last") -> pa.Table:
+    """One row per presentation and layer: the list of attentions by position, eq. 6.
+
+    Args:
+        row: whose attention. The delimiters' is kept of the last token alone: of other rows the candidates' own tokens
+            count, whatever span the formulation has.
+    """
+    if row == "last":
+        return query.run(_SQL / "layer_attention.sql", {"signals": signals}, {"span": formulation.span})
+    at = signals.column_names.index("candidate_attention")
+    of_row = signals.set_column(at, "candidate_attention", signals[attention_column(row)])
+    return query.run(_SQL / "layer_attention.sql", {"signals": of_row}, {"span": "image"})
 
 
-def mean_attention(signals: pa.Table, formulation: Formulation) -> pa.Table:
+def mean_attention(signals: pa.Table, formulation: Formulation, row: Row = "last") -> pa.Table:
     """One row per layer and position: the mean attention over all presentations, eq. 7."""
-    return query.run(_SQL / "mean_attention.sql", {"layer_attention": layer_attention(signals, formulation)})
+    return query.run(_SQL / "mean_attention.sql", {"layer_attention": layer_attention(signals, formulation, row)})
 
 
 def number_of_candidates(signals: pa.Table) -> int:

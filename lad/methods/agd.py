@@ -50,6 +50,7 @@ METHOD = Method(
         TableRow("main", 90, "AGD (released code)", variant="formulation=released"),
         TableRow("permutations", 40, optional=False),
         TableRow("baselines", 110, block=2),
+        TableRow("baselines", 111, "AGD, query, layers by hits", variant="layers_by=found;row=query", block=2),
     ),
     published=(PublishedName("agd"), PublishedName("agd", "released", variant="formulation=released")),
 )

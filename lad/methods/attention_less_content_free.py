@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lad import query
 from lad.calibration.observations import mean_attention
-from lad.methods.attention import chosen_layers
+from lad.methods.attention import chosen_layers, refuse_missing_attention
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import ChoosesLayers
 from lad.methods.scores import best_positions
@@ -22,7 +22,8 @@ _QUERY: Final = Path(__file__).with_suffix(".sql")
 
 
 def answers(inputs: Inputs, options: ChoosesLayers) -> pa.Table:
-    blank = mean_attention(inputs.blank, options.equations)
+    refuse_missing_attention(inputs.blank, options.row, "the content-free signals have")
+    blank = mean_attention(inputs.blank, options.equations, options.row)
     chosen = chosen_layers(inputs, options)
     return best_positions(query.run(_QUERY, {"chosen_layers": chosen, "content_free_attention": blank}))
 

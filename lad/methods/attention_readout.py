@@ -33,6 +33,9 @@ METHOD = Method(
     description="argmax mean over L* of a, eq. 6, 8, 9",
     answers=answers,
     options_type=ChoosesLayers,
-    rows=(TableRow("baselines", 70, block=1),),
+    rows=(
+        TableRow("baselines", 70, block=1),
+        TableRow("baselines", 72, "Raw attention, query, layers by hits", variant="layers_by=found;row=query", block=1),
+    ),
     published=(PublishedName("attention_readout"), PublishedName("raw_attention")),
 )

@@ -102,9 +102,9 @@ class Method(Generic[AnyOptions]):
         options_type: the dataclass of its options.
         split_for: the split of the signals that the method with these options is meant for.
         keeps_for: what the method with these options reads that extraction keeps only where it is asked to, in the
-            signals to be answered and in those calibrated on.
+            signals to be answered and in those calibrated on; by default what the options say.
         needs_calibration, needs_content_free, needs_generations: what it reads besides those signals: a calibration,
-            the signals of the split content_free, generated texts.
+            whatever its options (see `reads_calibration`), the signals of the split content_free, generated texts.
         rows: its rows in tables that list many methods.
         published: its names in the published results.
     """
@@ -119,7 +119,7 @@ class Method(Generic[AnyOptions]):
     answers: Callable[[Inputs, AnyOptions], pa.Table]
     options_type: type[AnyOptions]
     split_for: Callable[[AnyOptions], Split] = lambda _: "evaluation"
-    keeps_for: Callable[[AnyOptions], frozenset[Keep]] = lambda _: frozenset()
+    keeps_for: Callable[[AnyOptions], frozenset[Keep]] = lambda options: options.keeps
     needs_calibration: bool = False
     needs_content_free: bool = False
     needs_generations: bool = False
@@ -135,6 +135,10 @@ class Method(Generic[AnyOptions]):
     def split(self) -> Split:
         """The split that it is meant for unless its options say otherwise."""
         return self.split_for(self.options_type())
+
+    def reads_calibration(self, options: AnyOptions) -> bool:
+        """Whether the method with these options reads a calibration."""
+        return self.needs_calibration or options.are_calibrated
 
     @property
     def explanation(self) -> str:

@@ -15,6 +15,8 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from lad.calibration.formulation import Formulation, FormulationError, get_formulation
+from lad.calibration.rows import Row, keeps
+from lad.contracts import Keep
 
 
 class ScoringError(ValueError):
@@ -170,6 +172,16 @@ FormulationName = Annotated[
 class Options:
     """The options of a method that has none."""
 
+    @property
+    def keeps(self) -> frozenset[Keep]:
+        """What extraction keeps for them only where it is asked to."""
+        return frozenset()
+
+    @property
+    def are_calibrated(self) -> bool:
+        """Whether they ask for what is chosen on calibration questions."""
+        return False
+
 
 @dataclass(frozen=True)
 class ReadsEquations(Options):
@@ -183,8 +195,29 @@ class ReadsEquations(Options):
 
 
 @dataclass(frozen=True)
-class ChoosesLayers(ReadsEquations):
+class ReadsRow(Options):
+    """The option of what reads attention."""
+
+    row: Annotated[
+        Row,
+        Means(
+            "whose attention is read. last: the prompt's last token, as in the paper; query: the query's tokens, their"
+            " mean; suffix: all tokens behind the candidates, their mean"
+        ),
+    ] = "last"
+
+
+@dataclass(frozen=True)
+class ChoosesLayers(ReadsEquations, ReadsRow):
     """Options of what reads the attention of chosen layers, L* of eq. 9."""
+
+    layers_by: Annotated[
+        Literal["mass", "found"],
+        Means(
+            "how layers are chosen. mass: of each presentation those that look at candidates most, eq. 9; found: those"
+            " that most often look at the target most on the calibration questions, the prior divided out"
+        ),
+    ] = "mass"
 
     top_k: Annotated[Count, Means("how many layers are chosen: K of eq. 9", short="k")] = 2
     layers: Annotated[
@@ -194,6 +227,14 @@ class ChoosesLayers(ReadsEquations):
             " among all that the calibration covers, or that the model has where no calibration is read"
         ),
     ] = None
+
+    @property
+    def keeps(self) -> frozenset[Keep]:
+        return keeps(self.row)
+
+    @property
+    def are_calibrated(self) -> bool:
+        return self.layers_by == "found"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,13 @@ METHOD = Method(
     answers=answers,
     options_type=Purifies,
     needs_calibration=True,
-    rows=(TableRow("baselines", 100, block=1),),
+    rows=(
+        TableRow("baselines", 100, block=1),
+        TableRow("baselines", 102, "Purified attention, query", variant="row=query", block=1),
+        TableRow(
+            "baselines", 104, "Purified attention, query, layers by hits", variant="layers_by=found;row=query", block=1
+        ),
+    ),
     published=(
         PublishedName("purified_attention"),
         PublishedName("purified_attention", "released", variant="formulation=released"),

@@ -1,13 +1,13 @@
 -- Relation purified_attention: pi, what attention says once the prior is divided out. Eq. 11 and 12.
 -- One row per presentation and position. Relations in: chosen_layers, attention_prior. Parameters:
--- $formulation, whose attention_prior; $prior, whether it is divided out; $aggregation, order of mean over L*
+-- $formulation and $row, whose attention_prior; $prior, whether it is divided out; $aggregation, order of mean over L*
 -- and logarithm; $temperature, tau.
 -- Attention below 1e-30 counts as 1e-30, so that every logarithm exists.
 with
 prior as (
     select layer, position, ln(greatest(prior, 1e-30)) as log_prior
     from attention_prior
-    where formulation = $formulation
+    where formulation = $formulation and row = $row
 ),
 
 evidence as (  -- eq. 11

@@ -30,13 +30,22 @@ def scores_of(signals: pa.Table, formulation: Formulation) -> pa.Table:
             without a word.
     """
     column = formulation.scores_column(number_of_candidates(signals))
+    refuse_missing_logprobs(signals, column)
+    return observations.observed_scores(signals, formulation)
+
+
+def refuse_missing_logprobs(signals: pa.Table, column: str) -> None:
+    """Refuse signals of which a presentation has no scores in that column.
+
+    Raises:
+        ScoringError: such a presentation.
+    """
     if signals[column].null_count:
         at = pc.index(pc.is_null(signals[column]), pa.scalar(True)).as_py()
         raise ScoringError(
             f"presentation {signals['presentation_id'][at].as_py()} has no {column}, from which this method answers;"
             " extract them by a probe that reads the probabilities of the identifiers"
         )
-    return observations.observed_scores(signals, formulation)
 
 
 def best_positions(scores: pa.Table) -> pa.Table:

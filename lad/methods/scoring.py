@@ -11,7 +11,7 @@ from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
 from lad.calibration.observations import number_of_candidates, number_of_layers
 from lad.methods.base import Inputs, Method
-from lad.methods.options import ScoringError
+from lad.methods.options import Options, ScoringError
 from lad.methods.specification import Specification, parse_method
 
 _PREDICTIONS: Final = Path(__file__).with_name("predictions.sql")
@@ -48,7 +48,7 @@ class Session:
             ScoringError, SignalsError: as `score`.
         """
         method, options, variant = parse_method(specification, defaults)
-        _refuse_missing(method, self._inputs)
+        _refuse_missing(method, options, self._inputs)
         predictions = query.run(
             _PREDICTIONS,
             {"answers": method.answers(self._inputs, options), "signals": self._inputs.signals},
@@ -100,8 +100,8 @@ def score(
     return session.score(specification, defaults)
 
 
-def _refuse_missing(method: Method[Any], inputs: Inputs) -> None:
-    if method.needs_calibration:
+def _refuse_missing(method: Method[Any], options: Options, inputs: Inputs) -> None:
+    if method.reads_calibration(options):
         _refuse_other_calibration(method, inputs.signals, inputs.calibration)
     if method.needs_content_free:
         _refuse_other_content_free(method, inputs.signals, inputs.content_free)

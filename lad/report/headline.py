@@ -6,7 +6,7 @@ from typing import Final
 from lad.report.needs import Available, Condition, Contest, Needs
 from lad.report.options import ArtifactOptions
 from lad.report.results import opened
-from lad.report.wording import Pair, listed, numbers, percent, start, tally
+from lad.report.wording import Pair, known, listed, name, numbers, percent, start, tally
 
 HEADLINE: Final = ("vanilla", "purified_attention", "agd")
 
@@ -18,7 +18,7 @@ def needs(available: Available, options: ArtifactOptions) -> Needs:
     """What the page's first lines are about: their methods at every N in every setting, so far as they are there."""
     places = _places(available, options).values()
     scores = Needs(scores=tuple(condition for methods in places for condition in methods.values()))
-    return scores + Needs.of(_contests(available, options))
+    return scores + Needs.of(_contests(available, options)) + Needs(scores=tuple(_first_place(available, options)))
 
 
 def _places(available: Available, options: ArtifactOptions) -> dict[Place, dict[str, Condition]]:
@@ -36,6 +36,15 @@ def _places(available: Available, options: ArtifactOptions) -> dict[Place, dict[
         for place, methods in conditions.items()
     }
     return {place: methods for place, methods in found.items() if methods}
+
+
+def _first_place(available: Available, options: ArtifactOptions) -> list[Condition]:
+    """All that answers the questions which the page tells of first, whichever method and variant."""
+    for methods in _places(available, options).values():
+        if len(methods) == len(HEADLINE):
+            scoring = methods["vanilla"].scoring
+            return [Condition.of(scoring, *named) for named in available.methods(scoring)]
+    return []
 
 
 def _contests(available: Available, options: ArtifactOptions) -> list[Contest]:
@@ -56,7 +65,9 @@ def read(results: Path, options: ArtifactOptions) -> dict[str, str] | None:
             return None
         measures = needed.measures
         pairs = [Pair.measured(measures, contest) for contest in _contests(needed.available, options)]
+        answering = _first_place(needed.available, options)
     (n, setting), answers = complete[0]
+    best = max(answering, key=lambda condition: known(measures.get(condition)))
     vanilla = {place: measures.get(methods["vanilla"]) for place, methods in places.items() if "vanilla" in methods}
     return {
         "model": options.model,
@@ -64,6 +75,9 @@ def read(results: Path, options: ArtifactOptions) -> dict[str, str] | None:
         "n": str(n),
         "setting": setting,
         **{method: percent(measures.get(condition).value) for method, condition in answers.items()},
+        "methods": str(len(answering)),
+        "best": percent(known(measures.get(best))),
+        "best_name": f"{name(best.method)} ({best.variant})" if best.variant else name(best.method),
         "verdict": start(tally(pairs, "agd", "purified_attention")),
         "questions": str(max(measure.questions for measure in vanilla.values())),
         "presentations": f"{sum(measure.presentations for measure in vanilla.values()):,}",

@@ -54,30 +54,87 @@ def test_the_attention_prior_is_the_mean_over_presentations(n):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_heads_are_ranked_by_how_often_they_find_the_target_then_by_how_much_they_look_at_it(n):
-    signals = random_signals(n, n, heads=3)
-    attention = np.array(signals["head_attention"].to_pylist(), dtype=np.float64)
-    ranked, skill = oracle.ranked_heads(attention, oracle.Signals.of(signals).target)
-    choice = calibrate(signals).head_choice.to_pylist()
-    assert [(row["layer"], row["head"]) for row in choice] == ranked
-    assert [row["rank"] for row in choice] == list(range(1, 16))
-    for row in choice:
-        np.testing.assert_allclose((row["found"], row["target_share"]), skill[row["layer"], row["head"]], rtol=1e-5)
+def test_every_row_has_a_prior_of_its_own(n):
+    signals = random_signals(n, n, rows=True)
+    fitted = calibrate(signals)
+    for row in ("query", "suffix"):
+        attention = np.array(signals[f"{row}_attention"].to_pylist(), dtype=np.float64)
+        for formulation in ("printed", "released"):  # of these rows delimiters are not kept
+            prior = matrix(fitted.attention_prior, "prior", formulation=formulation, row=row)
+            np.testing.assert_allclose(prior, oracle.attention_prior(attention), rtol=1e-9)
+
+
+def skill_of(fitted, **where) -> list[dict]:
+    table = fitted.attention_skill
+    for name, wanted in where.items():
+        table = table.filter(pc.field(name) == wanted)
+    return table.to_pylist()
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_the_skill_of_every_head_and_layer_is_that_of_the_oracle(n):
+    signals = random_signals(n, n, heads=3, rows=True, null=True)
+    target, fitted = oracle.Signals.of(signals).target, calibrate(signals)
+    seen = 0
+    for row in ("last", "query", "suffix"):
+        for heads in ("", "head_"):
+            name = (
+                {"": "candidate_attention", "head_": "head_attention"}[heads]
+                if row == "last"
+                else f"{heads}{row}_attention"
+            )
+            attention = np.array(signals[name].to_pylist(), dtype=np.float64).reshape(len(signals), 5, -1, n)
+            null = attention
+            if row != "last":
+                null = np.array(signals[f"{heads}null_{row}_attention"].to_pylist(), dtype=np.float64).reshape(
+                    attention.shape
+                )
+            for against in ("none", "prior", "null") if row != "last" else ("none", "prior"):
+                for known in skill_of(fitted, row=row, against=against):
+                    if (known["head"] is None) == bool(heads):
+                        continue
+                    place = known["layer"], known["head"] or 0
+                    looks = attention[:, *place]
+                    expected = oracle.attention_skill(oracle.held_against(looks, against, null[:, *place]), target)
+                    found = [known[each] for each in ("found", "target_share", "mass", "contrast")]
+                    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+                    if against == "prior":
+                        np.testing.assert_allclose(known["prior"], looks.mean(axis=0), rtol=1e-6)
+                    else:
+                        assert known["prior"] is None
+                    seen += 1
+    assert seen == len(fitted.attention_skill) == 5 * (1 + 3) * (2 + 3 + 3)
 
 
 def test_a_head_that_looks_at_all_images_alike_finds_nothing():
     signals = random_signals(0, 4, heads=1)
     even = np.ones((len(signals), 5, 1, 4), dtype=np.float32)
-    choice = calibrate(replace_column(signals, "head_attention", parquet.nested_lists(even))).head_choice
-    assert set(choice["found"].to_pylist()) == {0.0}
-    assert set(choice["target_share"].to_pylist()) == {0.25}
+    fitted = calibrate(replace_column(signals, "head_attention", parquet.nested_lists(even)))
+    skill = skill_of(fitted, head=0)
+    assert len(skill) == 10
+    for known in skill:
+        assert (known["found"], known["target_share"]) == (0, 0.25)
 
 
-def test_signals_that_do_not_tell_heads_apart_rank_none(tmp_path):
-    fitted = calibrate(random_signals(0, 4))
-    assert len(fitted.head_choice) == 0
+def test_skill_is_told_of_what_the_signals_have():
+    for options, rows, heads in (
+        ({}, {("last", "none"), ("last", "prior")}, False),
+        ({"heads": 2}, {("last", "none"), ("last", "prior")}, True),
+        (
+            {"rows": True},
+            {(row, against) for row in ("last", "query", "suffix") for against in ("none", "prior")},
+            False,
+        ),
+    ):
+        skill = calibrate(random_signals(0, 4, **options)).attention_skill.to_pylist()
+        assert {(known["row"], known["against"]) for known in skill} == rows
+        assert any(known["head"] is not None for known in skill) == heads
+
+
+def test_a_calibration_is_read_as_it_was_written(tmp_path):
+    fitted = calibrate(random_signals(0, 4, heads=2, rows=True, null=True))
     fitted.write(tmp_path)
-    assert len(read_calibration(tmp_path).head_choice) == 0
+    assert read_calibration(tmp_path) == fitted
 
 
 @pytest.mark.parametrize("n", SIZES)

@@ -39,6 +39,6 @@ def test_the_page_can_be_followed(page, tmp_path):
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(tmp_path)}
     for command in commands:
         ran = subprocess.run(
-            ["bash", "-e", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+            ["bash", "-e", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200
         )
         assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"

@@ -26,7 +26,7 @@ def site(tmp_path_factory):
             pytest.skip(f"{module} is not installed; the extra `docs` brings it")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1200)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 

@@ -45,8 +45,8 @@ def start(tmp_path):
 def test_four_processes_share_two_gpus_and_are_never_two_on_one(start):
     run, told = start
     processes = [run(0.4) for _ in range(4)]
-    messages = [told.get(timeout=60) for _ in range(8)]
-    assert [process.join(timeout=60) or process.exitcode for process in processes] == [0] * 4
+    messages = [told.get(timeout=600) for _ in range(8)]
+    assert [process.join(timeout=600) or process.exitcode for process in processes] == [0] * 4
     spans = [(index, began, ended) for what, _, index, *span in messages if what == "ended" for began, ended in [span]]
     assert {index for index, _, _ in spans} == {0, 1}
     for gpu in (0, 1):
@@ -57,8 +57,8 @@ def test_four_processes_share_two_gpus_and_are_never_two_on_one(start):
 def test_a_killed_process_gives_its_gpu_back_and_one_that_waits_gets_it(start):
     run, told = start
     taken_by = {}
-    for process in (run(60), run(60)):
-        _, pid, index = told.get(timeout=60)
+    for process in (run(3600), run(3600)):
+        _, pid, index = told.get(timeout=600)
         taken_by[index] = pid
         assert process.is_alive()
     assert set(taken_by) == {0, 1}
@@ -66,7 +66,7 @@ def test_a_killed_process_gives_its_gpu_back_and_one_that_waits_gets_it(start):
     time.sleep(0.5)
     assert told.empty(), "both are taken: it has to wait"
     os.kill(taken_by[1], signal.SIGKILL)
-    assert told.get(timeout=60)[2] == 1
+    assert told.get(timeout=600)[2] == 1
 
 
 def test_waiting_is_told_once(tmp_path, caplog, monkeypatch):

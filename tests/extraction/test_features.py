@@ -109,7 +109,7 @@ def test_expected_images_are_prepared_ahead_and_the_unexpected_are_served_too(ba
 
 
 def test_images_that_come_unexpected_are_prepared_side_by_side(backbone, paths, monkeypatch):
-    prepare, together = image_features._prepare, threading.Barrier(3, timeout=20)
+    prepare, together = image_features._prepare, threading.Barrier(3, timeout=300)
     monkeypatch.setattr(image_features, "_prepare", lambda *image: together.wait() is None or prepare(*image))
     with ImageFeatures(backbone, workers=3) as features:
         assert len(features.get(paths[:3])) == 3

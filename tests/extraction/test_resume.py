@@ -3,12 +3,10 @@
 `python -m pytest tests/extraction/test_resume.py --kills 50` kills as often as you like.
 """
 
-import multiprocessing
 import os
 import random
 import resource
 import signal
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from kills import extract_with_own_locks, files, fork
 from signals_factory import of_an_earlier_version
-from tqdm import tqdm
 
 from lad.extraction import extract as extraction
 from lad.extraction import memory
@@ -28,9 +26,6 @@ from lad.extraction.inputs import InputError
 
 SMALL_BATCHES = 400
 """A token budget of a few presentations per batch."""
-
-# A forked child has the model at hand and can be killed within milliseconds of its start.
-fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -58,10 +53,6 @@ def count_computed(monkeypatch):
         ),
     )
     return lambda: sum(sizes)
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*.parquet"))
 
 
 def test_killed_at_any_moment_the_final_table_is_that_of_an_uninterrupted_run(run, tmp_path, request):
@@ -107,12 +98,6 @@ def resume(run, finished: Path, whole) -> None:
     final, _ = run(finished)
     assert final.equals(whole)
     assert len(files(finished)) == 1
-
-
-def extract_with_own_locks(run, finished: Path) -> None:
-    # tqdm's lock is one for all forked processes: killed while it holds it, the child would stop its parent for ever.
-    tqdm.set_lock(threading.RLock())
-    run(finished)
 
 
 def test_finished_presentations_are_not_computed_again(run, count_computed):
@@ -205,7 +190,7 @@ def test_a_full_disk_names_the_presentation_and_finished_work_stays(run, tmp_pat
 
     child = fork.Process(target=extract_on_a_full_disk)
     child.start()
-    message = told.get(timeout=60)
+    message = told.get(timeout=600)
     child.join()
     assert "the signals of presentation scenes-random-n04-e" in message
     assert "File too large" in message
@@ -219,7 +204,7 @@ def test_two_processes_on_the_same_presentations_do_not_corrupt_each_other(run, 
     children = [fork.Process(target=lambda: told.put(run()[0].equals(whole))) for _ in range(2)]
     for child in children:
         child.start()
-    assert [told.get(timeout=120) for _ in children] == [True, True]
+    assert [told.get(timeout=600) for _ in children] == [True, True]
     for child in children:
         child.join()
     assert run()[0].equals(whole)

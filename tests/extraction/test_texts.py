@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import plain
 import pyarrow as pa
 import pytest
 import torch
+from kills import extract_with_own_locks, files, fork
 from PIL import Image
-from test_resume import extract_with_own_locks, files, fork
 from transformers import AutoModelForImageTextToText
 
 from benchmarks import architectures
@@ -251,15 +252,23 @@ def test_killed_between_two_batches_no_text_is_lost_or_drawn_again(cpu_extractio
     def run(finished: Path):
         return cpu_extraction_of(4, SAMPLED, evaluation=6, token_budget=300, finished=finished)
 
-    finished = tmp_path / "finished"
-    child = fork.Process(target=extract_with_own_locks, args=(run, finished))
-    child.start()
+    finished, read, computed = tmp_path / "finished", extraction.read_batch, []
+
+    def wait_after_the_second(*batch, **options):
+        computed.append(batch)
+        if len(computed) == 3:
+            threading.Event().wait()
+        return read(*batch, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extraction, "read_batch", wait_after_the_second)
+        child = fork.Process(target=extract_with_own_locks, args=(run, finished))
+        child.start()
     while child.is_alive() and len(files(finished)) < 2:
         time.sleep(0.001)
     os.kill(child.pid, signal.SIGKILL)
     child.join()
-    assert len(files(finished)) >= 2
-    read, computed = extraction.read_batch, []
+    assert len(files(finished)) == 2
     monkeypatch.setattr(
         extraction,
         "read_batch",

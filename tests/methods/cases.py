@@ -15,11 +15,11 @@ BY_SCORE = [*(name for name in METHODS if name not in FROM_TEXT), "permutation_a
 
 
 def evaluation_signals(seed: int, n: int = 4, **options) -> pa.Table:
-    return random_signals(seed + 1000, n, rounds=3, split="evaluation", heads=2, **options)
+    return random_signals(seed + 1000, n, rounds=3, split="evaluation", heads=2, rows=True, null=True, **options)
 
 
 def calibration_signals(seed: int, n: int = 4) -> pa.Table:
-    return random_signals(seed, n, heads=2)
+    return random_signals(seed, n, heads=2, rows=True, null=True)
 
 
 def signals_for(method: str, seed: int, n: int = 4) -> pa.Table:
@@ -32,9 +32,9 @@ def scores_of(predictions: pa.Table) -> np.ndarray:
     return np.array(predictions["scores"].to_pylist())
 
 
-def heads_of(table: pa.Table) -> np.ndarray:
-    """Attention by presentation, layer, head and position."""
-    return np.array(table["head_attention"].to_pylist(), dtype=np.float64)
+def array_of(table: pa.Table, column: str) -> np.ndarray:
+    """A column of lists: attention by presentation, layer, (head) and position."""
+    return np.array(table[column].to_pylist(), dtype=np.float64)
 
 
 def answers_of(predictions: pa.Table, column: str = "position") -> dict:

@@ -26,7 +26,7 @@ def test_the_list_has_every_method_and_every_option_with_its_default():
         assert f"{method.name} ({method.display}) {method.description}" in text
     for option in OPTIONS:
         assert f"{option.meaning} allowed: {option.kind.allowed}" in text
-    for default in ("k (top_k) = 2", "tau (temperature) = 5", "prior = yes", "heads = 3", "formulation = printed"):
+    for default in ("k (top_k) = 2", "tau (temperature) = 5", "prior = yes", "heads = 8", "formulation = printed"):
         assert default in text
 
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import oracle
 import pyarrow as pa
 import pytest
-from cases import SIZES, answers_of, evaluation_signals, scores_of
+from cases import SIZES, answers_of, array_of, calibration_signals, evaluation_signals, scores_of
 from signals_factory import random_signals, replace_column
 
 from lad.calibration.calibrate import calibrate
-from lad.methods import score
+from lad.methods import ScoringError, score
 
 
 def test_purified_attention_is_that_of_equations_8_to_12(case):
@@ -41,3 +42,23 @@ def test_without_prior_purified_attention_is_that_of_a_flat_prior():
         scores_of(score(table, flattened, "purified_attention")),
         atol=1e-12,
     )
+
+
+@pytest.mark.parametrize(("row", "column"), [("last", "candidate_attention"), ("query", "query_attention")])
+def test_row_and_layers_can_be_chosen(case, row, column):
+    before, now = array_of(calibration_signals(0, case.signals.n), column), array_of(case.table, column)
+    prior = oracle.attention_prior(before)
+    best = oracle.layers_that_found(before, case.calibration.target, 2, case.layers)
+    for layers_by, expected in (
+        ("mass", [oracle.printed_pi(one, prior, 2, 5, case.layers) for one in now]),
+        ("found", [oracle.printed_pi(one, prior, 2, 5, best) for one in now]),
+    ):
+        scores = case.scores(f"purified_attention;row={row};layers_by={layers_by}")
+        np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_a_calibration_without_the_row_is_refused_with_what_keeps_it():
+    with pytest.raises(
+        ScoringError, match="the calibration has no attention of the query's tokens; extract with --keep rows"
+    ):
+        score(evaluation_signals(0), calibrate(random_signals(0)), "purified_attention;row=query")

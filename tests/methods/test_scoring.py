@@ -128,7 +128,6 @@ def test_a_table_that_breaks_the_contract_is_refused_by_name():
 
 def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produce_it():
     table = evaluation_signals(0)
-    headless = table.drop_columns("head_attention")
     for method, scored, options, message in (
         ("contextual_calibration", table, {}, r"needs signals of the split content_free.*`lad content-free`"),
         (
@@ -137,13 +136,9 @@ def test_what_a_method_needs_besides_the_signals_is_named_with_what_would_produc
             {"content_free": content_free_signals(8)},
             "content-free signals are of N = 8 and 5 layers, the signals to be scored of N = 4 and 5",
         ),
-        ("chosen_heads", headless, {}, "the signals have no attention by head; extract with --keep heads"),
-        ("chosen_heads;heads=11", table, {}, "heads = 11 cannot be chosen from the model's 10"),
     ):
         with pytest.raises(ScoringError, match=message):
             score(scored, calibrate(calibration_signals(0)), method, **options)
-    with pytest.raises(ScoringError, match="the calibration has no attention by head"):
-        score(table, calibrate(random_signals(0)), "chosen_heads")
 
 
 @pytest.mark.parametrize("method", CALIBRATED)

@@ -40,7 +40,8 @@ DIVERGENCES = (
 )
 FURTHER = (
     *("batch_calibration", "batch_calibration;correction=ratio", "majority_vote"),
-    *("contextual_calibration", "attention_less_content_free", "chosen_heads"),
+    *("contextual_calibration", "attention_less_content_free"),
+    *("retrieval_heads", "retrieval_heads;against=none;heads=3", "retrieval_heads;row=query"),
 )
 RANDOM_ORDERS = ("permutation_average;orders=random", "permutation_average;orders=random;formulation=released")
 SOFTENED = ("sofa", "sofa-sigma0.1", "sofa_released")
@@ -126,7 +127,8 @@ def _answer(
         contracts.POSITION_BIAS,
         contracts.ATTENTION_PRIOR,
         contracts.POSITION_PRIOR,
-        contracts.HEAD_CHOICE,
+        contracts.ATTENTION_SKILL,
+        contracts.FUSION,
     ):
         table = getattr(fitted, contract.name)
         keys = {**calibration_cell, "calibration_set": source.set, "calibration_questions": budget}
@@ -222,6 +224,9 @@ def _signals(shown: pa.Table, cell: dict[str, str | int]) -> pa.Table:
         table = table.append_column(name, pa.array(values))
     by_head = candidate_attention[:, :, None] * np.exp(0.4 * rng.normal(size=(len(shown), LAYERS, 2, n)))
     table = table.append_column("head_attention", parquet.nested_lists(by_head))
+    of_query = by_head * np.exp(0.5 * is_target[:, None, None] + 0.2 * rng.normal(size=by_head.shape))
+    table = table.append_column("query_attention", parquet.nested_lists(of_query.mean(2)))
+    table = table.append_column("head_query_attention", parquet.nested_lists(of_query))
     return parquet.conform(table, contracts.SIGNALS, "made-up signals")
 
 

@@ -101,10 +101,24 @@ def test_the_headline_is_what_was_measured_with_eight_random_candidates(results,
                 " and calibration_set = 1 and calibration_questions = 5"
             ).fetchall()
         )
-    start = page.text.index("Asked which of 8 images")
+    start = page.text.index("Asked which of 8 candidates")
     lead = page.text[start : page.text.index("Contents")].replace("\u00a0", " ")
     for method in ("vanilla", "purified_attention", "agd"):
         assert f"{measured[method]:.1f} %" in lead
+
+
+def test_the_headline_names_the_method_that_is_right_most_often(results, page):
+    with catalog.connect(results) as connection:
+        best = connection.execute(
+            "select method, variant, value from metrics where model = 'demo' and dataset = 'scenes' and n = 8 and"
+            " setting = 'random' and metric = 'accuracy' and probe = 'vanilla' and calibration_setting = 'random' and"
+            " calibration_split = 'calibration' and calibration_set = 1 and calibration_questions = 5"
+            " order by value desc limit 1"
+        ).fetchone()
+    start = page.text.index("methods and variants that were asked this")
+    said = " ".join(page.text[start : page.text.index("Contents")].replace("\u00a0", " ").split())
+    assert f"is right most often: {best[2]:.1f} %" in said
+    assert best[1] in said
 
 
 def test_the_headline_is_told_from_paired_differences(page):

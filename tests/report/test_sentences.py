@@ -177,7 +177,7 @@ def test_figure_3_shows_attention_over_the_layers_of_equation_9_and_divided_by_t
         for layer, position, value in connection.execute(
             "select layer, position, prior from attention_prior where model = 'demo' and setting = 'random' and n = 8"
             " and probe = 'vanilla' and split = 'calibration' and calibration_set = 1 and calibration_questions = 5"
-            " and formulation = 'printed'"
+            " and formulation = 'printed' and row = 'last'"
         ).fetchall():
             prior[layer, position - 1] = value
     chosen = fig3.Options.read(options("fig3"))

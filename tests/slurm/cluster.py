@@ -137,7 +137,7 @@ class Cluster:
         if "slurmctld" in self._daemons:
             subprocess.run(["scancel", "--user", _user()], env=self.environment, capture_output=True, check=False)
             with suppress(RuntimeError, TimeoutError):
-                wait_until(lambda: not self.run("squeue", "--noheader"), "the jobs' end", seconds=20)
+                wait_until(lambda: not self.run("squeue", "--noheader"), "the jobs' end", seconds=60)
         for name in ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged"):
             self._end(name)
 
@@ -171,7 +171,8 @@ class Cluster:
             "folder": self.folder,
             "host": self.host,
             "user": _user(),
-            "cpus": max(2, os.cpu_count() or 1),
+            # Jobs that pause (recorded/lad) leave this machine's cores to others.
+            "cpus": max(4, os.cpu_count() or 1),
             "slurmctld_port": slurmctld_port,
             "slurmd_port": slurmd_port,
             "slurmdbd_port": slurmdbd_port,
@@ -235,7 +236,7 @@ def private_slurm() -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait until something holds.
 
     Raises:

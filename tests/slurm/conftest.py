@@ -20,20 +20,23 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pipeline]:
     """A reduced grid of the demo: `grid("name", n=[2, 4])`."""
     base = tmp_path_factory.mktemp("grids")
 
-    def make(name: str, n: list[int], *, questions: int = 20, orders: int = 5, cluster: Cluster | None = None, **more):
+    def make(name: str, n: list[int], *, cluster: Cluster | None = None) -> Pipeline:
         run = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": n, "probes": ["vanilla"]}
         config = {
             "models": {"demo": CONFIG["models"]["demo"]},
-            "datasets": {"scenes": {"format": "scenes", "count": 200, "seed": 1}},
-            "benchmark": {**CONFIG["benchmark"], "questions": questions, "orders": orders},
-            "evaluation": {"resamples": 200},
+            "datasets": {"scenes": {"format": "scenes", "count": 60, "seed": 1}},
+            "benchmark": {**CONFIG["benchmark"], "questions": 20, "orders": 3},
+            # One presentation per batch in every grid: an end cuts between any two, and numbers may be compared to the
+            # last bit, which batches of another composition move on some processors.
+            "extraction": {**CONFIG["extraction"], "token_budget": 1},
+            "scoring": {**CONFIG["scoring"], "methods": ["vanilla", "pride", "agd"]},
+            "evaluation": {"resamples": 50},
             "runs": [run],
             "report": {
                 "model": "demo",
                 "dataset": "scenes",
                 "artifacts": {"table1": {"settings": ["random"], "n": n[0]}},
             },
-            **more,
         }
         return Pipeline(base / name, config, cluster)
 

@@ -16,6 +16,8 @@ BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "workflow" / "profiles" / "slurm" / "config.yaml"
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+PATIENCE = 1200
+"""Seconds after which a run counts as stuck. No test waits so long for what succeeds, even on a slow machine."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Pipeline:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.results = self.folder / "results"
+        self.record = self.folder / "record"
+        self.record.mkdir(exist_ok=True)
         self.config = {**CONFIG, **self.config, "results": str(self.results)}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
 
@@ -72,7 +76,7 @@ class Pipeline:
     def run_locally(self, *targets: str) -> str:
         """What Snakemake says of a run on this machine's own cores that has to succeed."""
         environment = {**os.environ, "PATH": path_with(BIN, before=os.environ["PATH"])}
-        return self._start(environment, "--cores", "2", *targets).wait()
+        return self._start([BIN / "snakemake", "--cores", "2"], environment, *targets).wait()
 
     def start(self, *targets: str, resources: dict | None = None, site: dict | None = None) -> "Run":
         """Start a run through Slurm, with the shipped profile as this site edits it.
@@ -89,29 +93,38 @@ class Pipeline:
         profile["__variables__"] = {**right, **(site or {})}
         # The demo's device is the CPU, so its rules ask for no GPU.
         profile["set-resources"]["extract_signals"].update({"gpu": 1, **(resources or {})})
-        # Site settings too: how long a file may take to appear, and how often Slurm is asked.
-        profile.update({"latency-wait": 10, "slurm-init-seconds-before-status-checks": 2})
+        # A site's setting too: how long a file may take to appear.
+        profile.update({"latency-wait": 30})
         (self.folder / "profile").mkdir(exist_ok=True)
         (self.folder / "profile" / "config.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
-        (self.folder / "record").mkdir(exist_ok=True)
         environment = {
             **self.cluster.environment,
             "PATH": path_with(Path(__file__).parent / "recorded", BIN, before=self.cluster.environment["PATH"]),
-            "LAD_RECORD": str(self.folder / "record"),
+            "LAD_RECORD": str(self.record),
         }
         logs = f"--slurm-logdir={self.folder / 'slurm_logs'}"
-        return self._start(environment, "--workflow-profile", str(self.folder / "profile"), logs, *targets)
+        command = [sys.executable, Path(__file__).with_name("impatient.py")]
+        return self._start(command, environment, "--workflow-profile", str(self.folder / "profile"), logs, *targets)
 
     def work(self, table: Path | None = None) -> list[Work]:
         """What each process of `lad extract` did, or of those that write this table, in the order of their start."""
-        work = map(_read_record, (self.folder / "record").glob("*.jsonl"))
+        work = map(_read_record, self.record.glob("*.jsonl"))
         return sorted((one for one in work if table in (None, one.table)), key=lambda one: one.first)
 
-    def _start(self, environment: dict[str, str], *arguments: str) -> "Run":
+    def hold(self, table: Path, after: int) -> "Hold":
+        """Let the first process that writes this table pause once it has read so many presentations.
+
+        To be said before a job may look for it, and released once one has read so many, or not at all.
+        """
+        file = self.record / f"{time.time_ns()}.hold"
+        file.write_text(json.dumps({"table": str(table), "after": after}))
+        return Hold(file)
+
+    def _start(self, snakemake: list[str | Path], environment: dict[str, str], *arguments: str) -> "Run":
         said = self.folder / f"said-{time.time_ns()}.txt"
         with said.open("wb") as file:
             process = subprocess.Popen(
-                [BIN / "snakemake", "--configfile", str(self.folder / "config.yaml"), "--nolock", *arguments],
+                [*snakemake, "--configfile", str(self.folder / "config.yaml"), "--nolock", *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdout=file,
@@ -119,6 +132,16 @@ class Pipeline:
                 start_new_session=True,
             )
         return Run(self, process, said)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A process that pauses, or will, as `recorded/lad` reads it."""
+
+    file: Path
+
+    def release(self) -> None:
+        self.file.with_suffix(".held").unlink()
 
 
 @dataclass
@@ -144,18 +167,18 @@ class Run:
             assert self.process.poll() is None, f"ended before it was disturbed: {self.said.read_text()[-3000:]}"
             return any(work.done >= presentations for work in self.pipeline.work(table))
 
-        wait_until(reached, f"{presentations} presentations of {table}", seconds=180)
+        wait_until(reached, f"{presentations} presentations of {table}", seconds=PATIENCE)
         return self.pipeline.work(table)[0]
 
     def interrupt(self) -> None:
         """As Ctrl-C does: Snakemake cancels its jobs and ends."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
-            self.process.wait(timeout=120)
+            self.process.wait(timeout=PATIENCE)
 
     def _end(self, succeeds: bool) -> str:
         try:
-            self.process.wait(timeout=300)
+            self.process.wait(timeout=PATIENCE)
         finally:
             self.interrupt()
         said = self.said.read_text()

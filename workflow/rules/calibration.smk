@@ -9,7 +9,8 @@ rule calibrate:
         position_bias=W.table("position_bias"),
         attention_prior=W.table("attention_prior"),
         position_prior=W.table("position_prior"),
-        head_choice=W.table("head_choice"),
+        attention_skill=W.table("attention_skill"),
+        fusion=W.table("fusion"),
     log:
         W.log("calibrate", *RELATIONS["position_bias"].keys),
     conda:

@@ -17,7 +17,7 @@ looks as (
 priors as (
     select setting, layer, list(prior order by position) as prior
     from attention_prior
-    where formulation = 'printed'
+    where formulation = 'printed' and row = 'last'
     group by setting, layer
 ),
 

@@ -11,7 +11,7 @@ TABLE: Final = PlacesTable(
     where="batch_calibration",
     compared={
         "purified": ("purified_attention", "attention_less_content_free"),
-        "agd": ("agd", "chosen_heads"),
+        "agd": ("agd", "retrieval_heads"),
     },
 )
 
@@ -24,10 +24,11 @@ ARTIFACT: Final = Artifact(
     caption="Accuracy. Above, answers from logits: less their mean over all presentations (batch calibration),"
     " or less what the model answers about blank images (contextual calibration). In the middle, answers from"
     " attention: in the layers that look at images most, or in the heads that found most targets of the"
-    " calibration questions. Majority vote sees all orders of a question." + PAIRED,
+    " calibration questions. Below, answers from both: AGD and fusion. Majority vote sees all orders of a question."
+    + PAIRED,
     sentence="{purified}; {agd}.",
     in_runs="`batch_calibration` somewhere; there also `purified_attention`, `attention_less_content_free`,"
-    " `chosen_heads` and `agd`; other baselines where measured",
+    " `retrieval_heads` and `agd`; other baselines where measured",
     options=PlacesOptions,
     needs=TABLE.needs,
     draw=TABLE.draw,
