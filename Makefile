@@ -12,9 +12,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 demo: $(INSTALLED)
 	@snakemake --cores all --rerun-incomplete --logger=lad
 
-# Choosing among texts, by a real model that is a Python package (93 MB).
+# Choosing among texts, by a real model that is a Python package (93 MB). In short: make texts TEXTS=config/texts-small.yaml
+TEXTS := config/texts.yaml
 texts: $(WITH_MODEL)
-	@snakemake --configfile config/texts.yaml --cores all --rerun-incomplete --logger=lad
+	@snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
 
 test: $(INSTALLED)
 	pytest
@@ -51,4 +52,4 @@ lock: $(INSTALLED)
 	  sed 's/^/      - /' requirements.txt; } > environment.yml
 
 clean:
-	rm -rf results/demo .snakemake
+	rm -rf results/demo results/texts results/texts-small .snakemake

@@ -42,7 +42,7 @@ def parse_method(specification: Specification, defaults: Mapping[str, object] | 
 
     Raises:
         ScoringError: neither form, an unknown method, an option that the method does not have, an option that is given
-            twice or an impossible value; the message says what is allowed.
+            twice, an impossible value, or values that do not go together; the message says what is allowed.
     """
     # The registry imports every module of this package, this one among them.
     from lad.methods import METHODS
@@ -57,11 +57,11 @@ def parse_method(specification: Specification, defaults: Mapping[str, object] | 
     configured = _configured(method, defaults or {})
     try:
         named = _named(method, settings)
+        options = method.options_type(**{**configured, **{option.name: value for option, (value, _) in named.items()}})
     except ScoringError as error:
         raise ScoringError(f"{_shown(specification)}: {error}") from None
-    options = {option.name: value for option, (value, _) in named.items()}
     variant = sorted(f"{option.label}={text}" for option, (_, text) in named.items())
-    return Specified(method, method.options_type(**{**configured, **options}), ";".join(variant))
+    return Specified(method, options, ";".join(variant))
 
 
 def _split(specification: Specification) -> tuple[str, list[tuple[str, object]]]:
