@@ -18,7 +18,7 @@ texts: $(WITH_MODEL)
 	@snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
 
 test: $(INSTALLED)
-	pytest
+	pytest --numprocesses=2 --dist=loadfile
 
 # The pipeline on a private Slurm with two pretend GPUs, undisturbed and disturbed: ten minutes; docs/cluster.md.
 test-slurm: $(INSTALLED)

@@ -66,9 +66,14 @@ def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
     Such a model would work them out for every row and image, waiting for the device each time. Rows whose images have
     the same sizes and places have the same positions: they are worked out once, on the CPU.
     """
-    if not backbone.position_arguments or not batch.images:
+    if not backbone.position_arguments:
         return {}
     model = backbone.model.base_model
+    if not batch.images:
+        # Texts alone have the positions of their places, whatever the model keeps of images that it was shown before.
+        rows, length = batch.token_ids.shape
+        model.rope_deltas = torch.zeros(rows, 1, dtype=torch.int64, device=backbone.device)
+        return {"position_ids": torch.arange(length, device=backbone.device).expand(3, rows, -1)}
     known: dict[bytes, tuple[Tensor, Tensor]] = {}
     rows = []
     for layout in (batch.row(k).layout() for k in range(len(batch.token_ids))):

@@ -255,12 +255,15 @@ def test_texts_that_part_and_end_are_those_of_each_text_alone(case, monkeypatch)
     [
         ("mllama", "shows images by cross-attention"),
         ("qwen3_5", r"2 of 3 layers .* \(first: 0\) do not use transformers' AttentionInterface"),
-        ("qwen2", "model type 'qwen2' has no multimodal processor"),
     ],
 )
 def test_a_model_that_cannot_be_read_out_is_refused_with_the_reason(tmp_path, name, reason):
     with pytest.raises(BackboneError, match=reason):
         load_backbone(architectures.build(name, tmp_path))
+
+
+def test_a_model_without_images_is_loaded_as_one_of_texts(tmp_path):
+    assert not load_backbone(architectures.build("qwen2", tmp_path)).takes_images
 
 
 def test_a_model_that_ignores_the_attention_interface_is_refused(tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_a_model_that_does_not_answer_in_text_is_refused(folder):
     """CLIP has a processor for images and text, and no words."""
     CLIPConfig(architectures=["CLIPModel"]).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({"image_processor_type": "CLIPImageProcessor"}))
-    assert "model type 'clip' (CLIPModel) takes no images and text to write text" in refusal(folder)
+    assert "model type 'clip' (CLIPModel) writes no text; use a checkpoint of an LLM" in refusal(folder)
 
 
 @pytest.mark.usefixtures("unread")
