@@ -71,9 +71,9 @@ def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
     model = backbone.model.base_model
     if not batch.images:
         # Texts alone have the positions of their places, whatever the model keeps of images that it was shown before.
-        rows, length = batch.token_ids.shape
-        model.rope_deltas = torch.zeros(rows, 1, dtype=torch.int64, device=backbone.device)
-        return {"position_ids": torch.arange(length, device=backbone.device).expand(3, rows, -1)}
+        prompts, length = batch.token_ids.shape
+        model.rope_deltas = torch.zeros(prompts, 1, dtype=torch.int64, device=backbone.device)
+        return {"position_ids": torch.arange(length, device=backbone.device).expand(3, prompts, -1)}
     known: dict[bytes, tuple[Tensor, Tensor]] = {}
     rows = []
     for layout in (batch.row(k).layout() for k in range(len(batch.token_ids))):
