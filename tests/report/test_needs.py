@@ -54,7 +54,8 @@ def shown_by(planned: dict[str, Needs], relation: str, scoring: Scoring) -> set[
         (scoring("random", 4, calibrated_on="adversarial"), {"table3", "published"}),
         (
             scoring("random", 8),
-            {"fig1", "fig5", "fig_layers", "fig_sofa"} | {"table6", "table7", "table8", "table_baselines", "published"},
+            {"fig1", "fig5", "fig_heads", "fig_layers", "fig_sofa"}
+            | {"table6", "table7", "table8", "table_baselines", "published"},
         ),
     ],
 )
