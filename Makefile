@@ -17,10 +17,11 @@ TEXTS := config/texts.yaml
 texts: $(WITH_MODEL)
 	@snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
 
+# Two processes, each with whole files: tests of one file share what they make.
 test: $(INSTALLED)
-	pytest --numprocesses=2 --dist=loadfile
+	pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-# The pipeline on a private Slurm with two pretend GPUs, undisturbed and disturbed: ten minutes; docs/cluster.md.
+# The pipeline on a private Slurm with two pretend GPUs, undisturbed and disturbed: minutes; docs/cluster.md.
 test-slurm: $(INSTALLED)
 	@python tests/slurm/cluster.py --check
 	pytest -m slurm --capture=no tests/slurm

@@ -10,9 +10,32 @@ from photographs import COCO
 # and so for all processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+LONGEST = (
+    *("test_workflow.py", "report/test_artifacts.py", "test_pipeline_of_photographs.py", "docs/test_extend.py"),
+    *("methods/test_scoring.py", "benchmarks/test_offline.py", "test_use.py", "test_logger.py"),
+    *("benchmark/test_download_workflow.py", "demo/test_training.py", "test_elsewhere.py"),
+)
+"""Files that take half a minute or more begin first, so that two processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        file = item.path.relative_to(Path(__file__).parent).as_posix()
+        return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="how often tests/extraction/test_resume.py kills")
+
+
+@pytest.fixture(scope="session")
+def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes of this run: the workers of xdist and the runs of pytest that tests start."""
+    own = tmp_path_factory.getbasetemp()
+    base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return Path(os.environ.setdefault("LAD_TEST_SHARED", str(base / "of_all_processes")))
 
 
 @pytest.fixture(scope="session")

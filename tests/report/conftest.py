@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from made_once import made_once
 from synthetic_results import build_results
 
 from lad import contracts, parquet
@@ -17,8 +18,9 @@ LABEL = "made-up signals & 100 % real code"
 
 
 @pytest.fixture(scope="session")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_results(tmp_path_factory.mktemp("results"))
+def results(of_all_processes: Path) -> Path:
+    """Not to be changed: `edited` makes copies."""
+    return made_once(of_all_processes / "results", build_results)
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +43,15 @@ def options(results: Path) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def drawn(results: Path, options: Callable[[str], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(results: Path, options: Callable[[str], dict[str, Any]], of_all_processes: Path) -> Path:
     """The folder with every artifact."""
-    out = tmp_path_factory.mktemp("artifacts")
-    for name in ARTIFACTS:
-        draw(name, results, options(name), out)
-    return out
+
+    def draw_all(out: Path) -> None:
+        for name in ARTIFACTS:
+            draw(name, results, options(name), out)
+
+    # A run of pytest that a test starts may have other artifacts (tests/docs/test_extend.py).
+    return made_once(of_all_processes / f"artifacts-{len(ARTIFACTS)}", draw_all)
 
 
 @pytest.fixture

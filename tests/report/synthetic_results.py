@@ -24,7 +24,7 @@ from lad.catalog import RELATIONS
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
 from lad.grid import CalibrationSource, Scoring
-from lad.methods import parse_method, score
+from lad.methods import Session, parse_method, score
 from lad.methods.options import ReadsEquations
 
 LAYERS = 5
@@ -135,7 +135,8 @@ def _answer(
         _write(folder, contract.name, table, {"seconds": taken}, **keys)
     signals = _read(folder, "signals", **cell, split="evaluation")
     blank = content_free_signals(int(cell["n"]), layers=LAYERS)
-    timed = {method: query.timed(partial(score, signals, fitted, method, content_free=blank)) for method in methods}
+    session = Session(signals, fitted, content_free=blank)
+    timed = {method: session.timed(method) for method in methods}
     predictions = [answers for answers, _ in timed.values()]
     if everything:
         shifts, orders = (_read(folder, "signals", **cell, split=other) for other in ("symmetrized", "permuted"))
