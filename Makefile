@@ -10,12 +10,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo texts test test-slurm check lock clean
 
 demo: $(INSTALLED)
-	@snakemake --cores all --rerun-incomplete --logger=lad
+	@lad warm snakemake --cores all --rerun-incomplete --logger=lad
 
 # Choosing among texts, by a real model that is a Python package (93 MB). In short: make texts TEXTS=config/texts-small.yaml
 TEXTS := config/texts.yaml
 texts: $(WITH_MODEL)
-	@snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
+	@lad warm snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
 
 # Two processes, each with whole files: tests of one file share what they make.
 test: $(INSTALLED)

@@ -1,10 +1,13 @@
 """Being here puts this folder on the import path of every test: `from signals_factory import random_signals`."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from photographs import COCO
+
+from lad.warm import forking
 
 # One thread per process: `make test` runs two, whose threads would wait for each other. Set before torch is imported,
 # and so for all processes that tests start.
@@ -36,6 +39,15 @@ def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = tmp_path_factory.getbasetemp()
     base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     return Path(os.environ.setdefault("LAD_TEST_SHARED", str(base / "of_all_processes")))
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[None]:
+    """Whatever starts `lad` in a process of its own has it forked; for tests that start many."""
+    with forking() as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from lad import catalog
 ROOT = Path(__file__).parents[1]
 MODELS = {"qwen": "qwen2_5_vl", "llava": "llava_onevision15"}
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @pytest.fixture(scope="module")
 def results(photographs, tmp_path_factory) -> Path:

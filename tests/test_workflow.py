@@ -27,6 +27,8 @@ from lad.report.results import Measured
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 def command(config: dict, folder: Path, *arguments: str) -> list[str]:
     file = folder / "config.yaml"

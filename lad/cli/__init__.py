@@ -22,7 +22,8 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
-    "Helpers of the pipeline and its demo": (pipeline.render, pipeline.content_free, pipeline.convert, pipeline.merge),
+    "Helpers of the pipeline and its demo": (pipeline.render, pipeline.content_free, pipeline.convert, pipeline.merge,
+        pipeline.warm),
 }
 """The commands as `lad --help` groups them."""
 
@@ -30,6 +31,10 @@ _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
     # A query may begin with a comment, which is no option.
     results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
     measurement.score: {"cls": measurement.ListsMethods},
+    # What follows is a command of its own, with options of its own.
+    pipeline.warm: {
+        "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
+    },
     **dict.fromkeys((benchmark.images, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
 }
 """What commands have besides their function."""

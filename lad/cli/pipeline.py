@@ -1,5 +1,7 @@
 """Commands that serve the pipeline and its demo, and that people seldom run by hand."""
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -63,3 +65,17 @@ def merge(
     contract = contracts.CONTRACTS[relation]
     table, metadata = merge_shards(shard_files(folder, relation, shards), contract)
     parquet.write(table, out, contract, metadata)
+
+
+def warm(context: typer.Context) -> None:
+    """Run a command that starts `lad` often, such as snakemake; each of these then begins in milliseconds."""
+    from lad.warm import forking
+
+    if not context.args:
+        raise typer.BadParameter("name the command to run: lad warm snakemake --cores all")
+    with forking() as environment:
+        try:
+            ended = subprocess.run(context.args, env={**os.environ, **environment}).returncode
+        except KeyboardInterrupt:
+            ended = 130
+    raise typer.Exit(ended if ended >= 0 else 128 - ended)

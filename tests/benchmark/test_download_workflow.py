@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 CELL = {"model": "demo", "dataset": "pictures", "setting": "random", "n": 2, "probe": "vanilla"}
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory) -> Iterator[tuple[str, list[str]]]:
