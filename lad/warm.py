@@ -44,9 +44,9 @@ _READ_LATE: Final = frozenset(
 )
 """Variables that may differ between the process that imports and a command."""
 
-_ONE_THREAD: Final = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
-} | {"VECLIB_MAXIMUM_THREADS": "1"}
+_ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")} | {
+    "VECLIB_MAXIMUM_THREADS": "1"
+}
 """What Snakemake tells the jobs that have one thread."""
 
 _STATUS: Final = "i"

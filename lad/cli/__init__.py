@@ -22,8 +22,13 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     ),
     "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
-    "Helpers of the pipeline and its demo": (pipeline.render, pipeline.content_free, pipeline.convert, pipeline.merge,
-        pipeline.warm),
+    "Helpers of the pipeline and its demo": (
+        pipeline.render,
+        pipeline.content_free,
+        pipeline.convert,
+        pipeline.merge,
+        pipeline.warm,
+    ),
 }
 """The commands as `lad --help` groups them."""
 

@@ -18,7 +18,8 @@ BELOW_ALL = {"contracts": "parquet"}
 
 def imports() -> Iterator[tuple[str, str]]:
     """Which part of lad imports which other; `lad` itself only hands its public names on, and
-    the program stands above all."""
+    the program stands above all.
+    """
     for file in sorted((ROOT / "lad").rglob("*.py")):
         here = file.relative_to(ROOT / "lad").with_suffix("").parts[0]
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -29,7 +30,11 @@ def imports() -> Iterator[tuple[str, str]]:
                 names = [node.module.split(".")[1]]
             elif isinstance(node, ast.Import):
                 names = [alias.name.split(".")[1] for alias in node.names if alias.name.startswith("lad.")]
-            yield from ((here, name) for name in names if here not in ("__init__", "__main__", name) and not name.startswith("__"))
+            yield from (
+                (here, name)
+                for name in names
+                if here not in ("__init__", "__main__", name) and not name.startswith("__")
+            )
 
 
 def test_every_part_of_the_package_stands_on_a_floor():
