@@ -14,30 +14,15 @@ from lad.benchmark.tfidf import embed_texts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "texts.md").read_text(encoding="utf-8")
 (QUERY,) = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-WORDS = [
-    "a",
-    "cat",
-    "dog",
-    "bird",
-    "sits",
-    "runs",
-    "sleeps",
-    "on",
-    "under",
-    "by",
-    "the",
-    "table",
-    "tree",
-    "lake",
-    "red",
-]
+WORDS = [f"word{k}" for k in range(60)]
 
 
 @pytest.fixture(scope="module")
 def texts() -> pa.Table:
     """Candidates that share some of their query's words, and no two of whose cosines are equal."""
     random = np.random.default_rng(0)
-    drawn = [(" ".join(random.permutation(WORDS)[:7]), " ".join(random.permutation(WORDS)[:5])) for _ in range(40)]
+    often = 1 / np.arange(1, 61)
+    drawn = [[" ".join(random.choice(WORDS, size, p=often / often.sum())) for size in (14, 11)] for _ in range(40)]
     common = {"file_name": "", "width": 0, "height": 0, "category_ids": [], "license": None}
     return images_table(
         {"image_id": k, **common, "caption": query, "text": text} for k, (query, text) in enumerate(drawn)
