@@ -1,8 +1,9 @@
-"""What it costs to keep more than the last token's attention: heads, the rows of the query and the suffix, the null query.
+"""What it costs to keep more than the last token's attention: heads, other rows, the null query.
 
     make texts TEXTS=config/texts-small.yaml                         # makes the tables and the model
     python -m benchmarks.kept --results results/texts-small --model smollm2 --dataset captions --n 4
-    python -m benchmarks.kept --results results/demo --model demo --dataset scenes --n 8 --images-below results/demo/datasets/scenes/images
+    python -m benchmarks.kept --results results/demo --model resources/demo-model --dataset scenes --n 8 \\
+        --images-below results/demo/datasets/scenes/images
 
 Every round extracts the same presentations once with each choice, in turn, so that a slow moment of the machine hits
 all of them; the median round counts. Loading the model is not counted. Peak memory is that of a process of its own.
@@ -46,7 +47,7 @@ def main(
     setting: Annotated[str, typer.Option()] = "random",
     questions: Annotated[int, typer.Option(help="How many questions are asked, in all their orders.")] = 12,
     rounds: Annotated[int, typer.Option()] = 5,
-    images_below: Annotated[Path | None, typer.Option(help="Folder of the images, where candidates are images.")] = None,
+    images_below: Annotated[Path | None, typer.Option(help="Folder of the images; of texts none.")] = None,
 ) -> None:
     """Print seconds per presentation and peak memory of each choice, and their ratios to keeping the last row alone."""
     converted = results / "models" / model
