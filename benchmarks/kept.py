@@ -2,8 +2,8 @@
 
     make texts TEXTS=config/texts-small.yaml                         # makes the tables and the model
     python -m benchmarks.kept --results results/texts-small --model smollm2 --dataset captions --n 4
-    python -m benchmarks.kept --results results/demo --model resources/demo-model --dataset scenes --n 8 \\
-        --images-below results/demo/datasets/scenes/images
+
+Where candidates are images, `--images` names their folder.
 
 Every round extracts the same presentations once with each choice, in turn, so that a slow moment of the machine hits
 all of them; the median round counts. Loading the model is not counted. Peak memory is that of a process of its own.
@@ -47,11 +47,11 @@ def main(
     setting: Annotated[str, typer.Option()] = "random",
     questions: Annotated[int, typer.Option(help="How many questions are asked, in all their orders.")] = 12,
     rounds: Annotated[int, typer.Option()] = 5,
-    images_below: Annotated[Path | None, typer.Option(help="Folder of the images; of texts none.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images; of texts none.")] = None,
 ) -> None:
     """Print seconds per presentation and peak memory of each choice, and their ratios to keeping the last row alone."""
     converted = results / "models" / model
-    work = (str(converted if converted.is_dir() else model), results, dataset, setting, n, questions, images_below)
+    work = (str(converted if converted.is_dir() else model), results, dataset, setting, n, questions, images)
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         seconds = pool.apply(_seconds, (work, rounds))
         peaks = [pool.apply(_peak, (work, choice)) for choice in CHOICES]
@@ -63,7 +63,7 @@ def main(
 
 def _opened(work: Sequence[Any]) -> tuple[Backbone, dict[str, Any]]:
     """The model, and what `extract` is to be given besides."""
-    checkpoint, results, dataset, setting, n, questions, images_below = work
+    checkpoint, results, dataset, setting, n, questions, images = work
     torch.set_num_threads(1)
     keys = {"dataset": dataset, "setting": setting, "n": n, "split": "evaluation"}
     tables = {
@@ -76,7 +76,7 @@ def _opened(work: Sequence[Any]) -> tuple[Backbone, dict[str, Any]]:
     }
     asked = pa.array(sorted(set(tables["presentations"]["question_id"].to_pylist()))[:questions])
     tables["presentations"] = tables["presentations"].filter(pc.field("question_id").isin(asked))
-    return load_backbone(checkpoint), {**tables, "image_folder": images_below}
+    return load_backbone(checkpoint), {**tables, "image_folder": images}
 
 
 def _seconds(work: Sequence[Any], rounds: int) -> list[float]:
