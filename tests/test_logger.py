@@ -79,6 +79,8 @@ def run_on_a_terminal(
     if not child:
         os.chdir(folder)
         os.environ.update(COLUMNS="60", TERM="xterm")
+        # A shell lets what it runs behind the scenes ignore interrupts.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         asked = command(*arguments, gate=gate)
         os.execv(asked[0], asked)
     text, (awaited, keys) = "", press
