@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from lad.contracts import Keep
+from lad.extraction import control_tokens
 from lad.extraction.backbone import Backbone, BackboneError
 from lad.extraction.inputs import InputError, placeholder
 from lad.extraction.prompts import Probe, Span
@@ -76,10 +77,18 @@ class _Builder:
             self._built[caption, shown] = build(caption, shown)
         return self._built[caption, shown]
 
-    def _tokenize(self, text: str, *, offsets: bool) -> tuple[Tensor, np.ndarray[Any, Any] | None]:
-        """(T,) token ids of a rendered prompt and, if asked for, (T, 2) the characters that each holds."""
+    def _tokenize(
+        self, text: str, *, offsets: bool, asked: str, users: Sequence[Span]
+    ) -> tuple[Tensor, np.ndarray[Any, Any] | None]:
+        """(T,) token ids of a rendered prompt and, if asked for, (T, 2) the characters that each holds.
+
+        Args:
+            asked: what was handed to the chat template.
+            users: where that holds what users wrote, whose control tokens stay text.
+        """
         tokenizer = self.backbone.tokenizer
-        if offsets and not tokenizer.is_fast:
+        guarded = any(control_tokens.written_in(tokenizer, asked[slice(*span)]) for span in users)
+        if (offsets or guarded) and not tokenizer.is_fast:
             raise BackboneError(
                 f"checkpoint {self.backbone.checkpoint}: its tokenizer does not tell which characters a token holds, so"
                 " that the tokens of texts and queries cannot be found; use one with a tokenizer.json"
@@ -87,6 +96,14 @@ class _Builder:
         # As processors do: a template that begins with the first special token writes all of them.
         bos = tokenizer.bos_token
         plain = bos is not None and text.startswith(bos)
+        if guarded:
+            at = self._place_of(asked, text)
+            own = [(at + first, at + end) for first, end in users]
+            try:
+                ids, held = control_tokens.literal(tokenizer, text, users=own, special=not plain)
+            except ValueError as error:
+                raise InputError(f"the prompt {asked!r} {error}") from None
+            return torch.tensor(ids), np.array(held) if offsets else None
         encoded = tokenizer(text, add_special_tokens=not plain, return_offsets_mapping=offsets)
         return torch.tensor(encoded["input_ids"]), np.array(encoded["offset_mapping"]) if offsets else None
 
@@ -139,12 +156,13 @@ class PromptBuilder(_Builder):
                 f" shows {n} images; neither caption nor chat template may write others"
             )
         text = between[0] + "".join(image + after for image, after in zip(placeholders, between[1:], strict=True))
-        token_ids, offsets = self._tokenize(text, offsets="rows" in self.keep)
+        span = self.probe.query_span(n, caption)
+        token_ids, offsets = self._tokenize(text, offsets="rows" in self.keep, asked=asked, users=[span])
         layouts = [self._layout(image) for image in placeholders]
         segments = _segments(self.backbone, token_ids, layouts)
         query = None
         if offsets is not None:
-            query = _tokens_in(offsets, self.probe.query_span(n, caption), self._place_of(asked, text))
+            query = _tokens_in(offsets, span, self._place_of(asked, text))
         return Prompt(token_ids, segments, tuple(layout.image_tokens for layout in layouts), query)
 
     def _refuse_other_prompts(self) -> None:
@@ -187,7 +205,7 @@ class TextPromptBuilder(_Builder):
     def _build(self, query: str, texts: tuple[str, ...]) -> Prompt:
         asked, spans, asked_for = self.probe.text_of_texts(texts, query)
         rendered = self._render(asked)
-        token_ids, offsets = self._tokenize(rendered, offsets=True)
+        token_ids, offsets = self._tokenize(rendered, offsets=True, asked=asked, users=[*spans, asked_for])
         assert offsets is not None
         at, n = self._place_of(asked, rendered), len(texts)
         segments = torch.full((len(token_ids),), 2 * n, dtype=torch.int64)
