@@ -60,16 +60,16 @@ def test_the_same_seed_gives_the_same_signals_and_every_cell_its_own():
 
 
 def test_a_small_run_measures_every_method_in_every_cell(tmp_path):
-    scales, ns = ("--scale", "0.005", "--scale", "0.01"), ("--n", "2", "--n", "3", "--n", "4")
+    scales, ns = ("--scale", "0.005", "--scale", "0.01"), ("--n", "2", "--n", "4")
     command = [sys.executable, "-m", "benchmarks.offline", "--folder", str(tmp_path), *scales, *ns]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     # 6 cells of each N, 5 orders of each question, and for N = 4 its 4 shifts.
     rows = [line.split()[:2] for line in run.stdout.splitlines() if line.split()[0] in ("0.005", "0.01")]
-    assert rows == [["0.005", str(6 * 5 * (5 + 5 + 9))], ["0.01", f"{6 * 10 * (5 + 5 + 9):,}"]]
+    assert rows == [["0.005", str(6 * 5 * (5 + 9))], ["0.01", f"{6 * 10 * (5 + 9):,}"]]
     assert "scale 0.005 -> 0.01: 2.0 x the presentations" in run.stdout
 
     measured = catalog.connect(tmp_path / "scale-0.01").sql("from metrics where metric = 'accuracy'").to_arrow_table()
     assert pc.all(pc.is_valid(measured["low"])).as_py()
     by_n = measured.group_by("n").aggregate([([], "count_all")]).to_pylist()
     # 13 methods in 6 cells; permutation averaging, in two formulations, where there are all shifts.
-    assert {row["n"]: row["count_all"] for row in by_n} == {2: 78, 3: 78, 4: 90}
+    assert {row["n"]: row["count_all"] for row in by_n} == {2: 78, 4: 90}

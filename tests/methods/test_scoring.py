@@ -38,7 +38,7 @@ def test_predictions_keep_their_contract_and_tell_candidate_and_truth():
 
 
 @pytest.mark.parametrize("method", BY_SCORE)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 12))
 def test_relabelling_the_candidates_relabels_the_answer(method, seed, n):
     """Question by question, candidates get other numbers; nothing the model sees changes."""
