@@ -7,7 +7,9 @@ Two more views, `runs` and `timings`, tell what the files' metadata record: with
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -186,6 +188,24 @@ def connect(results: Path, only: Mapping[str, Sequence[Path]] | None = None) -> 
     return connection
 
 
+def confine(connection: duckdb.DuckDBPyConnection, results: Path) -> None:
+    """From now on queries read files of the results folder alone, load nothing, and cannot change that.
+
+    What does not fit into memory (DuckDB takes four fifths of the machine's) is spilled to the temporary folder.
+    """
+    spilled = f"{tempfile.gettempdir()}/lad-sql-{os.getpid()}"
+    # A view names its files by a pattern, which is looked at before it is expanded.
+    folders = (f"{_quoted(str(results))}/", f"{_literal(str(results))}/", _quoted(spilled))
+    allowed = ", ".join(f"'{folder}'" for folder in folders)
+    for setting in (
+        f"temp_directory = '{_quoted(spilled)}'",
+        f"allowed_directories = [{allowed}]",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"set {setting}")
+
+
 def _present(results: Path) -> dict[str, str]:
     """The relations of which there are files, each with the pattern of these in SQL."""
     refuse_unfit(results)
@@ -205,7 +225,11 @@ def _listed(files: Sequence[Path]) -> str:
 
 def _literal(path: str) -> str:
     """The path as SQL quotes it, nothing in it being a wildcard."""
-    return re.sub(r"([*?\[])", r"[\1]", path).replace("'", "''")
+    return _quoted(re.sub(r"([*?\[])", r"[\1]", path))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def refuse_unfit(results: Path) -> None:

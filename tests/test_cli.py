@@ -332,6 +332,59 @@ def test_sql_answers_in_three_formats_and_lists_relations_when_it_cannot(monkeyp
     assert sql("from images").startswith("lad: error: ")
 
 
+@pytest.fixture
+def ask_sql(monkeypatch, capsys, tmp_path):
+    """`lad sql` on a folder with an empty table of images; returns exit code and what it printed."""
+    (tmp_path / "it's [here]").mkdir()
+    folder = tmp_path / "it's [here]"
+    file = catalog.RELATIONS["images"].path(folder, dataset="d")
+    parquet.write(contracts.IMAGES.schema.empty_table(), file, contracts.IMAGES)
+
+    def ask(query: str, *options: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["lad", "sql", query, *options, "--results", str(folder), "--format", "csv"])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        streams = capsys.readouterr()
+        return stop.value.code or 0, streams.out + streams.err
+
+    return ask
+
+
+@pytest.mark.parametrize("query", ["select 1 as x", "from images", "describe images", "explain select 1", "values (1)"])
+def test_sql_answers_whatever_only_reads(ask_sql, query):
+    assert ask_sql(query)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("from read_text('{other}')", "Permission Error"),
+        ("from read_csv('{other}')", "Permission Error"),
+        ("from '{other}'", "disabled"),
+        ("copy (select 1) to '{new}'", "a statement that writes needs --other-files"),
+        ("attach '{new}'", "a statement that writes needs --other-files"),
+        ("install httpfs", "a statement that writes needs --other-files"),
+        ("set enable_external_access = true", "a statement that writes needs --other-files"),
+        ("select 1; select 2", "2 statements; one SELECT is asked at a time"),
+        ("", "0 statements; one SELECT is asked at a time"),
+    ],
+)
+def test_sql_reaches_nothing_beside_the_results_folder(ask_sql, tmp_path, query, told):
+    other, new = tmp_path / "other.csv", tmp_path / "new.csv"
+    other.write_text("a\n1\n")
+    code, said = ask_sql(query.format(other=other, new=new))
+    assert (code, told in said) == (1, True), said
+    assert not new.exists()
+
+
+def test_sql_joins_other_files_where_it_is_let(ask_sql, tmp_path):
+    other, new = tmp_path / "other.csv", tmp_path / "new.csv"
+    other.write_text("a\n1\n")
+    assert ask_sql(f"from '{other}'", "--other-files") == (0, "a\n1\n")
+    assert ask_sql(f"copy (select 2 as b) to '{new}'", "--other-files")[0] == 0
+    assert new.read_text() == "b\n2\n"
+
+
 def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lad", "sql", "--help"])
     with pytest.raises(SystemExit):

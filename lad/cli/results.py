@@ -146,15 +146,28 @@ def sql(
     query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
     results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
     format: Annotated[OutputFormat, typer.Option(help="How to print the result.")] = "table",
+    other_files: Annotated[
+        bool, typer.Option("--other-files", help="Let the query read and write files outside the results folder, too.")
+    ] = False,
 ) -> None:
-    """Query a results folder with SQL."""
+    """Query a results folder with SQL. The query reads that folder alone, and changes nothing."""
     import duckdb
 
-    connection = catalog.connect(results)
     try:
-        answer = connection.sql(query)
-        if answer is None:
-            raise ValueError("the statement returns no rows: write a SELECT")
+        kinds = [statement.type for statement in duckdb.extract_statements(query)]
+        reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
+        if len(kinds) != 1 or not (other_files or kinds[0] in reads):
+            raise ValueError(
+                "one SELECT is asked at a time; a statement that writes needs --other-files"
+                if len(kinds) == 1
+                else f"{len(kinds)} statements; one SELECT is asked at a time"
+            )
+        connection = catalog.connect(results)
+        if not other_files:
+            catalog.confine(connection, results)
+        answer: Any = connection.sql(query)
+        if answer is None:  # of a statement that writes
+            return
         match format:
             case "table":
                 answer.show(max_rows=100, max_width=200)
