@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import permutations
@@ -383,6 +384,21 @@ def test_sql_joins_other_files_where_it_is_let(ask_sql, tmp_path):
     assert ask_sql(f"from '{other}'", "--other-files") == (0, "a\n1\n")
     assert ask_sql(f"copy (select 2 as b) to '{new}'", "--other-files")[0] == 0
     assert new.read_text() == "b\n2\n"
+
+
+def test_a_query_without_end_stops_at_an_interrupt(tmp_path):
+    file = catalog.RELATIONS["images"].path(tmp_path, dataset="d")
+    parquet.write(contracts.IMAGES.schema.empty_table(), file, contracts.IMAGES)
+    endless = "select count(*) from range(100000000000) as a, range(1000) as b"
+    command = subprocess.Popen(
+        [sys.executable, "-m", "lad", "sql", endless, "--results", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.wait(4)
+    command.send_signal(signal.SIGINT)
+    assert command.wait(60) in (130, -signal.SIGINT)
 
 
 def test_the_help_of_sql_documents_every_relation(capsys, monkeypatch):

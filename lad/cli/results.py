@@ -1,9 +1,11 @@
 """What is done with results: queries, figures and tables, the cost of a run, bundles."""
 
+import contextlib
 import csv
 import io
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -165,20 +167,33 @@ def sql(
         connection = catalog.connect(results)
         if not other_files:
             catalog.confine(connection, results)
-        answer: Any = connection.sql(query)
-        if answer is None:  # of a statement that writes
-            return
-        match format:
-            case "table":
-                answer.show(max_rows=100, max_width=200)
-            case "csv":
-                typer.echo(_as_csv(answer.to_arrow_table()), nl=False)
-            case "json":
-                typer.echo(_as_json(answer.to_arrow_table()))
+        with ThreadPoolExecutor(1) as thread:
+            printed = thread.submit(_answer, connection, query, format)
+            try:
+                typer.echo(printed.result(), nl=False)
+            except KeyboardInterrupt:
+                # DuckDB looks for interrupts only now and then, in some queries never.
+                connection.interrupt()
+                raise
     except duckdb.Error as error:
         raise ValueError(
             f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
         ) from None
+
+
+def _answer(connection: Any, query: str, format: OutputFormat) -> str:
+    answer = connection.sql(query)
+    if answer is None:  # of a statement that writes
+        return ""
+    match format:
+        case "table":
+            with contextlib.redirect_stdout(io.StringIO()) as shown:
+                answer.show(max_rows=100, max_width=200)
+            return shown.getvalue()
+        case "csv":
+            return _as_csv(answer.to_arrow_table())
+        case "json":
+            return _as_json(answer.to_arrow_table()) + "\n"
 
 
 def _as_csv(table: pa.Table) -> str:
