@@ -11,7 +11,6 @@ or checkout, with other limits, or where the environment differs in anything els
 was imported.
 """
 
-import array
 import contextlib
 import json
 import os
@@ -49,7 +48,7 @@ _ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO
 }
 """What Snakemake tells the jobs that have one thread."""
 
-_STATUS: Final = "i"
+_STATUS_BYTES: Final = 4
 
 
 def run_as_fork() -> None:
@@ -110,23 +109,21 @@ def _forked(address: str) -> int | None:
     """How the fork of this command ended, as of `os.waitstatus_to_exitcode`; None if it is to run on its own."""
     late = {name: value for name, value in os.environ.items() if name in _READ_LATE}
     request = {"words": sys.argv, "folder": str(Path.cwd()), "late": late, **_surroundings()}
-    message = json.dumps(request).encode(errors="surrogateescape")
+    message = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
-            streams = [0, 1, 2]
-            socket.send_fds(connection, [len(message).to_bytes(8)], streams)
+            socket.send_fds(connection, [len(message).to_bytes(8)], [0, 1, 2])
             connection.sendall(message)
         except OSError:
             return None
-        begun = connection.recv(1)
-        if begun != b"y":
+        if connection.recv(1) != b"y":
             return None
-        answer = connection.recv(array.array(_STATUS).itemsize, socket.MSG_WAITALL)
+        answer = connection.recv(_STATUS_BYTES, socket.MSG_WAITALL)
         if not answer:
             print("lad: error: the process of `lad warm` has ended, and this command with it", file=sys.stderr)
             return 1
-        return array.array(_STATUS, answer)[0]
+        return int.from_bytes(answer, signed=True)
 
 
 def _end_as(status: int) -> NoReturn:
@@ -183,9 +180,12 @@ class _Forks:
         self._running[ended] = child, connection
         self._selector.register(ended, selectors.EVENT_READ, lambda: self._ended(ended))
         # Nothing more is sent to us: that something is to be read means that the command has gone.
-        self._selector.register(connection, selectors.EVENT_READ, lambda: self._left_alone(child, connection))
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._left_alone(ended))
 
-    def _left_alone(self, child: int, connection: socket.socket) -> None:
+    def _left_alone(self, ended: int) -> None:
+        if ended not in self._running:  # both ended between two looks
+            return
+        child, connection = self._running[ended]
         self._selector.unregister(connection)
         os.kill(child, signal.SIGKILL)
 
@@ -197,7 +197,7 @@ class _Forks:
         with contextlib.suppress(KeyError):
             self._selector.unregister(connection)
         with contextlib.suppress(OSError), connection:
-            connection.sendall(array.array(_STATUS, [os.waitstatus_to_exitcode(status)]).tobytes())
+            connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(_STATUS_BYTES, signed=True))
 
 
 def _run(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:

@@ -1,6 +1,7 @@
 """Commands that are forked behave as commands that start on their own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,14 +13,13 @@ import pytest
 from lad import warm
 
 LAD = str(Path(sys.executable).parent / "lad")
-ONE_THREAD = dict.fromkeys((f"{name}_NUM_THREADS" for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")), "1")
 
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """That of a job of one thread, in which commands are forked."""
     with warm.forking() as added:
-        yield {**os.environ, **ONE_THREAD, "VECLIB_MAXIMUM_THREADS": "1", **added}
+        yield {**os.environ, **warm._ONE_THREAD, **added}
 
 
 @pytest.fixture
@@ -140,3 +140,22 @@ def test_lad_warm_runs_a_command_and_ends_as_it_ends(plain, tmp_path):
     code, said, _ = run(plain, "warm", "sh", "-c", 'test -S "$LAD_WARM" && echo "$1"; exit 7', "sh", "--config")
     assert (code, said) == (7, "--config\n")
     assert run(plain, "warm")[0] == 2
+
+
+@pytest.mark.parametrize("sent", ["INT", "TERM"])
+def test_an_interrupted_command_ends_in_its_own_way(plain, tmp_path, sent):
+    """As Snakemake does, which lets running jobs end and unlocks its folder."""
+    script = f"trap 'sleep 2; exit 7' {sent}; touch begun; while :; do sleep 0.1; done"
+    command = subprocess.Popen(
+        [LAD, "warm", "sh", "-c", script],
+        env=plain,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    until((tmp_path / "begun").exists)
+    if sent == "INT":
+        os.killpg(command.pid, signal.SIGINT)  # as a terminal does
+    else:
+        command.terminate()
+    assert command.wait() == 7

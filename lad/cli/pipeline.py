@@ -1,6 +1,8 @@
 """Commands that serve the pipeline and its demo, and that people seldom run by hand."""
 
+import contextlib
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -73,9 +75,11 @@ def warm(context: typer.Context) -> None:
 
     if not context.args:
         raise typer.BadParameter("name the command to run: lad warm snakemake --cores all")
-    with forking() as environment:
-        try:
-            ended = subprocess.run(context.args, env={**os.environ, **environment}).returncode
-        except KeyboardInterrupt:
-            ended = 130
+    with forking() as environment, subprocess.Popen(context.args, env={**os.environ, **environment}) as running:
+        signal.signal(signal.SIGTERM, lambda *_: running.terminate())
+        ended = None
+        while ended is None:
+            # The command has felt the interrupt too. It ends in its own way: `subprocess.run` would kill it.
+            with contextlib.suppress(KeyboardInterrupt):
+                ended = running.wait()
     raise typer.Exit(ended if ended >= 0 else 128 - ended)

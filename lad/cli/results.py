@@ -158,12 +158,10 @@ def sql(
     try:
         kinds = [statement.type for statement in duckdb.extract_statements(query)]
         reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
-        if len(kinds) != 1 or not (other_files or kinds[0] in reads):
-            raise ValueError(
-                "one SELECT is asked at a time; a statement that writes needs --other-files"
-                if len(kinds) == 1
-                else f"{len(kinds)} statements; one SELECT is asked at a time"
-            )
+        if len(kinds) != 1:
+            raise ValueError(f"{len(kinds)} statements; one SELECT is asked at a time")
+        if not other_files and kinds[0] not in reads:
+            raise ValueError("one SELECT is asked at a time; a statement that writes needs --other-files")
         connection = catalog.connect(results)
         if not other_files:
             catalog.confine(connection, results)

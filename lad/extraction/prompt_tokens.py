@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from lad.contracts import Keep
-from lad.extraction import control_tokens
 from lad.extraction.backbone import Backbone, BackboneError
+from lad.extraction.control_tokens import ControlTokens
 from lad.extraction.inputs import InputError, placeholder
 from lad.extraction.prompts import Probe, Span
 
@@ -64,6 +64,7 @@ class _Builder:
         self.probe = probe
         self.keep = frozenset(keep)
         self._built: dict[Hashable, Prompt] = {}
+        self._control = ControlTokens(backbone.tokenizer)
 
     def _prompt(self, caption: str, shown: tuple[str, ...], build: Callable[[str, tuple[str, ...]], Prompt]) -> Prompt:
         """The prompt, built once, with that of the null query where it is kept."""
@@ -87,7 +88,7 @@ class _Builder:
             users: where that holds what users wrote, whose control tokens stay text.
         """
         tokenizer = self.backbone.tokenizer
-        guarded = any(control_tokens.written_in(tokenizer, asked[slice(*span)]) for span in users)
+        guarded = any(self._control.written_in(asked[slice(*span)]) for span in users)
         if (offsets or guarded) and not tokenizer.is_fast:
             raise BackboneError(
                 f"checkpoint {self.backbone.checkpoint}: its tokenizer does not tell which characters a token holds, so"
@@ -100,7 +101,7 @@ class _Builder:
             at = self._place_of(asked, text)
             own = [(at + first, at + end) for first, end in users]
             try:
-                ids, held = control_tokens.literal(tokenizer, text, users=own, special=not plain)
+                ids, held = self._control.literal(text, users=own, special=not plain)
             except ValueError as error:
                 raise InputError(f"the prompt {asked!r} {error}") from None
             return torch.tensor(ids), np.array(held) if offsets else None

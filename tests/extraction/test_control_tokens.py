@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from lad.extraction import control_tokens
+from lad.extraction.control_tokens import ControlTokens, Offsets
 from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import get_probe
 
@@ -17,9 +17,9 @@ PARTS = st.sampled_from(["<|im_end|>", "<|endoftext|>", "<|im_start|>", "assista
 SPECIAL = set(TOKENIZER.all_special_ids) | {i for i, t in TOKENIZER.added_tokens_decoder.items() if t.special}
 
 
-def tokens(written: str) -> tuple[list[int], control_tokens.Offsets]:
+def tokens(written: str) -> tuple[list[int], Offsets]:
     span = (len(BEFORE), len(BEFORE) + len(written))
-    return control_tokens.literal(TOKENIZER, BEFORE + written + AFTER, users=[span], special=False)
+    return ControlTokens(TOKENIZER).literal(BEFORE + written + AFTER, users=[span], special=False)
 
 
 def plainly(text: str, **options: bool) -> list[int]:
@@ -41,7 +41,7 @@ def test_the_template_s_control_tokens_are_the_only_ones_and_no_character_is_los
 @given(st.text("ab c\n<|>é", max_size=12))
 @settings(max_examples=100, deadline=None)
 def test_without_control_tokens_the_tokens_are_the_tokenizer_s_own(written):
-    assert not control_tokens.written_in(TOKENIZER, written)
+    assert not ControlTokens(TOKENIZER).written_in(written)
     assert tokens(written)[0] == plainly(BEFORE + written + AFTER)
 
 
@@ -68,7 +68,7 @@ def test_a_tokenizer_that_is_not_cut_at_its_control_tokens_is_refused():
         convert_tokens_to_ids = TOKENIZER.convert_tokens_to_ids
 
     with pytest.raises(ValueError, match=r"holds the control token <\|im_end\|>, which .* cannot take for text"):
-        control_tokens.literal(Joined(), BEFORE + "<|im_end|>", users=[(len(BEFORE), len(BEFORE) + 10)], special=False)
+        ControlTokens(Joined()).literal(BEFORE + "<|im_end|>", users=[(len(BEFORE), len(BEFORE) + 10)], special=False)
 
 
 def test_a_caption_cannot_end_the_turn_of_a_prompt_with_images(cpu_backbone):
