@@ -15,7 +15,6 @@ import json
 import os
 import re
 import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import lad
-from lad import parquet
+from lad import parquet, whole
 from lad.catalog import RELATIONS
 
 FORMAT: Final = 1
@@ -138,11 +137,10 @@ def write_bundle(results: Path, out: Path, configuration: Path | None = None) ->
 
     Raises:
         BundleError: no signals there, a file that is no Parquet or changes while it is packed.
-        OSError: it could not be written.
+        NotWrittenError: it could not be written.
     """
     manifest = _describe(results, out, configuration)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(out) as file:
+    with whole.file(out) as partial, partial.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             text = manifest.to_json()
             tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
@@ -399,8 +397,7 @@ def _write_verified(manifest: Manifest, member: Member, source: IO[bytes], targe
     if target.exists():
         _refuse_overwriting(target, member)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(target) as file:
+    with whole.file(target) as partial, partial.open("wb") as file:
         _refuse_other(manifest, member, _copy(source, file))
 
 
@@ -430,20 +427,6 @@ def _opened(bundle: Path) -> Iterator[tarfile.TarFile]:
         raise BundleError(f"{bundle}: no such bundle; `lad bundle` writes one") from None
     except (tarfile.TarError, EOFError) as error:
         raise BundleError(f"{bundle}: not a whole signals bundle ({error}); fetch or write it again") from None
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when all of it is written; nothing is left of it otherwise."""
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:

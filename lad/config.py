@@ -46,6 +46,7 @@ class Model(Section):
         " where it is left out.",
     )
     token_budget: Count | None = Field(None, description="In place of `extraction.token_budget`.")
+    beyond_context: bool | None = Field(None, description="In place of `extraction.beyond_context`.")
     processor: dict[str, str | int | float | bool] = Field(
         {},
         description="Settings of the image processor that differ from the checkpoint's. `{max_patches: 1}` is one tile"
@@ -95,6 +96,11 @@ class Extraction(Section):
         None, description="Presentations per job, about. Left out, a job does a whole cell and split."
     )
     threads: Count = Field(1, description="CPU threads per job; jobs run side by side.")
+    beyond_context: bool = Field(
+        False,
+        description="Also ask presentations that are longer than the model's context window, which are refused"
+        " otherwise; the signals' metadata count them.",
+    )
 
 
 class Calibration(Section):

@@ -5,8 +5,6 @@ whole. This module needs pyarrow only, because `lad extract` runs on machines th
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lad import whole
 from lad.contracts import Column, Contract
 
 METADATA_KEY: Final = b"lad"
@@ -46,18 +45,10 @@ def write_whole(table: pa.Table, path: Path) -> None:
     """Write any table to `path` at once, as `write` does.
 
     Raises:
-        OSError: it could not be written; nothing is left of it then.
+        NotWrittenError: it could not be written; nothing is left of it then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(descriptor)
-    try:
+    with whole.file(path) as partial:
         pq.write_table(table, partial, compression="zstd", **_encodings(table.schema))
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:

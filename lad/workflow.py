@@ -405,7 +405,8 @@ class Workflow:
         settings = {**self.config.extraction.model_dump(), **entry.model_dump(exclude_none=True)}
         flags = ("revision", "dtype", "device", "image_size", "token_budget")
         processor = (f"--processor-option={name}={value}" for name, value in entry.processor.items())
-        return [*filter(None, (option(flag, settings.get(flag)) for flag in flags)), *processor]
+        beyond = ["--beyond-context"] if settings["beyond_context"] else []
+        return [*filter(None, (option(flag, settings.get(flag)) for flag in flags)), *beyond, *processor]
 
     # --- what there is to be -----------------------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """Files of every kind become the picture that a viewer shows."""
 
+import struct
+
 import numpy as np
 import pytest
-from photographs import write_kinds
-from PIL import Image, ImageCms
+from photographs import TURNED_BACK, write_kinds
+from PIL import Image, ImageCms, PngImagePlugin
 
-from lad.pictures import as_shown
+from lad.pictures import PictureError, as_shown, read_picture, shown_size
 
 
 def shown(path) -> np.ndarray:
@@ -106,3 +108,68 @@ def test_nothing_is_done_to_cocos_own_photographs(photographs):
     """They are seen as the paper's code sees them, which only converts to RGB."""
     for path in sorted((photographs / "images").iterdir()):
         assert (shown(path) == np.asarray(Image.open(path).convert("RGB"))).all(), path.name
+
+
+def exif(orientation: int, resolution_type: int, resolution: bytes) -> bytes:
+    """EXIF data of two entries: an orientation, and a horizontal resolution of that type, kept behind them."""
+    entries = 2
+    behind = 8 + 2 + 12 * entries + 4
+    count = len(resolution) if resolution_type == ASCII else 1
+    return b"".join(
+        (
+            b"Exif\0\0II*\0",
+            struct.pack("<IH", 8, entries),
+            struct.pack("<HHIHH", 0x0112, SHORT, 1, orientation, 0),
+            struct.pack("<HHII", 0x011A, resolution_type, count, behind),
+            struct.pack("<I", 0),
+            resolution,
+        )
+    )
+
+
+ASCII, SHORT, SIGNED_RATIONAL = 2, 3, 10
+UNWRITABLE = {
+    "a resolution of -1/0": (SIGNED_RATIONAL, struct.pack("<ii", -1, 0)),
+    "a resolution in words": (ASCII, b"72 dpi\0\0"),
+}
+
+
+@pytest.mark.parametrize("fault", UNWRITABLE)
+@pytest.mark.parametrize("orientation", TURNED_BACK)
+def test_a_picture_is_turned_whatever_else_its_exif_data_say(tmp_path, orientation, fault):
+    upright = Image.linear_gradient("L").resize((32, 16)).convert("RGB")
+    upright.paste((255, 0, 0), (0, 0, 8, 8))
+    data = exif(orientation, *UNWRITABLE[fault])
+    for name in ("turned.jpg", "turned.png", "turned.webp"):
+        upright.transpose(TURNED_BACK[orientation]).save(tmp_path / name, exif=data, quality=95)
+        with Image.open(tmp_path / name) as file:
+            assert file.getexif()[0x0112] == orientation
+        assert shown_size(tmp_path / name) == (32, 16)
+        seen = np.asarray(read_picture(tmp_path / name)).astype(int)
+        assert np.abs(seen - np.asarray(upright)).mean() < 6
+
+
+@pytest.mark.parametrize("data", [b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0no data"])
+def test_a_picture_with_broken_exif_data_is_shown_as_it_is_stored(tmp_path, data):
+    picture = Image.linear_gradient("L").resize((12, 6)).convert("RGB")
+    for name, options in {"a.png": {}, "a.webp": {"lossless": True}}.items():
+        picture.save(tmp_path / name, exif=data, **options)
+        assert (np.asarray(read_picture(tmp_path / name)) == np.asarray(picture)).all()
+        assert shown_size(tmp_path / name) == (12, 6)
+
+
+def test_whatever_a_reader_raises_names_the_file(tmp_path, monkeypatch):
+    picture = Image.new("RGB", (100, 100))
+    picture.save(tmp_path / "large.png")
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("comment", "x" * 2000, zip=True)
+    picture.save(tmp_path / "comment.png", pnginfo=chunks)
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 100)
+    with pytest.raises(PictureError, match=r"comment\.png: cannot be decoded \(Decompressed data too large"):
+        read_picture(tmp_path / "comment.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (read_picture, shown_size):
+        with pytest.raises(PictureError, match=r"large\.png: cannot be decoded \(Image size \(10000 pixels\) exceeds"):
+            read(tmp_path / "large.png")
+        with pytest.raises(PictureError, match=r"absent\.png: image missing"):
+            read(tmp_path / "absent.png")

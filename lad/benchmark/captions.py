@@ -49,18 +49,17 @@ def refuse_missing_files(file_names: list[str], image_folder: Path, path: Path) 
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture, in pixels.
+    """Width and height of a picture as it is shown, in pixels.
 
     Raises:
         BenchmarkError: it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from lad.pictures import PictureError, shown_size
 
     try:
-        with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise BenchmarkError(f"{path}: not a picture that can be read ({error})") from None
+        return shown_size(path)
+    except PictureError as error:
+        raise BenchmarkError(str(error)) from None
 
 
 def repeated(values: list[Any]) -> list[Any]:

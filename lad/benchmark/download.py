@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.util.retry import Retry
 
+from lad import whole
 from lad.benchmark import BenchmarkError
 
 _CHUNK: Final = 1 << 18
@@ -154,10 +155,8 @@ def download(folder: Path, sources: Sequence[Source], needed: Sequence[Path] = (
 
 def write_receipt(receipt: dict[str, Any], path: Path) -> None:
     """Write what `download` returned, at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole.file(path) as partial:
+        partial.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
 
 
 def _obtain(source: Source, folder: Path) -> None:

@@ -154,12 +154,26 @@ def _recipe(backend: str, embedder: Embedder) -> dict[str, Any]:
 @torch.inference_mode()
 def _embed_batch(embedder: Embedder, shown: Sequence[_Shown], fingerprints: Sequence[str]) -> pa.Table:
     vectors = (
-        _in_parts(lambda some: embedder.pictures([open_image(one.file, None) for one in some]), shown),
+        _in_parts(lambda some: _pictures(embedder, some), shown),
         _in_parts(lambda some: embedder.captions([one.caption for one in some]), shown),
     )
     names = [one.file.name for one in shown]
     columns = {name: _unit_lists(own, embedder.kept, name, names) for name, own in zip(_COLUMNS, vectors, strict=True)}
     return pa.table({FINGERPRINT: pa.array(fingerprints, pa.string()), **columns})
+
+
+def _pictures(embedder: Embedder, shown: Sequence[_Shown]) -> Tensor:
+    pictures = [open_image(one.file, None) for one in shown]
+    try:
+        return embedder.pictures(pictures)
+    except ValueError as error:
+        # Processors refuse proportions (Qwen's: 200 to 1) without saying of which picture.
+        if len(shown) > 1:
+            return torch.cat([_pictures(embedder, [one]) for one in shown])
+        width, height = pictures[0].size
+        raise BenchmarkError(
+            f"{shown[0].file}: the processor takes no picture of {width} x {height} pixels ({error})"
+        ) from None
 
 
 def _in_parts(embed_some: Callable[[Sequence[_Shown]], Tensor], shown: Sequence[_Shown]) -> Tensor:

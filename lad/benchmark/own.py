@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-from PIL import Image
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
+from lad.benchmark.captions import size_of
 from lad.extraction.prompts import MAX_CANDIDATES
 
 
@@ -52,7 +52,7 @@ def own_questions(
     ids = {file: image_id for image_id, file in enumerate(files, start=1)}
     images = []
     for file, image_id in ids.items():
-        width, height = _size(image_folder / file)
+        width, height = size_of(image_folder / file)
         size = {"width": width, "height": height}
         images.append({"image_id": image_id, "file_name": file, **size, "caption": "", "category_ids": []})
     ranks = [*range(len(calibration)), *range(len(evaluation))]
@@ -79,11 +79,3 @@ def _refuse_impossible(role: str, question: OwnQuestion) -> None:
         raise BenchmarkError(f"{named} has no target; say which of its {n} pictures is right, from 1 to {n}")
     if question.target is not None and not 1 <= question.target <= n:
         raise BenchmarkError(f"{named}: target {question.target} is none of its {n} pictures; allowed are 1 to {n}")
-
-
-def _size(file: Path) -> tuple[int, int]:
-    try:
-        with Image.open(file) as image:
-            return image.size
-    except OSError as error:
-        raise BenchmarkError(f"{file}: not a picture that can be opened ({error})") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lad import contracts, parquet
+from lad import contracts, parquet, whole
 from lad.benchmark import CategoryFilter, EmbeddingBackend, Split
 from lad.cli.arguments import (
     Candidates,
@@ -67,8 +67,8 @@ def images(
     told = read.summary
     if read.refused is not None:
         refused = out.with_name("refused.json")
-        refused.parent.mkdir(parents=True, exist_ok=True)
-        refused.write_text(json.dumps(read.refused, indent=1) + "\n", encoding="utf-8")
+        with whole.file(refused) as partial:
+            partial.write_text(json.dumps(read.refused, indent=1) + "\n", encoding="utf-8")
         told += f"; all reasons: {refused}" if read.refused else ""
     facts = {"format": format, **dataset.reading, **({"settings": setting} if setting else {})}
     parquet.write(read.table, out, contracts.IMAGES, facts)

@@ -44,6 +44,9 @@ def extract(
     token_budget: Annotated[
         int | None, typer.Option(min=1, help="Tokens per forward pass; by default what the free memory admits.")
     ] = None,
+    beyond_context: Annotated[
+        bool, typer.Option("--beyond-context", help="Also ask what is longer than the model's context window.")
+    ] = False,
     finished: Finished = None,
     first_questions: Annotated[int | None, typer.Option(min=1, help="Only the first K questions of the table.")] = None,
     shard: Annotated[
@@ -96,6 +99,7 @@ def extract(
         processor_options={name: scalar(value) for name, value in named(processor_option or []).items()},
         finished=finished or finished_beside(out),
         token_budget=token_budget,
+        beyond_context=beyond_context,
         answer_text=answer_text,
         keep=_to_keep(keep or []),
         seed=seed,

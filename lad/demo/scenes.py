@@ -10,8 +10,6 @@ Differs from COCO: one caption per image where COCO has five, and every object i
 
 import json
 import math
-import shutil
-import tempfile
 import zlib
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,6 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from lad import whole
 
 COLOURS: Final = {
     "red": (215, 40, 40),
@@ -227,17 +227,8 @@ def write_dataset(folder: Path, images: int, seed: int, size: int = SIZE) -> Non
         if value < least:
             raise DatasetError(f"{name} = {value}: must be at least {least}")
     _refuse_foreign(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial"))
-    try:
+    with whole.folder(folder) as partial:
         _write_files(partial, images, seed, size)
-        partial.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -6,8 +6,6 @@ in the candidates. As in MMIU, some questions are not about which image: a reade
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from lad import whole
 from lad.demo.scenes import (
     CATEGORIES,
     HELD_OUT_PAIRS,
@@ -82,16 +81,9 @@ def write_tasks(folder: Path, questions: int, seed: int, size: int = SIZE) -> No
         raise DatasetError(f"questions = {questions}: must be at least 1")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DatasetError(f"{folder}: exists and is not empty; name a new or empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial"))
-    try:
+    with whole.folder(folder) as partial:
         entries = [entry for name in TASKS for entry in _write_task(name, partial / "images", questions, seed, size)]
         (partial / "annotations.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-        partial.chmod(0o755)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _write_task(name: str, images: Path, questions: int, seed: int, size: int) -> list[dict[str, Any]]:

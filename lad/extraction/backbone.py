@@ -117,6 +117,12 @@ class Backbone:
     def layers(self) -> int:
         return int(self.model.config.get_text_config().num_hidden_layers)
 
+    @property
+    def context_window(self) -> int | None:
+        """Tokens that the model was made for; None where its configuration does not say."""
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return None if most is None else int(most)
+
     @functools.cached_property
     def eos_token_ids(self) -> list[int]:
         """Tokens that end an answer; the first one is the end-of-sequence of appendix B."""

@@ -36,8 +36,17 @@ from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
 from lad.extraction.finished import FINGERPRINT, FinishedWork
 from lad.extraction.forward import Signals, answer_trie, read_batch
+from lad.extraction.generation_config import forbidding_fields, refuse_other_ways
 from lad.extraction.inputs import InputError
-from lad.extraction.plan import Asked, cannot_be_shown, fingerprint_presentations, join, plan, write_prompts
+from lad.extraction.plan import (
+    Asked,
+    cannot_be_shown,
+    fingerprint_presentations,
+    join,
+    longer_than_context,
+    plan,
+    write_prompts,
+)
 from lad.extraction.prompt_tokens import Prompt
 from lad.extraction.prompts import Generation, Probe, Softening, get_probe
 from lad.extraction.texts import NotANumberError, Streams, noise_stream
@@ -81,6 +90,7 @@ def extract(
     token_budget: int | None = None,
     answer_text: bool = False,
     keep: Collection[Keep] = (),
+    beyond_context: bool = False,
     seed: int = 0,
 ) -> Extraction:
     """The signals of all presentations and, of a generating probe, its texts.
@@ -95,10 +105,12 @@ def extract(
         answer_text: also decode the model's own greedy answer (a few cached steps more); a generating probe has its
             texts anyway.
         keep: what is kept beyond the usual.
+        beyond_context: also ask presentations that are longer than the model's context window; the metadata count them.
         seed: of drawn texts; every question, order and sample draws from its own stream below it.
 
     Raises:
-        InputError: an image is missing or cannot be decoded.
+        InputError: an image is missing or cannot be decoded, a presentation is longer than the model's context window.
+        BackboneError: the model's generation config asks for what is not done here.
         ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
             fit into memory.
         ValueError: a presentation's question or image is in none of the tables; an unknown probe.
@@ -110,10 +122,17 @@ def extract(
     generation = probe.generation
     if generation is None and answer_text:
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
+    refuse_other_ways(backbone, generation)
     reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked, keep)
+    beyond, said = longer_than_context(backbone, probe, asked, prompts)
+    if beyond and not beyond_context:
+        raise InputError(
+            f"{said}; show fewer candidates, smaller images (image_size) or shorter texts, or ask all the same"
+            " (--beyond-context, in a configuration extraction.beyond_context: true)"
+        )
 
     work = FinishedWork(finished, recipe) if finished else None
     # Neither the recipe nor a fingerprint names columns: work of before they were renamed is found, by its old names.
@@ -129,7 +148,7 @@ def extract(
         features = features or stack.enter_context(ImageFeatures(backbone))
         features.expect(planned=_shown(asked, planned), needed=_shown(asked, batches))
         progress = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches))))
-        keeper = _Keeper(asked, prompts, fingerprints, backbone.device, work)
+        keeper = _Keeper(asked, prompts, fingerprints, backbone, work)
         for part in overlapped(_compute(reading, asked, prompts, batches, features), keeper):
             rows.append(part)
             progress.update(len(part))
@@ -146,6 +165,7 @@ def extract(
         "token_budget": budget,
         "presentations": len(asked),
         "images": len({file for one in asked for file in one.files}),
+        **({"beyond_context": beyond} if beyond else {}),
     }
     if not probe.generation:
         return Extraction(_signals_table(made, presentations), None, metadata)
@@ -275,7 +295,7 @@ class _Keeper:
     asked: Sequence[Asked]
     prompts: Sequence[Prompt]
     fingerprints: Sequence[str]
-    device: torch.device
+    backbone: Backbone
     work: FinishedWork | None
     _last: float = field(default_factory=time.perf_counter)
 
@@ -288,8 +308,8 @@ class _Keeper:
         columns |= {
             FINGERPRINT: pa.array([self.fingerprints[i] for i in members]),
             "seconds": pa.array([(now - self._last) / len(members)] * len(members)),
-            "peak_memory_bytes": pa.array([memory.peak_bytes(self.device)] * len(members)),
-            "device": pa.array([_device_name(self.device)] * len(members)),
+            "peak_memory_bytes": pa.array([memory.peak_bytes(self.backbone.device)] * len(members)),
+            "device": pa.array([_device_name(self.backbone.device)] * len(members)),
         }
         self._last = now
         rows = pa.table(columns)
@@ -316,9 +336,10 @@ class _Keeper:
             numbers = values.cpu().numpy()
             if not (finite := np.isfinite(numbers)).all():
                 wrong = int(np.argmin(finite.reshape(len(members), -1).all(axis=1)))
+                number = numbers[wrong][~finite[wrong]][0]
                 raise ExtractionError(
-                    f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds"
-                    f" {numbers[wrong][~finite[wrong]][0]}; a model that overflows in float16 may not in bfloat16"
+                    f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds {number};"
+                    f" {self._cause(name, number)}"
                 )
             columns[name] = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
         prompts = [self.prompts[i] for i in members]
@@ -329,6 +350,15 @@ class _Keeper:
             "prompt_tokens": pa.array([len(prompt.token_ids) for prompt in prompts], pa.int32()),
             "generated_text": pa.array(signals.generated_text, pa.string()),
         }
+
+    def _cause(self, name: str, number: np.floating[Any]) -> str:
+        # The logits themselves were looked at before, and are finite.
+        if name == "processed_logits" and np.isneginf(number) and (fields := forbidding_fields(self.backbone)):
+            return (
+                f"the model's generation config forbids an identifier ({', '.join(fields)}), so that it cannot be"
+                " answered: take that out of its generation_config.json"
+            )
+        return "a model that overflows in float16 may not in bfloat16"
 
 
 NUMBERS: Final = (

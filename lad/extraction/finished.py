@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lad import parquet
+from lad import parquet, whole
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ class FinishedWork:
         self.folder.mkdir(parents=True, exist_ok=True)
         described = self.folder / "recipe.json"
         if not described.exists():
-            described.write_text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            with whole.file(described) as partial:
+                partial.write_text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def find(self, fingerprints: Iterable[str]) -> list[pa.Table]:
         """All rows with these fingerprints, each once."""
@@ -86,7 +87,7 @@ class FinishedWork:
         """Keep these rows.
 
         Raises:
-            OSError: they could not be written, for want of space say; then no trace of them is left.
+            NotWrittenError: they could not be written, for want of space say; then no trace of them is left.
         """
         parquet.write_whole(rows, self._path(rows))
         self._holding.append(self._path(rows))

@@ -4,7 +4,6 @@ One prefill gives the identifiers' logits and, read on the way, every layer's at
 behind it continues from its cache (`lad.extraction.passes`): the open prefixes of identifiers, texts, the null query.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +16,12 @@ from lad.extraction import readout
 from lad.extraction.backbone import Backbone
 from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie
+from lad.extraction.generation_config import logits_processor
 from lad.extraction.null_query import Continuation, continuations, read_null_query
 from lad.extraction.passes import after_prefixes, prefill
 from lad.extraction.prompts import Generation, Softening
 from lad.extraction.rows import QUERY, SHARED, SUFFIX, filtered, rows_of
-from lad.extraction.texts import LogitsProcessor, Streams, Text, write_texts
+from lad.extraction.texts import Streams, Text, write_texts
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def read_batch(
     attention = reading.attention()
     after = {(): logits} | after_prefixes(backbone, cache, trie, prompt=token_ids)
     kept = _kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening)
-    process = _logits_processor(backbone, prompt=token_ids)
+    process = logits_processor(backbone, prompt=token_ids, generation=generation)
     processed = process(token_ids, logits.float())
     texts = None
     if generation is not None:
@@ -176,13 +176,3 @@ def _by_layer_and_head(name: str, attention: Tensor, keep: frozenset[Keep]) -> d
 def _of_length(sums: Tensor, length: int) -> Tensor:
     """(rows, length) of (rows, T): the candidates' tokens stand in front of what is cut off or filled up."""
     return torch.nn.functional.pad(sums[:, :length], (0, max(0, length - sums.shape[1])))
-
-
-def _logits_processor(backbone: Backbone, *, prompt: Tensor) -> LogitsProcessor:
-    """What the model's own generation config does to logits before any choice (repetition penalty ...)."""
-    config = copy.deepcopy(backbone.model.generation_config)
-    config.do_sample = False
-    processors: LogitsProcessor = backbone.model._get_logits_processor(
-        generation_config=config, input_ids_seq_length=prompt.shape[1], device=str(backbone.device), model_kwargs={}
-    )
-    return processors

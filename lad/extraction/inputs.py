@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from transformers.utils import ModelOutput
 
 from lad.extraction.backbone import Backbone, BackboneError
-from lad.pictures import as_shown
-
-_ORIENTATION: Final = 0x0112
-_TURNED: Final = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
+from lad.pictures import PictureError, read_picture, shown_size
 
 _PER_IMAGE: Final = "pooler_output"
 _PER_LAYER: Final = "deepstack_features"
@@ -78,15 +74,12 @@ def open_image(path: Path, size: int | None) -> Image.Image:
     """The picture as a viewer would show it (see `lad.pictures`), resized to `size` x `size` (bicubic).
 
     Raises:
-        InputError: missing, truncated or not an image.
+        InputError: missing, damaged or not an image.
     """
     try:
-        with Image.open(path) as file:
-            picture = as_shown(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: image missing", path) from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error})", path) from None
+        picture = read_picture(path)
+    except PictureError as error:
+        raise InputError(str(error), path) from None
     return picture if size is None else picture.resize((size, size), Image.Resampling.BICUBIC)
 
 
@@ -97,17 +90,10 @@ def picture_size(path: Path, size: int | None) -> tuple[int, int]:
         InputError: missing or not an image.
     """
     try:
-        with Image.open(path) as file:
-            width, height = file.size
-            # A square turned is a square. (Of a PNG, Pillow decodes the whole file to look for its EXIF data.)
-            turned = size is None and width != height and file.getexif().get(_ORIENTATION) in _TURNED
-    except FileNotFoundError:
-        raise InputError(f"{path}: image missing", path) from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error})", path) from None
-    if size is not None:
-        return size, size
-    return (height, width) if turned else (width, height)
+        shown = shown_size(path)
+    except PictureError as error:
+        raise InputError(str(error), path) from None
+    return shown if size is None else (size, size)
 
 
 def prepare(backbone: Backbone, path: Path) -> PreparedImage:

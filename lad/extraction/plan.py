@@ -160,6 +160,28 @@ def write_prompts(
     return [build(one.caption, [stand_in[file] for file in one.files]) for one in asked]
 
 
+def longer_than_context(
+    backbone: Backbone, probe: Probe, asked: Sequence[Asked], prompts: Sequence[Prompt]
+) -> tuple[int, str]:
+    """How many presentations are longer than the model's context window, and a sentence that says so of the longest.
+
+    Models answer beyond it as well, but what they do there is no habit of theirs. A generating probe's texts count with
+    their greatest length.
+    """
+    most, written = backbone.context_window, probe.generation.new_tokens if probe.generation else 0
+    lengths = [len(prompt.token_ids) + written for prompt in prompts]
+    longest = max(range(len(lengths)), key=lengths.__getitem__)
+    if most is None or lengths[longest] <= most:
+        return 0, ""
+    beyond = sum(length > most for length in lengths)
+    prompt, text = lengths[longest] - written, f" and its text up to {written}" if written else ""
+    others = f" ({beyond - 1} more are too long as well)" if beyond > 1 else ""
+    return beyond, (
+        f"presentation {asked[longest].presentation_id}{others}: the prompt has {prompt} tokens{text}, the"
+        f" model's context window {most}"
+    )
+
+
 def _of_texts(build: TextPromptBuilder, one: Asked) -> Prompt:
     try:
         return build(one.caption, one.texts)

@@ -199,7 +199,7 @@ class TextPromptBuilder(_Builder):
         """The prompt that lists these texts in this order and then asks for `query`.
 
         Raises:
-            InputError: a text or the query without a token, or a prompt beyond the model's context window.
+            InputError: a text or the query without a token.
         """
         return self._prompt(query, tuple(texts), self._build)
 
@@ -215,7 +215,6 @@ class TextPromptBuilder(_Builder):
         counts = tuple(int((segments == k).sum()) for k in range(n))
         if 0 in counts:
             raise InputError(f"the text {texts[counts.index(0)]!r} has no token of its own in the prompt")
-        _refuse_beyond_context(self.backbone, len(token_ids))
         in_query = _tokens_in(offsets, asked_for, at)
         if "rows" in self.keep and not in_query.any():
             raise InputError(f"the query {query!r} has no token in the prompt")
@@ -226,14 +225,6 @@ class TextPromptBuilder(_Builder):
         messages = [{"role": "user", "content": content}]
         writes = self.backbone.processor.apply_chat_template
         return str(writes(messages, add_generation_prompt=True, tokenize=False))
-
-
-def _refuse_beyond_context(backbone: Backbone, tokens: int) -> None:
-    most = getattr(backbone.model.config.get_text_config(), "max_position_embeddings", None)
-    if most is not None and tokens > most:
-        raise InputError(
-            f"the prompt has {tokens} tokens, the model's context window {most}; show fewer candidates or shorter texts"
-        )
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ Sharded = Literal["signals", "generations"]
 FACT: Final = "shard"
 """In the metadata of a shard's file: which one it is."""
 
-_SUMMED: Final = ("presentations", "seconds", "generated_tokens")
+_SUMMED: Final = ("presentations", "seconds", "generated_tokens", "beyond_context")
 _LARGEST: Final = ("peak_memory_bytes", "token_budget")
 _OF_THE_SHARD_ALONE: Final = (FACT, "device", "images")
 
@@ -100,7 +100,11 @@ def merge(files: Sequence[Path], contract: contracts.Contract) -> tuple[pa.Table
             raise ShardError(f"{file}: is shard {fact.get(FACT, 'none')}, not {number}/{len(files)}; extract it again")
     return table, {
         **_in_common(files, facts),
-        **{name: round(sum(fact[name] for fact in facts), 3) for name in _SUMMED if name in facts[0]},
+        **{
+            name: round(sum(fact.get(name, 0) for fact in facts), 3)
+            for name in _SUMMED
+            if any(name in fact for fact in facts)
+        },
         **{name: max(fact[name] for fact in facts) for name in _LARGEST},
         "device": ", ".join(sorted({fact["device"] for fact in facts})),
         "shards": len(files),

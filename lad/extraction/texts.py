@@ -12,7 +12,7 @@ times.)
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ import torch
 from torch import Tensor
 
 from lad.extraction.backbone import Backbone
+from lad.extraction.generation_config import LogitsProcessor
 from lad.extraction.prompts import Generation
 
 Streams = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-LogitsProcessor = Callable[[Tensor, Tensor], Tensor]
 
 _IDLE: Final = 1 / 4
 """Share of a cache's rows that may be idle, their texts finished: dropping them copies all the others.

@@ -16,6 +16,7 @@ import matplotlib.style
 import pyarrow.csv
 from matplotlib.figure import Figure
 
+from lad import whole
 from lad.report.artifact import AnyArtifact, ArtifactError, Picture, Table
 from lad.report.artifacts import ARTIFACTS
 from lad.report.options import ArtifactOptions
@@ -58,10 +59,10 @@ def draw(name: str, results: Path, options: Mapping[str, Any], out: Path) -> lis
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from None
     files["json"] = _description(artifact, content, chosen, sentence)
-    out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{name}.{suffix}" for suffix in files]
     for path, data in zip(paths, files.values(), strict=True):
-        path.write_bytes(data)
+        with whole.file(path) as partial:
+            partial.write_bytes(data)
     return paths
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import jinja2
 
+from lad import whole
 from lad.report import headline
 from lad.report.artifact import ArtifactError
 from lad.report.artifacts import ARTIFACTS
@@ -56,8 +57,8 @@ def report(
         missing=[artifact.title for name, artifact in ARTIFACTS.items() if name not in _names(descriptions)],
         provenance=dict(provenance or {}),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    with whole.file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def _template() -> jinja2.Template:

@@ -86,6 +86,13 @@ def test_a_picture_that_cannot_be_decoded_is_named(write_coco, checkpoint):
         embed(read_images(captions, folder), folder, "vision_tower", checkpoint)
 
 
+def test_a_picture_of_proportions_that_the_processor_refuses_is_named(write_coco, checkpoint):
+    captions, folder = write_coco({1: ["one"], 2: ["two"], 3: ["three"]})
+    Image.new("RGB", (3000, 10)).save(folder / "2.png")
+    with pytest.raises(BenchmarkError, match=r"2\.png: the processor takes no picture of 3000 x 10 pixels \(.*ratio"):
+        embed(read_images(captions, folder), folder, "vision_tower", checkpoint)
+
+
 @pytest.fixture(scope="module", params=[write_clip, write_siglip], ids=["clip", "siglip"])
 def two_towers(request, tmp_path_factory):
     return request.param(tmp_path_factory.mktemp("two_towers"))

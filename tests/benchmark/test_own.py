@@ -53,7 +53,7 @@ def test_an_unknown_target_stands_at_an_unknown_position(pictures):
         (("q", files("abc"), 0), "target 0 is none of its 3 pictures; allowed are 1 to 3"),
         (("q", files("abc"), 4), "target 4 is none of its 3 pictures"),
         (("q", files("a"), 1), "'q' has 1 pictures; a question has 2 to 12"),
-        (("q", files("az"), 1), "sub/z.png: not a picture that can be opened"),
+        (("q", files("az"), 1), "sub/z.png: image missing"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(pictures, question, message):

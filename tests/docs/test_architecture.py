@@ -12,8 +12,8 @@ FLOORS = {
     for floor, packages in re.findall(r"^\| (\d+) \| ([^|]+) \|", PAGE, re.MULTILINE)
     for package in re.findall(r"`(\w+)`", packages)
 }
-BELOW_ALL = {"contracts": "parquet"}
-"""The two of the lowest floor: `parquet` reads what `contracts` says."""
+BELOW_ALL = {"contracts": "parquet", "whole": "parquet"}
+"""Within the lowest floor: `parquet` reads what `contracts` says, and writes files whole."""
 
 
 def imports() -> Iterator[tuple[str, str]]:

@@ -10,8 +10,10 @@ import torch
 
 from lad import contracts, parquet
 from lad.extraction import EXTRACTOR_VERSION
+from lad.extraction.backbone import BackboneError
 from lad.extraction.extract import ExtractionError
 from lad.extraction.forward import answer_trie
+from lad.extraction.inputs import InputError
 from lad.extraction.prompts import PROBES
 
 
@@ -97,6 +99,40 @@ def test_not_a_number_in_the_signals_names_the_presentation(backbone, extracted)
     finally:
         with torch.no_grad():
             weight.copy_(before)
+
+
+def test_an_identifier_that_the_generation_config_forbids_is_told_with_the_field(backbone, extracted, monkeypatch):
+    """In float32 too, where nothing overflows."""
+    tokens = answer_trie(backbone, ["1", "2"]).first_tokens
+    monkeypatch.setattr(backbone.model.generation_config, "suppress_tokens", [int(tokens[1])])
+    with pytest.raises(
+        ExtractionError, match=r"holds -inf; .*generation config forbids an identifier \(suppress_tokens\)"
+    ):
+        extracted(2)
+
+
+def test_what_the_generation_config_asks_for_and_is_not_done_is_refused_before_anything_runs(
+    backbone, extracted, monkeypatch
+):
+    monkeypatch.setattr(backbone.model.generation_config, "guidance_scale", 1.5)
+    with pytest.raises(BackboneError, match=r"sets guidance_scale = 1\.5"):
+        extracted(2)
+
+
+def test_images_beyond_the_context_window_are_refused_unless_one_asks_all_the_same(backbone, extracted, monkeypatch):
+    within, facts = extracted(12)
+    tokens = within["prompt_tokens"][0].as_py()
+    monkeypatch.setattr(backbone.model.config.get_text_config(), "max_position_embeddings", tokens - 1)
+    with pytest.raises(
+        InputError,
+        match=rf"presentation scenes-random-n12-\S+ \(\d more are too long as well\): the prompt has \d+ tokens, the"
+        rf" model's context window {tokens - 1}; show fewer candidates, smaller images \(image_size\)",
+    ):
+        extracted(12)
+    beyond, told = extracted(12, beyond_context=True)
+    assert beyond["identifier_logits"].equals(within["identifier_logits"])
+    assert told["beyond_context"] == sum(length > tokens - 1 for length in beyond["prompt_tokens"].to_pylist())
+    assert "beyond_context" not in facts
 
 
 def test_extraction_needs_neither_duckdb_nor_snakemake_nor_pydantic():

@@ -23,7 +23,7 @@ from lad.extraction.extract import extract
 from lad.extraction.forward import answer_trie, read_batch
 from lad.extraction.inputs import InputError
 from lad.extraction.prompt_tokens import NULL_QUERY, TextPromptBuilder
-from lad.extraction.prompts import PROBES
+from lad.extraction.prompts import PROBES, get_probe
 
 EVERYTHING = frozenset(get_args(Keep))
 TEXTS = ("a red circle", "two blue squares on a white background", "nothing", "a green triangle")
@@ -206,8 +206,16 @@ def test_a_text_without_tokens_is_refused_with_its_presentation(reader):
 
 
 def test_a_prompt_beyond_the_context_window_is_refused_with_its_length(reader):
-    with pytest.raises(InputError, match=r"presentation q-0 .* \d+ tokens, the model's context window 600; show fewer"):
-        extract(reader, **tables(("red " * 400, "blue " * 400)))
+    long = tables(("red " * 400, "blue " * 400))
+    with pytest.raises(InputError, match=r"presentation q-0.* \d+ tokens, the model's context window 600; show fewer"):
+        extract(reader, **long)
+    assert "beyond_context" not in extract(reader, **tables()).metadata
+    assert extract(reader, **long, beyond_context=True).metadata["beyond_context"] == len(long["presentations"])
+
+
+def test_the_texts_of_a_generating_probe_count_with_their_greatest_length(reader):
+    with pytest.raises(InputError, match=r"the prompt has \d+ tokens and its text up to 590, the model's context"):
+        extract(reader, get_probe("cot-tokens590"), **tables())
 
 
 def test_a_model_of_texts_is_not_asked_with_images(reader, images, scenes, asked):

@@ -12,9 +12,11 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from lad.benchmark import BenchmarkError, CaptionPolicy
 from lad.benchmark.captions import (
@@ -31,8 +33,22 @@ from lad.section import FilePath
 if TYPE_CHECKING:
     import pyarrow as pa
     from pycocotools.coco import COCO
+    from pydantic_core import ErrorDetails
 
-T = TypeVar("T")
+
+def _encodable(text: str) -> str:
+    """JSON can hold half a character (a lone surrogate), which no file of text can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("string_unicode", "half a character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Pixels = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Coco(CaptionedImages, FromImageFiles):
@@ -84,15 +100,15 @@ def read_images(
     licenses = {entry.get("id"): entry.get("name") or entry.get("url") for entry in declared}
     image_ids = sorted(texts)
     entries = [annotated.imgs[image_id] for image_id in image_ids]
-    file_names = [_field(entry, "file_name", str, captions) for entry in entries]
-    _refuse_repeated_files(file_names, captions)
+    file_names = [_needed(entry, "file_name", captions) for entry in entries]
+    _refuse_repeated_files(file_names, image_folder, captions)
     refuse_missing_files(file_names, image_folder, captions)
     return images_table(
         {
             "image_id": image_id,
             "file_name": file_name,
-            "width": _field(entry, "width", int, captions),
-            "height": _field(entry, "height", int, captions),
+            "width": _needed(entry, "width", captions),
+            "height": _needed(entry, "height", captions),
             "caption": CAPTION_POLICIES[caption_policy](texts[image_id]),
             "category_ids": categories.get(image_id, []),
             "license": licenses.get(entry.get("license")),
@@ -103,8 +119,52 @@ def read_images(
     )
 
 
+class _License(TypedDict):
+    id: NotRequired[int | str | None]
+    name: NotRequired[Text | None]
+    url: NotRequired[Text | None]
+
+
+class _Image(TypedDict):
+    id: Int64
+    file_name: NotRequired[Text]
+    width: NotRequired[Pixels]
+    height: NotRequired[Pixels]
+    license: NotRequired[int | str | None]
+    flickr_url: NotRequired[Text | None]
+    coco_url: NotRequired[Text | None]
+
+
+class _Annotation(TypedDict):
+    id: int | str
+    image_id: Int64
+    caption: NotRequired[Text]
+    category_id: NotRequired[Int32]
+
+
+class _Annotations(TypedDict):
+    """What is read of a file, of captions or instances; other keys hold what they please."""
+
+    images: list[_Image]
+    annotations: list[_Annotation]
+    licenses: NotRequired[list[_License] | None]
+
+
+_FORM: Final = TypeAdapter(_Annotations)
+
+_EXPECTED: Final = {
+    "int_type": "a whole number",
+    "string_type": "a text",
+    "string_unicode": "a text of whole characters",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "at most {le}",
+}
+
+
 def load_annotations(path: Path) -> COCO:
-    """An annotation file of COCO's form.
+    """An annotation file of COCO's form, all of which is checked that is read of it.
 
     Raises:
         BenchmarkError: it cannot be read, is not JSON or not COCO's format, or lists an image twice.
@@ -113,34 +173,64 @@ def load_annotations(path: Path) -> COCO:
     from pycocotools.coco import COCO
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco = COCO(str(path))
+        dataset = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    # Besides what is no JSON: bytes that are no UTF-8, numbers of 5,000 digits, lists within lists without end.
+    except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path}: not valid JSON ({error})") from None
-    except (AssertionError, AttributeError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path}: not a COCO annotation file ({type(error).__name__}: {error})") from None
-    for section in ("images", "annotations"):
-        if not isinstance(coco.dataset.get(section), list):
-            raise BenchmarkError(f"{path}: not a COCO annotation file (it has no list '{section}')")
-    if len(coco.imgs) < len(coco.dataset["images"]):
-        twice = repeated([entry["id"] for entry in coco.dataset["images"]])
+    try:
+        _FORM.validate_python(dataset, strict=True)
+    except ValidationError as error:
+        raise BenchmarkError(f"{path}: {_fault(dataset, error.errors(include_url=False))}") from None
+    coco = COCO()
+    coco.dataset = dataset
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    if len(coco.imgs) < len(dataset["images"]):
+        twice = repeated([entry["id"] for entry in dataset["images"]])
         raise BenchmarkError(f"{path}: image ids listed more than once: {few(twice)}")
     return coco
+
+
+def _fault(dataset: Any, errors: Sequence[ErrorDetails]) -> str:
+    """The first of the errors in words: the entry, its value and what is expected there."""
+    first = errors[0]
+    section, *place = first["loc"] or ("",)
+    if len(place) < 2 and not (place and first["type"] == "dict_type"):
+        found = "has no list" if first["type"] == "missing" else "is of another form at"
+        return f"not a COCO annotation file (it {found} '{section}')" if section else "not a COCO annotation file"
+    entry = dataset[section][place[0]]
+    named = f" (id {_shown(entry['id'])})" if isinstance(entry, dict) and "id" in entry else ""
+    where = f"entry {int(place[0]) + 1} of {section}{named}"
+    if len(place) < 2:
+        return f"{where} is {_shown(entry)}, expected are keys with values"
+    key = place[1]
+    if first["type"] == "missing":
+        return f"{where} has no {key}"
+    # A value that may be of several types fails at each.
+    alternatives = [error for error in errors if error["loc"][:3] == (section, *place[:2])]
+    expected = " or ".join(_EXPECTED[error["type"]].format(**error.get("ctx", {})) for error in alternatives)
+    return f"{where} has {key} {_shown(entry[key])}, expected is {expected}"
+
+
+def _shown(value: object) -> str:
+    """A value in an error, cut where it is long."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def captions_by_image(annotated: COCO, path: Path) -> dict[int, list[str]]:
     """The non-empty captions of each image that has any, in the order of the file.
 
     Raises:
-        BenchmarkError: an annotation without caption or image id, or no caption at all.
+        BenchmarkError: an annotation without caption, or no caption at all.
     """
     texts: dict[int, list[str]] = {}
     for annotation in annotated.dataset["annotations"]:
-        caption = _field(annotation, "caption", str, path).strip()
+        caption = _needed(annotation, "caption", path).strip()
         if caption:
-            texts.setdefault(_field(annotation, "image_id", int, path), []).append(caption)
+            texts.setdefault(annotation["image_id"], []).append(caption)
     if not texts:
         raise BenchmarkError(f"{path}: no image has a caption")
     return texts
@@ -151,17 +241,15 @@ def _categories_by_image(path: Path, captioned: dict[int, list[str]]) -> dict[in
     if not captioned.keys() & objects.imgs.keys():
         raise BenchmarkError(f"{path}: lists none of the captioned images; is it of another dataset?")
     return {
-        image_id: sorted({_field(entry, "category_id", int, path) for entry in objects.imgToAnns.get(image_id, [])})
+        image_id: sorted({_needed(entry, "category_id", path) for entry in objects.imgToAnns.get(image_id, [])})
         for image_id in captioned
     }
 
 
-def _field(entry: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
-    value = entry.get(key)
-    if not isinstance(value, kind):
-        found = f"has {key} {value!r}" if key in entry else f"has no {key}"
-        raise BenchmarkError(f"{path}: the entry with id {entry.get('id')} {found}, expected {kind.__name__}")
-    return value
+def _needed(entry: dict[str, Any], key: str, path: Path) -> Any:
+    if key not in entry:
+        raise BenchmarkError(f"{path}: the entry with id {entry['id']} has no {key}")
+    return entry[key]
 
 
 def refuse_unlisted(captioned: dict[int, list[str]], annotated: COCO, path: Path) -> None:
@@ -171,7 +259,10 @@ def refuse_unlisted(captioned: dict[int, list[str]], annotated: COCO, path: Path
         raise BenchmarkError(f"{path}: captions for image ids that its list of images lacks: {few(unlisted)}")
 
 
-def _refuse_repeated_files(file_names: list[str], path: Path) -> None:
-    # The same picture under two ids could be its own distractor.
-    if twice := repeated(file_names):
-        raise BenchmarkError(f"{path}: files listed for more than one image: {few(twice)}")
+def _refuse_repeated_files(file_names: list[str], image_folder: Path, path: Path) -> None:
+    # The same picture under two ids could be its own distractor. "./x.png" is "x.png".
+    places: dict[Path, list[str]] = {}
+    for name in file_names:
+        places.setdefault((image_folder / name).resolve(), []).append(name)
+    if twice := [", ".join(dict.fromkeys(names)) for names in places.values() if len(names) > 1]:
+        raise BenchmarkError(f"{path}: files listed for more than one image: {few(twice, '; ')}")

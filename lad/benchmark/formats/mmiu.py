@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
+from lad.benchmark.captions import size_of
 from lad.benchmark.formats.base import FromImageFiles, ImagesRead
 from lad.benchmark.roles import deal_roles, refuse_too_few
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
@@ -190,15 +191,12 @@ def images_of(annotated: Annotated, image_folder: Path) -> pa.Table:
 
     An image has no caption of its own here: the questions ask with their own texts, so the column is empty.
     """
-    from PIL import Image
-
     from lad import contracts, parquet
 
     files = sorted({file for question in annotated.questions for file in question.files})
     rows = []
     for image_id, file in enumerate(files, start=1):
-        with Image.open(image_folder / file) as image:
-            width, height = image.size
+        width, height = size_of(image_folder / file)
         size = {"width": width, "height": height}
         rows.append({"image_id": image_id, "file_name": file, **size, "caption": "", "category_ids": []})
     return parquet.from_rows(rows, contracts.IMAGES)
@@ -360,17 +358,16 @@ def _named_images(options: dict[str, str]) -> dict[str, int]:
 
 def _file(path: object, image_folder: Path) -> str:
     """The path below the image folder of a picture that is there and can be opened."""
-    from PIL import Image, UnidentifiedImageError
+    from lad.pictures import PictureError, shown_size
 
     relative = PurePosixPath(str(path))
     if relative.is_absolute() or ".." in relative.parts:
         _refuse(f"image {path} lies outside the image folder")
-    try:
-        with Image.open(image_folder / relative):
-            pass
-    except FileNotFoundError:
+    if not (image_folder / relative).exists():
         _refuse(f"image {relative} is missing")
-    except (UnidentifiedImageError, OSError):
+    try:
+        shown_size(image_folder / relative)
+    except PictureError:
         _refuse(f"image {relative} cannot be read as a picture")
     return str(relative)
 

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
-from PIL import Image
 
 from lad.grid import Benchmark
-from lad.pictures import as_shown
+from lad.pictures import PictureError, read_picture
 from lad.report.artifact import Artifact, ArtifactError, Picture
 from lad.report.needs import Available, Needs
 from lad.report.options import CONFIGURED, ArtifactOptions, Setting, Size
@@ -143,10 +142,9 @@ def _draw_candidate(axes: Axes, candidate: dict[str, Any], images: Path | None) 
 
 def _read_pixels(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as image:
-            picture = as_shown(image)
-    except OSError as error:
-        raise ArtifactError(f"{path}: image cannot be read ({error})") from None
+        picture = read_picture(path)
+    except PictureError as error:
+        raise ArtifactError(str(error)) from None
     picture.thumbnail(LARGEST_IMAGE)
     return np.asarray(picture)
 

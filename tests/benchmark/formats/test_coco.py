@@ -179,15 +179,21 @@ def _no_width(write_coco):
     [
         (_malformed, r"captions\.json: not valid JSON \(.*line 1"),
         (_absent, r"nowhere\.json: cannot be read \(No such file or directory\)"),
-        (_instances_as_captions, r"instances\.json: the entry with id 0 has no caption, expected str"),
-        (_list_instead_of_object, r"captions\.json: not a COCO annotation file"),
-        (lambda write: write({1: ["one"]}, images=None), r"captions\.json: not a COCO annotation file"),
-        (lambda write: write({1: ["one"]}, annotations=[{"id": 1}]), r"not a COCO annotation file .*image_id"),
+        (_instances_as_captions, r"instances\.json: the entry with id 0 has no caption$"),
+        (_list_instead_of_object, r"captions\.json: not a COCO annotation file$"),
+        (
+            lambda write: write({1: ["one"]}, images=None),
+            r"not a COCO annotation file \(it is of another form at 'images'",
+        ),
+        (
+            lambda write: write({1: ["one"]}, annotations=[{"id": 1}]),
+            r"entry 1 of annotations \(id 1\) has no image_id$",
+        ),
         (lambda write: write({1: [" "]}), r"captions\.json: no image has a caption"),
         (lambda write: write({1: ["one"], 5: ["five"]}, listed=[1]), r"ids that its list of images lacks: 5$"),
         (_same_file_twice, r"captions\.json: files listed for more than one image: 1\.png$"),
         (_same_id_twice, r"captions\.json: image ids listed more than once: 1$"),
-        (_no_width, r"captions\.json: the entry with id 1 has no width, expected int"),
+        (_no_width, r"captions\.json: the entry with id 1 has no width$"),
     ],
 )
 def test_a_bad_caption_file_is_refused_in_one_line_that_names_it(write_coco, folder, message):
@@ -195,6 +201,76 @@ def test_a_bad_caption_file_is_refused_in_one_line_that_names_it(write_coco, fol
     with pytest.raises(BenchmarkError, match=message) as error:
         read_images(captions, image_folder)
     assert "\n" not in str(error.value)
+
+
+WRONG = {
+    "licenses": ["all rights reserved", 3, {"id": 1}],
+    "licenses.name": [7, ["a"]],
+    "licenses.id": [[1], True],
+    "images": [{}, "1.png"],
+    "images.id": [True, "one", 1.5, 2**63, None],
+    "images.file_name": [7, None, "cut \ud800 in half"],
+    "images.width": ["20", 20.5, -1, 2**31],
+    "images.license": [[8], {"id": 8}, True],
+    "images.flickr_url": [12, ["f"]],
+    "images.coco_url": [False],
+    "annotations": [None, 4],
+    "annotations.id": [[1], None],
+    "annotations.image_id": ["1", True, -(2**63) - 1],
+    "annotations.caption": [None, 5, ["one"], "cut \ud800 in half"],
+    "annotations.category_id": [2**40, "5", 1.0, True],
+}
+
+
+@pytest.mark.parametrize(("place", "value"), [(place, value) for place, values in WRONG.items() for value in values])
+def test_a_value_of_a_wrong_type_is_refused_in_one_line_with_its_entry(write_coco, place, value):
+    captions, folder = write_coco({1: ["one"], 2: ["two"]}, categories={1: [5], 2: [6]})
+    path = captions.with_name("instances.json") if "category" in place else captions
+    content = json.loads(path.read_text())
+    section, _, key = place.partition(".")
+    if key:
+        content[section][-1][key] = value
+    else:
+        content[section] = value
+    path.write_text(json.dumps(content))
+    said = (
+        rf"entry {len(content[section])} of {section}( \(id .*\))? has {key} .*, expected is "
+        if key
+        else rf"'{section}'"
+    )
+    with pytest.raises(BenchmarkError, match=rf"{path.name}: .*{said}") as error:
+        read_images(captions, folder, captions.with_name("instances.json"))
+    assert "\n" not in str(error.value)
+    assert str(error.value).isascii(), "a terminal may be unable to print what was found"
+
+
+@pytest.mark.parametrize("entry", [None, "1.png", 3, []])
+def test_an_entry_that_is_none_is_refused_with_its_number(write_coco, entry):
+    captions, folder = write_coco({1: ["one"]})
+    content = json.loads(captions.read_text())
+    content["images"].append(entry)
+    captions.write_text(json.dumps(content))
+    with pytest.raises(BenchmarkError, match=r"captions\.json: entry 2 of images is .*, expected are keys with values"):
+        read_images(captions, folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, '{"images": [], "annotations": \x00}', "\ufeff{}"])
+def test_what_json_cannot_read_is_refused(write_coco, text):
+    captions, folder = write_coco({1: ["one"]})
+    captions.write_text(text)
+    with pytest.raises(BenchmarkError, match=r"captions\.json: not valid JSON"):
+        read_images(captions, folder)
+
+
+@pytest.mark.parametrize("other", ["./1.png", "../images/1.png", "more/../1.png"])
+def test_two_names_of_one_file_are_the_same_file(write_coco, other):
+    entry = {"width": 20, "height": 10}
+    entries = [entry | {"id": 1, "file_name": "1.png"}, entry | {"id": 2, "file_name": other}]
+    captions, folder = write_coco({1: ["one"], 2: ["two"]}, images=entries)
+    assert folder.name == "images"
+    (folder / "more").mkdir()
+    with pytest.raises(BenchmarkError, match=r"files listed for more than one image: 1\.png, .*1\.png$"):
+        read_images(captions, folder)
 
 
 def test_instances_of_another_dataset_are_refused(write_coco, scene_folder):
