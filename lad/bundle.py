@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 import lad
 from lad import parquet, whole
 from lad.catalog import RELATIONS
+from lad.refusal import Refusal
 
 FORMAT: Final = 1
 """Raised whenever an older `lad` could misread a bundle."""
@@ -53,7 +54,7 @@ _UNKNOWN: Final = "0" * 64
 """Stands in the manifest until the file is copied; as long as what will replace it."""
 
 
-class BundleError(ValueError):
+class BundleError(Refusal):
     """A bundle that cannot be written or trusted; the message names the file, the member and what to do."""
 
 

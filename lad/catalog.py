@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from lad import contracts, parquet
+from lad.refusal import Refusal
 
 if TYPE_CHECKING:
     import duckdb
@@ -151,7 +152,7 @@ _METADATA_OF: Final = ("signals", "position_bias", "predictions")
 """Relations whose files' metadata the views of `RECORDED` are made from, each as `<relation>_metadata`."""
 
 
-class CatalogError(ValueError):
+class CatalogError(Refusal):
     """A results folder that cannot be asked; the message names it, or the file, and says what is expected."""
 
 

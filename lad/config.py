@@ -18,6 +18,7 @@ from lad.extraction import Dtype
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.methods import parse_method
 from lad.methods.options import Purifies, options_of
+from lad.refusal import Refusal
 from lad.section import Count, Device, FilePath, Name, Section, Seed, Setting, in_words
 
 
@@ -188,28 +189,29 @@ def parse_configuration(given: Mapping[str, Any]) -> Configuration:
     """The configuration that these keys and values make.
 
     Raises:
-        ValueError: a key that is unknown or missing, or a value that is not allowed. One line with the key, the value
+        Refusal: a key that is unknown or missing, or a value that is not allowed. One line with the key, the value
             and what is allowed.
     """
     try:
         return Configuration.model_validate(dict(given))
     except ValidationError as error:
-        raise ValueError(f"configuration, {in_words(Configuration, error.errors(include_url=False))}") from None
+        raise Refusal(f"configuration, {in_words(Configuration, error.errors(include_url=False))}") from None
 
 
 def read_configuration(file: Path) -> Configuration:
     """The configuration in a YAML file.
 
     Raises:
-        ValueError: it is no YAML, or as `parse_configuration`.
+        Refusal: it is no YAML, or as `parse_configuration`.
         FileNotFoundError: there is no such file.
     """
     import yaml
 
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: is no YAML ({' '.join(str(error).split())})") from None
+    # PyYAML lets through what is no UTF-8, and numbers and dates that do not exist.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Refusal(f"{file}: is no YAML ({error})") from None
     if not isinstance(given, dict):
-        raise ValueError(f"{file}: is no configuration: expected are keys with values, such as `results: results/mine`")
+        raise Refusal(f"{file}: is no configuration: expected are keys with values, such as `results: results/mine`")
     return parse_configuration(given)

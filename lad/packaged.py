@@ -8,10 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from lad.refusal import Refusal
+
 PREFIX: Final = "package:"
 
 
-class PackagedError(ValueError):
+class PackagedError(Refusal):
     """A checkpoint's package that is not installed, or has no such file; the message says what to do."""
 
 

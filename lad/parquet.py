@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from lad import whole
 from lad.contracts import Column, Contract
+from lad.refusal import Refusal
 
 METADATA_KEY: Final = b"lad"
 """Parquet key-value metadata entry that holds this project's metadata as one JSON object."""
 
 
-class TableError(ValueError):
+class TableError(Refusal):
     """A table that does not keep its contract; the message names the file, the column and the row."""
 
 
@@ -186,7 +187,8 @@ def _load(path: Path, without: Sequence[str] = ()) -> pa.Table:
         # A file, not a dataset: hive keys in the path must not turn into columns here.
         file = pq.ParquetFile(path)
         return file.read([name for name in file.schema_arrow.names if name not in without])
-    except (pa.ArrowInvalid, OSError) as error:
+    # Of a damaged file, what its types ask for may not be implemented.
+    except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error})") from None
 
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
+from lad.refusal import Refusal
+
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -24,7 +26,7 @@ _TURNS: Final = {
 _EXCHANGING_SIDES: Final = (5, 6, 7, 8)
 
 
-class PictureError(ValueError):
+class PictureError(Refusal):
     """Pictures that cannot be read; the message names them and says why."""
 
 

@@ -22,6 +22,7 @@ from lad.config import Configuration, Model
 from lad.contracts import Keep
 from lad.extraction.prompts import get_probe
 from lad.grid import Cell, Grid, build_grid, presentations, shard_count
+from lad.refusal import Refusal
 from lad.shipped import PUBLISHED
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ PUBLISHED_PARAMETERS: Final = 8.0
 """Billions, as that model's name has it."""
 
 
-class PlanError(ValueError):
+class PlanError(Refusal):
     """Rates that cannot be read; the message says from where."""
 
 

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
+from lad.refusal import Refusal
 
-class QueryError(ValueError):
+
+class QueryError(Refusal):
     """A query and what it was given do not fit; the message names the file and the relation or parameter."""
 
 

@@ -17,6 +17,8 @@ This file imports nothing heavy: the command line offers the choices below.
 
 from typing import Final, Literal, get_args
 
+from lad.refusal import Refusal
+
 CaptionPolicy = Literal["first", "last", "longest", "all"]
 Setting = Literal["random", "adversarial"]
 SETTINGS: Final = get_args(Setting)
@@ -29,5 +31,5 @@ EmbeddingBackend = Literal[ImageBackend, TextBackend]
 Split = Literal["calibration", "evaluation", "symmetrized", "permuted"]
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(Refusal):
     """Input that no benchmark can be built from; the message names the culprit and what is allowed."""

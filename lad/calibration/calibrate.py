@@ -26,6 +26,7 @@ from lad.calibration.observations import (
     observed_scores,
 )
 from lad.calibration.rows import Row, row_attention, rows_of
+from lad.refusal import Refusal
 
 _SQL: Final = files("lad.calibration")
 _CONTRACTS: Final = (
@@ -41,7 +42,7 @@ CONTRAST_TEMPERATURE: Final = 0.001
 candidates together is below 1."""
 
 
-class CalibrationError(ValueError):
+class CalibrationError(Refusal):
     """Signals that cannot be calibrated on, or a calibration that does not hold together."""
 
 

@@ -10,6 +10,8 @@ questions is `calibrate` on the symmetrized signals with `questions=5`.
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, get_args
 
+from lad.refusal import Refusal
+
 Base = Literal["printed", "released"]
 """The formulations that have a name of their own."""
 
@@ -23,7 +25,7 @@ LONGEST_LOGITS: Final = 9
 """Largest N at which the logits of first tokens tell all positions apart: "10" begins like "1"."""
 
 
-class FormulationError(ValueError):
+class FormulationError(Refusal):
     """A formulation that does not exist; the message says which do."""
 
 

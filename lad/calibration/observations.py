@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from lad import query
 from lad.calibration.formulation import Formulation
 from lad.calibration.rows import Row, attention_column
+from lad.refusal import Refusal
 
 _SQL: Final = files("lad.calibration")
 
 
-class SignalsError(ValueError):
+class SignalsError(Refusal):
     """Signals that do not belong in one computation; the message says what differs."""
 
 

@@ -13,6 +13,7 @@ import typer
 
 from lad.cli import benchmark, measurement, pipeline, results
 from lad.cli.arguments import KEYS_OF_A_FORMAT
+from lad.refusal import one_line
 
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
@@ -65,7 +66,7 @@ def main() -> None:
     except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("LAD_TRACEBACK"):
             raise
-        message = str(error)
+        message = one_line(str(error))
         if isinstance(error, ModuleNotFoundError):
             message += "; pip install 'logit-attention-divergence[pipeline]' brings what all commands need"
         print(f"lad: error: {message}", file=sys.stderr)

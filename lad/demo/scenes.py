@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lad import whole
+from lad.refusal import Refusal
 
 COLOURS: Final = {
     "red": (215, 40, 40),
@@ -160,7 +161,7 @@ def render(scene: Scene, size: int = SIZE) -> Image.Image:
 def describe(scene: Scene, rng: np.random.Generator) -> str:
     """A caption that is true of the scene: both objects, and perhaps where they are or on what background."""
     first, second = (scene.items[k] for k in rng.permutation(2))
-    a, b = _with_article(first.name), _with_article(second.name)
+    a, b = with_article(first.name), with_article(second.name)
     relations = _relations(first.cell, second.cell)
     relation = relations[rng.integers(len(relations))]
     captions = (
@@ -175,7 +176,8 @@ def describe(scene: Scene, rng: np.random.Generator) -> str:
     return captions[rng.integers(len(captions))]
 
 
-def _with_article(name: str) -> str:
+def with_article(name: str) -> str:
+    """The name of an object, "a red circle" or "an orange star"."""
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
@@ -203,7 +205,7 @@ def captioned_scene(seed: int, index: int) -> tuple[Scene, str]:
     return scene, describe(scene, rng)
 
 
-class DatasetError(ValueError):
+class DatasetError(Refusal):
     """A dataset that cannot be written; the message says what was asked and what is allowed."""
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet, query
 from lad.evaluation.bootstrap import Floats, QuestionSums, intervals, question_sums
+from lad.refusal import Refusal
 
 _SQL: Final = files("lad.evaluation")
 _CELL: Final = ("method", "variant", "n_candidates")
@@ -34,7 +35,7 @@ _INTERVALS: Final = pa.schema(
 Cell = tuple[Any, ...]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(Refusal):
     """Predictions that cannot be evaluated together; the message says why."""
 
 

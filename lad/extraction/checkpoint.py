@@ -15,11 +15,12 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cache
 
 from lad.extraction.main_memory import available_bytes
 from lad.packaged import checkpoint_path
+from lad.refusal import Refusal
 
 _GIGABYTE: Final = 1e9
 
 
-class BackboneError(ValueError):
+class BackboneError(Refusal):
     """A checkpoint that cannot be loaded or cannot be read out; the message says why."""
 
 

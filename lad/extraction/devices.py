@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from lad.refusal import Refusal
+
 logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 0.5
 
 
-class DeviceError(ValueError):
+class DeviceError(Refusal):
     """A GPU that is not there; the message says which are."""
 
 

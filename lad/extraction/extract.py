@@ -50,6 +50,7 @@ from lad.extraction.plan import (
 from lad.extraction.prompt_tokens import Prompt
 from lad.extraction.prompts import Generation, Probe, Softening, get_probe
 from lad.extraction.texts import NotANumberError, Streams, noise_stream
+from lad.refusal import Refusal
 
 Result = TypeVar("Result")
 Work = TypeVar("Work")
@@ -58,7 +59,7 @@ _UNWRITTEN: Final = 2
 """Batches that may wait to be written while the next one is computed."""
 
 
-class ExtractionError(ValueError):
+class ExtractionError(Refusal):
     """A presentation that could not be extracted; the message names it, and finished work stays."""
 
 

@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput
 
 from lad.extraction.backbone import Backbone, BackboneError
 from lad.pictures import PictureError, read_picture, shown_size
+from lad.refusal import Refusal
 
 _PER_IMAGE: Final = "pooler_output"
 _PER_LAYER: Final = "deepstack_features"
@@ -24,7 +25,7 @@ _UNUSED: Final = ("last_hidden_state", "hidden_states", "attentions")
 """Parts of the vision tower's output: those that the language half takes, and those that only take memory."""
 
 
-class InputError(ValueError):
+class InputError(Refusal):
     """An image that cannot be shown; the message names the file, `path`."""
 
     def __init__(self, message: str, path: Path | None = None) -> None:

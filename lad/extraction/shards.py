@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad import contracts, parquet
+from lad.refusal import Refusal
 
 Sharded = Literal["signals", "generations"]
 """The relations of which an extraction may write a part."""
@@ -30,7 +31,7 @@ _LARGEST: Final = ("peak_memory_bytes", "token_budget")
 _OF_THE_SHARD_ALONE: Final = (FACT, "device", "images")
 
 
-class ShardError(ValueError):
+class ShardError(Refusal):
     """A shard that does not exist, or files that are not the shards of one table; the message names them."""
 
 

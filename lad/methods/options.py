@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 from lad.calibration.formulation import Formulation, FormulationError, get_formulation
 from lad.calibration.rows import Row, keeps
 from lad.contracts import Keep
+from lad.refusal import Refusal
 
 
-class ScoringError(ValueError):
+class ScoringError(Refusal):
     """A method that does not exist or does not fit what it was given; the message says what does."""
 
 

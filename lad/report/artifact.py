@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import pyarrow as pa
 
+from lad.refusal import Refusal
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,7 +24,7 @@ PAIRED: Final = (
 """What captions say of the comparisons in sentences."""
 
 
-class ArtifactError(ValueError):
+class ArtifactError(Refusal):
     """An artifact that cannot be drawn. The message names what is missing and what would produce it."""
 
 

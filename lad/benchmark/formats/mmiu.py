@@ -172,7 +172,9 @@ def read_annotations(path: Path, image_folder: Path, tasks: Collection[str]) -> 
     _refuse_unknown(tasks, entries, path)
     questions, refused = [], []
     for number, entry in enumerate(entries):
-        task = names.get(entry.get("task", ""))
+        # Other tasks hold what they please.
+        named = entry.get("task")
+        task = names.get(named) if isinstance(named, str) else None
         if task is None:
             continue
         try:

@@ -98,7 +98,7 @@ def _draw_attention(axes: Axes, attention: Means, purified: Means) -> None:
         axes.bar(positions + shift * BAR_WIDTH, shares, BAR_WIDTH, color=style.colour, label=style.name)
     axes.axhline(100 / len(attention), color="black", linewidth=0.8, linestyle=":", label="Even share")
     axes.set_title("Where the model looks")
-    axes.set_ylabel("Share of image attention (%)")
+    axes.set_ylabel("Share of attention (%)")
 
 
 def _draw_logits(axes: Axes, logits: Means) -> None:
@@ -113,10 +113,10 @@ def _facts(attention: Means, purified: Means, logits: Means, target: int) -> dic
     looked_at, said = int(purified.argmax()), int(logits.argmax())
     raw = int(attention.argmax())
     looks = (
-        f"gives the target {percent(attention[target], 0)} of the image attention, and"
+        f"gives the target {percent(attention[target], 0)} of the attention to candidates, and"
         f" {percent(purified[target], 0)} once divided by the prior"
     )
-    looks += ", more than any other image" if looked_at == target else f", less than position {looked_at + 1}"
+    looks += ", more than any other position" if looked_at == target else f", less than position {looked_at + 1}"
     if raw != target and looked_at == target:
         looks += f" (undivided, position {raw + 1} has the most)"
     if said == target:
@@ -133,11 +133,11 @@ ARTIFACT: Final = Artifact(
     kind="figure",
     order=30,
     title="Figure 3. Where the model looks, and what it says",
-    caption="Left, how the last prompt token's attention is shared among the images in the layers that look at"
-    " images most, raw and divided by the attention prior; right, the mean logits of the same questions. Shown"
+    caption="Left, how the last prompt token's attention is shared among the candidates in the layers that look at"
+    " them most, raw and divided by the attention prior; right, the mean logits of the same questions. Shown"
     " is the target position at which the logits mislead most.",
     sentence="With the target at position {target}, the model {looks}, {says}.",
-    alt="Two bar charts by position: share of image attention, raw and purified, and mean logit.",
+    alt="Two bar charts by position: share of attention, raw and purified, and mean logit.",
     in_runs="`attention_readout` and `purified_attention`",
     options=Options,
     needs=needs,
