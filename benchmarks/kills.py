@@ -1,0 +1,217 @@
+"""Commands and the whole pipeline, killed at random moments: `python -m benchmarks.kills --kills 1000`.
+
+A small run of the demo's configuration is made once, undisturbed. Then a command of it - each stage's in turn, and every
+so often the pipeline itself - begins anew on the same inputs, is killed with all its children at a random moment, and
+runs again to its end. Its files must then be those of the undisturbed run: tables equal row by row, everything else byte
+for byte. What is not is a loss.
+
+The first line tells the seed; the same seed kills in the same order (at moments that depend on the machine's speed).
+"""
+
+import argparse
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+import yaml
+
+from lad.warm import forking
+
+ROOT: Final = Path(__file__).parents[1]
+STAGES: Final = ("extract", "calibrate", "score", "evaluate", "bundle")
+"""Commands that are killed on their own; each tenth kill is the pipeline's."""
+
+_NOT_COMPARED: Final = ("logs", ".snakemake", "finished", "timings")
+"""What tells times, or keeps what was begun."""
+
+
+def _configuration() -> dict[str, Any]:
+    """The demo's, cut down to one setting of four candidates and a dozen questions, with absolute paths."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    checkpoint = str(ROOT / config["models"]["demo"]["checkpoint"])
+    scenes = {**config["datasets"]["scenes"], "count": 60}
+    scenes["embeddings"] = {**scenes["embeddings"], "checkpoint": checkpoint}
+    once = {"models": ["demo"], "datasets": ["scenes"], "settings": ["random"], "n": [4], "probes": ["vanilla"]}
+    return {
+        **config,
+        "results": "results",
+        "models": {"demo": {"checkpoint": checkpoint}},
+        "datasets": {"scenes": scenes},
+        "benchmark": {**config["benchmark"], "questions": 12, "orders": 3},
+        "scoring": {**config["scoring"], "methods": ["vanilla", "pride", "agd"]},
+        "evaluation": {"resamples": 100},
+        "runs": [once],
+        "report": {"model": "demo", "dataset": "scenes", "artifacts": {"fig1": {"n": 4}}},
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command in a folder.
+
+    Attributes:
+        words: of the command.
+        outputs: what it makes, relative to the folder; removed before it begins.
+        seconds: how long it takes undisturbed.
+    """
+
+    words: list[str]
+    outputs: list[Path]
+    seconds: float
+
+
+class Kills:
+    """An undisturbed run in `whole`, and folders beside it in which commands are killed."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.whole, self.folder, self.environment = folder / "whole", folder, environment
+        self.whole.mkdir()
+        (self.whole / "config.yaml").write_text(yaml.safe_dump(_configuration()))
+        self.pipeline = self._timed(list(_SNAKEMAKE), [Path("results")])
+        commands = self._commands()
+        self.stages = {stage: self._timed(*commands[stage]) for stage in STAGES}
+
+    def _commands(self) -> dict[str, tuple[list[str], list[Path]]]:
+        """One command of each stage as Snakemake starts it, and the files that it makes."""
+        said = self._finish(self.whole, [*_SNAKEMAKE, "--forceall", "--dry-run", "--printshellcmds"])
+        found = {}
+        for line in said.splitlines():
+            command = line.removeprefix("Shell command:").strip().partition(" > ")[0]
+            words = shlex.split(command) if command.startswith("lad ") else []
+            if len(words) > 1 and words[1] in STAGES and words[1] not in found:
+                out = Path(words[words.index("--out") + 1])
+                # What extraction has finished is kept elsewhere: a rerun may look there, the first run may not.
+                more = [Path(words[words.index("--finished") + 1])] if "--finished" in words else []
+                found[words[1]] = (words, [out, *more])
+        archive = Path("signals.tar")
+        return {**found, "bundle": (["lad", "bundle", "--results", "results", "--out", str(archive)], [archive])}
+
+    def _timed(self, words: list[str], outputs: list[Path]) -> Run:
+        _remove(self.whole, outputs)
+        began = time.perf_counter()
+        self._finish(self.whole, words)
+        return Run(words, outputs, time.perf_counter() - began)
+
+    def _finish(self, folder: Path, words: list[str]) -> str:
+        done = subprocess.run(words, cwd=folder, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"{shlex.join(words)} ended with {done.returncode}: {(done.stdout + done.stderr)[-800:]}"
+            )
+        return done.stdout + done.stderr
+
+    def kill(self, run: Run, chance: random.Random) -> str:
+        """Begin, kill, run again; `same`, `done before the kill`, or what differs."""
+        work = Path(tempfile.mkdtemp(dir=self.folder))
+        shutil.copytree(self.whole, work, dirs_exist_ok=True, symlinks=True)
+        _remove(work, run.outputs)
+        child = subprocess.Popen(
+            run.words,
+            cwd=work,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            child.wait(chance.uniform(0, run.seconds))
+            early = "done before the kill"
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            early = "same"
+        try:
+            self._finish(work, run.words)
+        except RuntimeError as error:
+            return str(error)
+        if differing := _differing(self.whole, work):
+            return f"differ after a kill of {shlex.join(run.words[:2])}: {', '.join(differing[:5])}"
+        shutil.rmtree(work)
+        return early
+
+
+_SNAKEMAKE: Final = [
+    *("snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile"), "--configfile", "config.yaml", "--cores", "2"),
+    *("--nolock", "--rerun-incomplete"),
+]
+
+
+def _remove(folder: Path, outputs: list[Path]) -> None:
+    for output in (folder / one for one in outputs):
+        if output.is_dir():
+            shutil.rmtree(output)
+        else:
+            output.unlink(missing_ok=True)
+
+
+def _differing(whole: Path, other: Path) -> list[str]:
+    """The files that are not the same in both folders, or in one of them only."""
+    ours, theirs = (_compared(folder) for folder in (whole, other))
+    return sorted(
+        str(path)
+        for path in ours | theirs
+        if path not in ours or path not in theirs or not _same(whole / path, other / path)
+    )
+
+
+def _compared(folder: Path) -> set[Path]:
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    # What a writer was killed over stays, hidden, and nobody reads it.
+    return {
+        path
+        for path in files
+        if path.suffix != ".partial" and not any(part.startswith(_NOT_COMPARED) for part in path.parts)
+    }
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.suffix == ".parquet":
+        # The metadata tell seconds.
+        return bool(pq.read_table(one).equals(pq.read_table(other)))
+    return one.suffix in _TELLS_TIMES or one.read_bytes() == other.read_bytes()
+
+
+_TELLS_TIMES: Final = (".html", ".tar")
+"""The report says how long things took, and a bundle holds the tables with their metadata; both must be there."""
+
+
+def main(kills: int, seed: int) -> int:
+    """Print a line per kind of command; how many kills lost something."""
+    print(f"{kills} kills, seed {seed}", flush=True)
+    chance, told = random.Random(seed), Counter[tuple[str, str]]()
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")}
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    with tempfile.TemporaryDirectory() as folder, forking() as warm:
+        environment = {**os.environ, **threads, "VECLIB_MAXIMUM_THREADS": "1", "PATH": path, **warm}
+        runs = Kills(Path(folder), environment)
+        for number in range(kills):
+            name = "pipeline" if number % 10 == 9 else STAGES[number % len(STAGES)]
+            found = runs.kill(runs.pipeline if name == "pipeline" else runs.stages[name], chance)
+            told[name, found] += 1
+            if number % 50 == 49:
+                print(f"{number + 1} kills: {sum(n for (_, f), n in told.items() if f not in _FINE)} lost", flush=True)
+    for (name, found), times in sorted(told.items()):
+        print(f"{name}: {times} x {found}")
+    return sum(times for (_, found), times in told.items() if found not in _FINE)
+
+
+_FINE: Final = ("same", "done before the kill")
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    sys.exit(main(given.kills, given.seed) > 0)
