@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lad.extraction.backbone import Backbone
 from lad.extraction.generation_config import LogitsProcessor
+from lad.extraction.passes import select_rows
 from lad.extraction.prompts import Generation
 
 Streams = npt.NDArray[np.uint64]
@@ -151,7 +152,7 @@ class _CacheRows:
         """Keep these rows, one that is named several times as often."""
         kept = torch.from_numpy(rows).to(self.tokens.device)
         self.tokens = self.tokens[kept]
-        self._cache.batch_select_indices(kept)
+        select_rows(self._cache, kept)
         model = self._backbone.model.base_model
         if getattr(model, "rope_deltas", None) is not None:
             # By how much positions fall behind places; see lad.extraction.forward.
