@@ -333,9 +333,12 @@ def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
         token: any token of its vocabulary.
 
     Raises:
-        ValueError: the model adds something to its scores that the read-out would leave out.
+        ValueError: the model adds something to its scores that the read-out would leave out, or its forward pass gives
+            no cache to continue from.
     """
     tokens = torch.full((1, 2), token, device=model.device)
     with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
-        model(input_ids=tokens)
+        output = model(input_ids=tokens, use_cache=True)
+    if getattr(output, "past_key_values", None) is None:
+        raise ValueError("its forward pass gives no cache to continue from")
     return tuple(sorted(read.layers))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lad.extraction.backbone import Backbone
 from lad.extraction.generation_config import LogitsProcessor
-from lad.extraction.passes import select_rows
+from lad.extraction.passes import positions_behind, select_rows
 from lad.extraction.prompts import Generation
 
 Streams = npt.NDArray[np.uint64]
@@ -160,8 +160,14 @@ class _CacheRows:
 
     def logits(self) -> Tensor:
         """(rows, vocabulary) float32 logits behind all tokens."""
+        rows, length = self.tokens.shape
         output = self._backbone.model(
-            input_ids=self.tokens[:, -1:], past_key_values=self._cache, use_cache=True, logits_to_keep=1
+            input_ids=self.tokens[:, -1:],
+            # Some models (Bamba) take a token without a position for the first.
+            position_ids=positions_behind(self._backbone, self.tokens.new_full((rows, 1), length - 1)),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         logits: Tensor = output.logits[:, -1].float()
         return logits
