@@ -127,9 +127,7 @@ def after_prefixes(
     return dict(zip(trie.open_prefixes, output.logits.unbind(1), strict=True))
 
 
-def _after(
-    backbone: Backbone, cache: Any, prefix: Prefix, *, prompt: Tensor, members: Sequence[int] | None
-) -> Tensor:
+def _after(backbone: Backbone, cache: Any, prefix: Prefix, *, prompt: Tensor, members: Sequence[int] | None) -> Tensor:
     """(batch, vocabulary) logits after the prompt and one prefix; uses up the cache. Arguments as of `after_prefixes`."""
     rows, length = prompt.shape
     for place, token in enumerate(prefix, length):
