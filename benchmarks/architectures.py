@@ -46,6 +46,10 @@ _CHATML = (
     "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+_OF_TEXTS = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 _LLAVA = (
     "{% for message in messages %}{{ message['role'] | upper }}: {% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}"
@@ -418,7 +422,7 @@ REFUSED: dict[str, Family] = {
 }
 """Those that cannot: images by cross-attention, no images at all."""
 
-HYBRID_OF_TEXTS: dict[str, Family] = {"lfm2": Family(_lfm2, _CHATML, {})}
+HYBRID_OF_TEXTS: dict[str, Family] = {"lfm2": Family(_lfm2, _OF_TEXTS, {})}
 """Models of texts alone in which some layers have no softmax attention."""
 
 
@@ -429,8 +433,7 @@ def build(name: str, folder: Path, *, seed: int = 0) -> Path:
     ids = _write_tokenizer(family, path)
     torch.manual_seed(seed)
     config = family.config(ids)
-    text_only = isinstance(config, Qwen2Config | Lfm2Config)
-    model = (AutoModelForCausalLM if text_only else AutoModelForImageTextToText).from_config(config)
+    model = (AutoModelForCausalLM if not family.image_processor else AutoModelForImageTextToText).from_config(config)
     with torch.no_grad():
         for weights in model.parameters():
             # Some begin as all zeros or ones (Gemma 3's projector): nothing of them would be seen in a comparison.

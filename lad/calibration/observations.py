@@ -78,7 +78,7 @@ def number_of_layers(signals: pa.Table) -> int:
 
 
 def read_layers(signals: pa.Table) -> tuple[int, ...]:
-    """The layers of which there is attention, ascending, from 0: all, but of a hybrid model those with softmax attention.
+    """The layers of which there is attention, ascending, from 0: all but those without softmax attention.
 
     Raises:
         SignalsError: if rows, or the attention columns, differ in their number of layers or in these.

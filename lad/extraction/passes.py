@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lad.extraction import readout
@@ -128,7 +127,7 @@ def after_prefixes(
 
 
 def _after(backbone: Backbone, cache: Any, prefix: Prefix, *, prompt: Tensor, members: Sequence[int] | None) -> Tensor:
-    """(batch, vocabulary) logits after the prompt and one prefix; uses up the cache. Arguments as of `after_prefixes`."""
+    """(batch, vocabulary) logits after the prompt and one prefix, as `after_prefixes` has them; uses up the cache."""
     rows, length = prompt.shape
     for place, token in enumerate(prefix, length):
         output = backbone.model(
@@ -148,16 +147,7 @@ def _has_keys_and_values_alone(cache: Any) -> bool:
     By the very classes: those derived from them keep more.
     """
     plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    return type(cache) is DynamicCache and all(type(layer) in plain for layer in cache.layers)
-
-
-def select_rows(cache: Any, rows: Tensor) -> None:
-    """Keep these rows of a cache, one that is named several times as often."""
-    if type(cache) is DynamicCache:
-        # Of layers with states, `batch_select_indices` selects nothing, or keys and values alone.
-        cache.reorder_cache(rows)
-    else:
-        cache.batch_select_indices(rows)
+    return all(type(layer) in plain for layer in cache.layers)
 
 
 def positions_behind(backbone: Backbone, places: Tensor, members: Sequence[int] | None = None) -> Tensor:

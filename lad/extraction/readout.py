@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -334,11 +334,13 @@ def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
 
     Raises:
         ValueError: the model adds something to its scores that the read-out would leave out, or its forward pass gives
-            no cache to continue from.
+            no cache, or one that is not known to be continued rightly.
     """
     tokens = torch.full((1, 2), token, device=model.device)
     with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
         output = model(input_ids=tokens, use_cache=True)
-    if getattr(output, "past_key_values", None) is None:
-        raise ValueError("its forward pass gives no cache to continue from")
+    cache = getattr(output, "past_key_values", None)
+    if type(cache) is not DynamicCache:
+        given = "no cache" if cache is None else f"a {type(cache).__name__}"
+        raise ValueError(f"its forward pass gives {given} to continue from, not transformers' DynamicCache")
     return tuple(sorted(read.layers))

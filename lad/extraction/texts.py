@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lad.extraction.backbone import Backbone
 from lad.extraction.generation_config import LogitsProcessor
-from lad.extraction.passes import positions_behind, select_rows
+from lad.extraction.passes import positions_behind
 from lad.extraction.prompts import Generation
 
 Streams = npt.NDArray[np.uint64]
@@ -152,7 +152,8 @@ class _CacheRows:
         """Keep these rows, one that is named several times as often."""
         kept = torch.from_numpy(rows).to(self.tokens.device)
         self.tokens = self.tokens[kept]
-        select_rows(self._cache, kept)
+        # Not `batch_select_indices`: of layers with states it selects nothing, or keys and values alone.
+        self._cache.reorder_cache(kept)
         model = self._backbone.model.base_model
         if getattr(model, "rope_deltas", None) is not None:
             # By how much positions fall behind places; see lad.extraction.forward.

@@ -27,8 +27,8 @@ def chosen_layers(inputs: Inputs, options: ChoosesLayers, covered: Sequence[int]
     """The attention of the layers L*: one row per presentation, chosen layer and position.
 
     Args:
-        covered: the layers that the calibration covers; None for all that have attention. Unlike in the released code, all
-            of these may be chosen unless the option `layers` says otherwise.
+        covered: the layers that the calibration covers; None for all that have attention. Unlike in the released code,
+            all of these may be chosen unless the option `layers` says otherwise.
 
     Raises:
         ScoringError: more layers than there are to choose from, or signals without the row.

@@ -87,7 +87,7 @@ def test_the_option_layers_takes_the_models_own_numbers(fitted, method, layers, 
     expected = score(table, fitted[0], f"{method};k=1;layers={of_two}")
     found = score(hybrid(table), fitted[1], f"{method};k=1;layers={layers}")
     assert found["scores"].equals(expected["scores"])
-    with pytest.raises(ScoringError, match="k = 1 layers cannot be chosen from 0: .* cover layers 1, 3, the option"):
+    with pytest.raises(ScoringError, match=r"k = 1 layers cannot be chosen from 0: .* cover layers 1, 3, the option"):
         score(hybrid(table), fitted[1], f"{method};k=1;layers=2-2")
 
 
