@@ -21,6 +21,7 @@ from transformers import (
     Gemma3Config,
     Idefics3Config,
     InternVLConfig,
+    Lfm2Config,
     LlavaConfig,
     LlavaNextConfig,
     LlavaOnevisionConfig,
@@ -43,6 +44,10 @@ VOCABULARY = 800
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_OF_TEXTS = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _LLAVA = (
@@ -266,13 +271,20 @@ def _qwen3_5(ids: Ids) -> PreTrainedConfig:
     text = _text(
         head_dim=8,
         rope_parameters={**_mrope([1, 1, 0]), "mrope_interleaved": True, "partial_rotary_factor": 0.5},
-        layer_types=["linear_attention", "full_attention", "linear_attention"],
+        num_hidden_layers=4,
+        layer_types=2 * ["linear_attention", "full_attention"],
         linear_num_value_heads=2,
         linear_num_key_heads=2,
         linear_key_head_dim=8,
         linear_value_head_dim=8,
     )
     return Qwen3_5Config(text_config=text, vision_config=vision, **_qwen_tokens(ids))
+
+
+def _lfm2(ids: Ids) -> PreTrainedConfig:
+    kinds = ["conv", "full_attention", "conv", "full_attention"]
+    sizes = {"num_hidden_layers": len(kinds), "layer_types": kinds, "block_auto_adjust_ff_dim": False}
+    return Lfm2Config(**_text(**sizes))
 
 
 def _mllama(ids: Ids) -> PreTrainedConfig:
@@ -301,6 +313,13 @@ FAMILIES: dict[str, Family] = {
     "qwen2_5_vl": Family(_qwen2_5_vl, _QWEN, {**_QWEN_PIXELS, **_LIMITS}, delimiters=_QWEN_DELIMITERS, margin=1),
     "qwen3_vl": Family(
         _qwen3_vl,
+        _QWEN,
+        {**_QWEN_PIXELS, "patch_size": 16, "size": {"shortest_edge": 64 * 64, "longest_edge": 128 * 128}, **_HALF},
+        delimiters=_QWEN_DELIMITERS,
+        margin=1,
+    ),
+    "qwen3_5": Family(
+        _qwen3_5,
         _QWEN,
         {**_QWEN_PIXELS, "patch_size": 16, "size": {"shortest_edge": 64 * 64, "longest_edge": 128 * 128}, **_HALF},
         delimiters=_QWEN_DELIMITERS,
@@ -399,23 +418,22 @@ REFUSED: dict[str, Family] = {
         named_tokens={},
         bos="<bos>",
     ),
-    "qwen3_5": Family(
-        _qwen3_5, _QWEN, {**_QWEN_PIXELS, "patch_size": 16, "size": {"shortest_edge": 4096, "longest_edge": 16384}}
-    ),
     "qwen2": Family(lambda ids: Qwen2Config(**_text()), _CHATML, {}),
 }
-"""Those that cannot: images by cross-attention, layers without attention, no images at all."""
+"""Those that cannot: images by cross-attention, no images at all."""
+
+HYBRID_OF_TEXTS: dict[str, Family] = {"lfm2": Family(_lfm2, _OF_TEXTS, {})}
+"""Models of texts alone in which some layers have no softmax attention."""
 
 
 def build(name: str, folder: Path, *, seed: int = 0) -> Path:
     """Write a tiny checkpoint of that family to `folder / name`, and return that path."""
-    family = {**FAMILIES, **REFUSED}[name]
+    family = {**FAMILIES, **REFUSED, **HYBRID_OF_TEXTS}[name]
     path = folder / name
     ids = _write_tokenizer(family, path)
     torch.manual_seed(seed)
     config = family.config(ids)
-    text_only = isinstance(config, Qwen2Config)
-    model = (AutoModelForCausalLM if text_only else AutoModelForImageTextToText).from_config(config)
+    model = (AutoModelForCausalLM if not family.image_processor else AutoModelForImageTextToText).from_config(config)
     with torch.no_grad():
         for weights in model.parameters():
             # Some begin as all zeros or ones (Gemma 3's projector): nothing of them would be seen in a comparison.

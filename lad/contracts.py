@@ -30,6 +30,8 @@ class Column:
         vectors: whether the lists all have one length; such a column may as well be of fixed-size lists in half or
             single precision, and is then left as it is.
         kept: what extraction has to be asked to keep for the column to be there.
+        by_layer: whether the outer list is that of all the model's layers, in their order. Those without softmax
+            attention (linear attention, convolutions) hold an empty list, so that places stay the model's own numbers.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     vectors: bool = False
     formerly: str | None = None
     kept: frozenset[Keep] = frozenset()
+    by_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def _by_layer_and_head(name: str, meaning: str, *kept: Keep) -> tuple[Column, Co
     """What rows of the attention other than the last attend to: by layer, and by head where heads are kept."""
     by_head = f"layer x head x position: {name} before the head mean, in half precision in the file"
     return (
-        _optional(name, _per_layer, f"layer x position: {meaning}", *kept),
-        _optional(f"head_{name}", _per_head, by_head, "heads", *kept, stored=_per_head_stored),
+        _optional(name, _per_layer, f"layer x position: {meaning}", *kept, by_layer=True),
+        _optional(f"head_{name}", _per_head, by_head, "heads", *kept, stored=_per_head_stored, by_layer=True),
     )
 
 
@@ -213,15 +216,18 @@ SIGNALS: Final = Contract(
         Column(
             "candidate_attention",
             _per_layer,
-            "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens",
+            "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens;"
+            " here and below a layer without softmax attention holds an empty list",
             length="n_candidates",
             formerly="image_attention",
+            by_layer=True,
         ),
         Column(
             "delimiter_attention",
             _per_layer,
             "layer x position: the same over that candidate's start and end delimiter tokens",
             length="n_candidates",
+            by_layer=True,
         ),
         _ints("candidate_tokens", "tokens per candidate", length="n_candidates", formerly="image_tokens"),
         Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
@@ -237,6 +243,7 @@ SIGNALS: Final = Contract(
             "layer x head x position: candidate_attention before the head mean, in half precision in the file",
             "heads",
             stored=_per_head_stored,
+            by_layer=True,
         ),
         *_by_layer_and_head(
             "query_attention",
@@ -265,6 +272,9 @@ SIGNALS: Final = Contract(
 
 BY_HEAD: Final = tuple(column.name for column in SIGNALS.columns if "heads" in column.kept)
 """The columns of signals with the attention of every head, most of the bytes by far."""
+
+BY_LAYER: Final = tuple(column.name for column in SIGNALS.columns if column.by_layer)
+"""The columns of signals with the attention of every layer."""
 
 GENERATIONS: Final = Contract(
     "generations",

@@ -202,6 +202,8 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
         innermost = not pa.types.is_list(array.type.value_type)
         if lengths is not None and innermost:
             wrong = (counts != lengths[rows]) & pc.is_valid(array).to_numpy(zero_copy_only=False)
+            if column.by_layer:
+                wrong &= counts != 0
             if wrong.any():
                 at = int(np.argmax(wrong))
                 raise TableError(
@@ -298,3 +300,18 @@ def nested_lists(values: np.ndarray) -> pa.Array:
     for size in values.shape[:0:-1]:
         array = pa.ListArray.from_arrays(pa.array(np.arange(0, len(array) + 1, size, dtype=np.int32)), array)
     return array
+
+
+def with_empty_lists(lists: pa.Array, places: Sequence[int], size: int) -> pa.Array:
+    """Lists of lists with empty ones between: the inner lists of every row at these places, of `size` in all.
+
+    Args:
+        lists: with as many inner lists in each row as there are places.
+        places: ascending.
+    """
+    inner = lists.flatten()
+    lengths = np.zeros((len(lists), size), dtype=np.int32)
+    lengths[:, list(places)] = pc.list_value_length(inner).to_numpy().reshape(len(lists), len(places))
+    ends = np.cumsum(lengths.ravel(), dtype=np.int32)
+    spread = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], ends]).astype(np.int32)), inner.flatten())
+    return pa.ListArray.from_arrays(pa.array(np.arange(0, len(spread) + 1, size, dtype=np.int32)), spread)

@@ -23,6 +23,11 @@ layers as (
     from row_attention
 ),
 
+read_layers as (
+    select * from layers
+    where len(attention) > 0
+),
+
 looks as (
     select
         target_position,
@@ -31,7 +36,7 @@ looks as (
         -1 as head,
         attention::double[] as attention,
         null_attention::double[] as null_attention
-    from layers
+    from read_layers
     union all
     select
         target_position,
@@ -40,7 +45,7 @@ looks as (
         generate_subscripts(heads, 1)::integer - 1 as head,
         unnest(heads)::double[] as attention,
         unnest(null_heads)::double[] as null_attention
-    from layers
+    from read_layers
 ),
 
 positions as (

@@ -20,10 +20,12 @@ from lad import contracts, parquet, query
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
 from lad.calibration.fusion import fit_fusion
 from lad.calibration.observations import (
+    layers_told,
     mean_attention,
     number_of_candidates,
     number_of_layers,
     observed_scores,
+    read_layers,
 )
 from lad.calibration.rows import Row, row_attention, rows_of
 from lad.refusal import Refusal
@@ -151,7 +153,7 @@ def calibrate(
     _refuse_several_splits(signals)
     signals = _question_set(signals, questions, question_set)
     _refuse_uneven_targets(signals, n_candidates)
-    covered_layers = _layer_range(layers, model_layers)
+    covered_layers = _layer_range(layers, model_layers, read_layers(signals))
     return Calibration(
         position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
         attention_prior=pa.concat_tables(
@@ -209,10 +211,14 @@ def _refuse_uneven_targets(signals: pa.Table, n_candidates: int) -> None:
         )
 
 
-def _layer_range(layers: tuple[int, int] | None, model_layers: int) -> tuple[int, int]:
+def _layer_range(layers: tuple[int, int] | None, model_layers: int, with_attention: Sequence[int]) -> tuple[int, int]:
     first, last = layers or (0, model_layers - 1)
     if not 0 <= first <= last or first >= model_layers:
         raise CalibrationError(f"layers = {first}-{last}: the model has layers 0 to {model_layers - 1}")
+    if not any(first <= layer <= last for layer in with_attention):
+        raise CalibrationError(
+            f"layers = {first}-{last}: the signals have attention of the layers {layers_told(with_attention)}"
+        )
     return first, min(last, model_layers - 1)
 
 

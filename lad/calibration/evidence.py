@@ -12,7 +12,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from lad.calibration.observations import read_layers
 from lad.calibration.rows import Against, Row, attention_column, keeps
 from lad.contracts import Keep
 
@@ -71,7 +73,11 @@ class Presentations:
 
     def __init__(self, signals: pa.Table, layers: tuple[int, int] | None = None) -> None:
         """Args: layers: the first and last layer that terms may read; None for all."""
-        self._signals, self._layers = signals, layers
+        self._signals = signals
+        having = np.array(read_layers(signals))
+        first, last = layers or (0, having[-1])
+        self._covered = slice(*np.searchsorted(having, [first, last + 1]))
+        self._layers = having[self._covered]
         self._read: dict[str, Floats] = {}
         self.length = len(signals)
         logprobs = _array(signals, "candidate_logprobs", 1)
@@ -85,9 +91,8 @@ class Presentations:
     def parts(self, term: Term) -> Integers:
         """Layer and head (-1 for the head mean) of each part, G x 2."""
         shape = self._by_part(term, null=False).shape
-        first = self._layers[0] if self._layers else 0
-        layer, head = np.indices(shape[1:3]).reshape(2, -1)
-        return np.column_stack([layer + first, head if term.heads else np.full_like(head, -1)])
+        place, head = np.indices(shape[1:3]).reshape(2, -1)
+        return np.column_stack([self._layers[place], head if term.heads else np.full_like(head, -1)])
 
     def attention(self, term: Term, null: bool = False) -> Floats:
         """The attention that the term reads, M x G x N."""
@@ -98,7 +103,7 @@ class Presentations:
         if column not in self._read:
             values = _array(self._signals, column, 3 if term.heads else 2)
             values = values if term.heads else values[:, :, None]
-            self._read[column] = values[:, slice(self._layers[0], self._layers[1] + 1) if self._layers else slice(None)]
+            self._read[column] = values[:, self._covered]
         return self._read[column]
 
 
@@ -191,12 +196,18 @@ def _centred(scores: Floats) -> Floats:
 
 
 def _array(signals: pa.Table, column: str, depth: int) -> Floats:
-    """A column of lists as an array of `depth` dimensions besides that of the presentations."""
+    """A column of lists as an array of `depth` dimensions besides that of the presentations.
+
+    Layers without attention are left out.
+    """
     values = signals[column].combine_chunks()
     sizes: list[int] = []
     for _ in range(depth):
-        sizes.append(len(values.flatten()) // max(len(values), 1))
-        values = values.flatten()
+        inner = values.flatten()
+        if pa.types.is_list(inner.type) and pc.min(lengths := pc.list_value_length(inner)).as_py() == 0:
+            inner = inner.filter(pc.greater(lengths, 0))
+        sizes.append(len(inner) // max(len(values), 1))
+        values = inner
     array: Floats = values.to_numpy(zero_copy_only=False).astype(np.float64).reshape(len(signals), *sizes)
     return array
 

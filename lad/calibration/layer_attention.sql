@@ -1,4 +1,4 @@
--- Relation layer_attention: the attention read-out a^(l), one row per presentation and layer. Eq. 6.
+-- Relation layer_attention: the attention read-out a^(l), one row per presentation and layer that has one. Eq. 6.
 -- Relation in: signals. Parameter: $span, 'image' (the image's own tokens) or 'delimited' (delimiters too).
 --   layer      decoder layer, from 0
 --   attention  a_k^(l) for k = 1..N
@@ -20,3 +20,4 @@ select
         when 'delimited' then list_transform(image, lambda own, k: own + delimiters[k])
     end as attention
 from layers
+where len(image) > 0

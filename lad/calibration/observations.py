@@ -3,9 +3,11 @@
 Scores by position (appendix B) and attention by layer and position (eq. 6), as a formulation wants them.
 """
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +17,8 @@ from lad.calibration.rows import Row, attention_column
 from lad.refusal import Refusal
 
 _SQL: Final = files("lad.calibration")
+_OF_EVERY_MODEL: Final = ("candidate_attention", "delimiter_attention")
+"""The columns by layer that all signals have."""
 
 
 class SignalsError(Refusal):
@@ -28,7 +32,7 @@ def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
 
 
 def layer_attention(signals: pa.Table, formulation: Formulation, row: Row = "last") -> pa.Table:
-    """One row per presentation and layer: the list of attentions by position, eq. 6.
+    """One row per presentation and layer that has attention: the list of attentions by position, eq. 6.
 
     Args:
         row: whose attention. The delimiters' is kept of the last token alone: of other rows the candidates' own tokens
@@ -67,8 +71,31 @@ def number_of_layers(signals: pa.Table) -> int:
         SignalsError: if rows, or the attention columns, differ in their number of layers.
     """
     found: set[int] = set()
-    for column in ("candidate_attention", "delimiter_attention"):
+    for column in _OF_EVERY_MODEL:
         found.update(pc.unique(pc.list_value_length(signals[column])).to_pylist())
     if len(found) != 1:
         raise SignalsError(f"the signals mix {' and '.join(map(str, sorted(found)))} layers; give one model at a time")
     return found.pop()
+
+
+def read_layers(signals: pa.Table) -> tuple[int, ...]:
+    """The layers of which there is attention, ascending, from 0: all but those without softmax attention.
+
+    Raises:
+        SignalsError: if rows, or the attention columns, differ in their number of layers or in these.
+    """
+    layers = number_of_layers(signals)
+    inner = [signals[column].combine_chunks().flatten() for column in _OF_EVERY_MODEL]
+    has = np.concatenate([pc.list_value_length(lists).to_numpy().reshape(-1, layers) > 0 for lists in inner])
+    if differing := np.flatnonzero((has != has[0]).any(axis=0)).tolist():
+        raise SignalsError(
+            f"the signals have the attention of layer {differing[0]} in some rows only; give one model at a time"
+        )
+    return tuple(np.flatnonzero(has[0]).tolist())
+
+
+def layers_told(layers: Sequence[int]) -> str:
+    """Ascending layers in words: "2 to 5", or "3, 7, 11" where some between are left out."""
+    if len(layers) > 2 and layers[-1] - layers[0] == len(layers) - 1:
+        return f"{layers[0]} to {layers[-1]}"
+    return ", ".join(map(str, layers)) or "none"

@@ -52,6 +52,8 @@ _NOT_OPTIONS = frozenset({"return_tensors", "device", "data_format", "input_data
 """Arguments of image processors that say how they hand over their work, not what it is."""
 _OF_A_BROKEN_GGUF = (KeyError, IndexError, TypeError, AttributeError, struct.error, UnicodeDecodeError)
 """What reading a damaged GGUF file may end in, besides what any checkpoint may."""
+_WITHOUT_ATTENTION = frozenset({"linear_attention", "mamba", "conv", "moe", "mlp"})
+"""Kinds of layers, by their name in a configuration, that have no softmax attention to read."""
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
 
 
@@ -116,6 +118,13 @@ class Backbone:
     @property
     def layers(self) -> int:
         return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @functools.cached_property
+    def read_layers(self) -> tuple[int, ...]:
+        """The layers whose attention is read, ascending, from 0: all, but of a hybrid model those that have softmax
+        attention. Found by a forward pass of two tokens.
+        """
+        return readout.layers_read(self.model, self.eos_token_ids[0])
 
     @property
     def context_window(self) -> int | None:
@@ -200,7 +209,9 @@ class Backbone:
     def describe(self) -> dict[str, Any]:
         """Facts about the model that belong into the signals' metadata."""
         # Only where there are any: finished work of before keeps its recipe.
-        options = {"processor_options": self.processor_options} if self.processor_options else {}
+        options: dict[str, Any] = {"processor_options": self.processor_options} if self.processor_options else {}
+        if len(self.read_layers) < self.layers:
+            options["read_layers"] = list(self.read_layers)
         return {
             **options,
             "model": self.checkpoint,
@@ -450,26 +461,35 @@ def _refuse_without_chat_template(backbone: Backbone) -> None:
 
 
 def _refuse_without_readout(backbone: Backbone) -> None:
-    """Read a forward pass of two tokens: every layer of the language half must pass through the read-out.
+    """Every layer of the language half must pass through the read-out, or have no softmax attention by configuration.
 
     Raises:
-        BackboneError: the model does not use the AttentionInterface, in all or some of its layers.
+        BackboneError: the model does not use the AttentionInterface, in all or some of the layers that have attention,
+            or none of its layers has.
     """
     model = backbone.model
     where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
-    advice = "use one of transformers' own models whose layers all have softmax attention"
-    tokens = torch.full((1, 2), backbone.eos_token_ids[0], device=backbone.device)
+    advice = "use one of transformers' own models with softmax attention"
+    kinds = _kinds_of_layers(model.config.get_text_config())
+    with_attention = {layer for layer in range(backbone.layers) if kinds.get(layer) not in _WITHOUT_ATTENTION}
+    if not with_attention:
+        raise BackboneError(f"{where}: no layer of its language half has softmax attention to be read; {advice}")
     try:
         readout.install(model)
-        with torch.inference_mode(), readout.reading(torch.zeros_like(tokens), 1) as read:
-            model(input_ids=tokens)
+        read = backbone.read_layers
     except (ValueError, TypeError, RuntimeError) as error:
         raise BackboneError(f"{where} cannot be read out: {_first_line(error)}; {advice}") from error
-    if unread := sorted(set(range(backbone.layers)) - read.layers.keys()):
+    if unread := sorted(with_attention.difference(read)):
         raise BackboneError(
             f"{where}: {len(unread)} of {backbone.layers} layers of its language half (first: {unread[0]}) do not use"
             f" transformers' AttentionInterface, so that their attention cannot be read; {advice}"
         )
+
+
+def _kinds_of_layers(text: PreTrainedConfig) -> dict[int, str]:
+    """What the configuration calls each layer; empty where it does not say."""
+    named = getattr(text, "layer_types", None) or getattr(text, "layers_block_type", None) or ()
+    return dict(enumerate(named))
 
 
 def _first_line(error: Exception) -> str:

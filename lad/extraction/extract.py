@@ -30,7 +30,7 @@ from tqdm import tqdm
 from lad import contracts, parquet
 from lad.contracts import Keep
 from lad.extraction import EXTRACTOR_VERSION, memory
-from lad.extraction.backbone import Backbone, library_versions
+from lad.extraction.backbone import Backbone, BackboneError, library_versions
 from lad.extraction.batch import collate
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
@@ -111,7 +111,7 @@ def extract(
 
     Raises:
         InputError: an image is missing or cannot be decoded, a presentation is longer than the model's context window.
-        BackboneError: the model's generation config asks for what is not done here.
+        BackboneError: the model's generation config, or the probe of a hybrid model, asks for what is not done here.
         ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
             fit into memory.
         ValueError: a presentation's question or image is in none of the tables; an unknown probe.
@@ -124,6 +124,7 @@ def extract(
     if generation is None and answer_text:
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
     refuse_other_ways(backbone, generation)
+    _refuse_to_soften_states(backbone, probe)
     reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
@@ -173,6 +174,19 @@ def extract(
     generations = _generations_table(made, asked)
     metadata["generated_tokens"] = pc.sum(generations["tokens"]).as_py()
     return Extraction(_signals_table(made, presentations), generations, metadata)
+
+
+def _refuse_to_soften_states(backbone: Backbone, probe: Probe) -> None:
+    """SoFA's mask lets images see later ones, which a state of what was read so far cannot.
+
+    Raises:
+        BackboneError: the probe softens, and some layers have no softmax attention.
+    """
+    if probe.softening and (without := backbone.layers - len(backbone.read_layers)):
+        raise BackboneError(
+            f"checkpoint {backbone.checkpoint}: the probe {probe.name} softens a mask that {without} of"
+            f" {backbone.layers} layers do not have, as they have no softmax attention; ask this model by other probes"
+        )
 
 
 def _shown(asked: Sequence[Asked], batches: Iterable[Sequence[int]]) -> list[Path]:
@@ -342,7 +356,10 @@ class _Keeper:
                     f"presentation {self.asked[members[wrong]].presentation_id}: {name} holds {number};"
                     f" {self._cause(name, number)}"
                 )
-            columns[name] = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
+            lists = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
+            if name in contracts.BY_LAYER and len(self.backbone.read_layers) < self.backbone.layers:
+                lists = parquet.with_empty_lists(lists, self.backbone.read_layers, self.backbone.layers)
+            columns[name] = lists
         prompts = [self.prompts[i] for i in members]
         if signals.texts is not None:
             columns["texts"] = pa.array([[asdict(text) for text in samples] for samples in signals.texts], TEXTS)

@@ -30,9 +30,10 @@ class Signals:
 
     Attributes:
         identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
-        candidate_attention, delimiter_attention: (batch, layers, N) float32.
+        candidate_attention, delimiter_attention: (batch, layers read, N) float32, as of `Backbone.read_layers`.
         texts: for each presentation what the model wrote, as many samples as asked for; None where none were.
-        kept: what was kept beyond the usual, by its name in the contract; (batch, ...) float32 as the contract has it.
+        kept: what was kept beyond the usual, by its name in the contract; (batch, ...) float32 as the contract has it,
+            but of the layers read alone.
     """
 
     identifier_logits: Tensor

@@ -61,7 +61,7 @@ def _bytes_per_token(backbone: Backbone) -> int:
 
 
 def _cached_bytes_per_token(backbone: Backbone) -> int:
-    """Keys and values of all layers."""
+    """Keys and values of all layers; of layers that keep a state instead, more than that takes behind long prompts."""
     text = backbone.model.config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     head_width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads

@@ -5,8 +5,8 @@ candidates stand before the query, so that both prompts share everything up to i
 the keys and values of that part and feeds the rest, some ten tokens. That is exact (a test compares it with a pass of
 its own), up to the rounding of other matrix shapes.
 
-Where a layer has dropped a part of the cache (a sliding window shorter than the prompt), the null query's prompt is
-read as a whole.
+Where a layer has dropped a part of the cache (a sliding window shorter than the prompt), or keeps a state in place of
+keys and values (hybrid models), the null query's prompt is read as a whole.
 """
 
 from collections.abc import Iterator, Sequence

@@ -3,6 +3,10 @@
 Where identifiers have several tokens, one short step behind the prefill's cache gives the logits after all their open
 prefixes: the prefixes are fed together as a tree, each seeing the prompt and its own beginning only. The released code
 runs the whole model once more for every such prefix.
+
+That takes a cache of keys and values alone. Layers with linear attention or convolutions keep a state of all that they
+have read instead (hybrid models: Qwen3.5, LFM2 ...): it knows no masks, and cannot be taken back to an earlier token.
+Behind such a cache each prefix is fed by itself, token by token, to a copy; what needs an earlier token is read anew.
 """
 
 import copy
@@ -12,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lad.extraction import readout
 from lad.extraction.backbone import Backbone
@@ -90,7 +95,9 @@ def _image_positions(backbone: Backbone, batch: Batch) -> dict[str, Tensor]:
 def after_prefixes(
     backbone: Backbone, cache: Any, trie: IdentifierTrie, *, prompt: Tensor, members: Sequence[int] | None = None
 ) -> dict[Prefix, Tensor]:
-    """(batch, vocabulary) logits after the prompt and each open prefix, in one step; the cache stays as it is.
+    """(batch, vocabulary) logits after the prompt and each open prefix, in one step if the cache allows it.
+
+    The cache stays as it is.
 
     Args:
         prompt: (batch, T) tokens that the cache holds.
@@ -99,6 +106,11 @@ def after_prefixes(
     fed = trie.fed_prefixes
     if not fed:
         return {}
+    if not _has_keys_and_values_alone(cache):
+        return {
+            prefix: _after(backbone, copy.deepcopy(cache), prefix, prompt=prompt, members=members)
+            for prefix in trie.open_prefixes
+        }
     rows, length = prompt.shape
     device = backbone.device
     depth = torch.tensor([len(prefix) - 1 for prefix in fed], device=device)
@@ -112,6 +124,30 @@ def after_prefixes(
             logits_to_keep=torch.tensor([fed.index(prefix) for prefix in trie.open_prefixes], device=device),
         )
     return dict(zip(trie.open_prefixes, output.logits.unbind(1), strict=True))
+
+
+def _after(backbone: Backbone, cache: Any, prefix: Prefix, *, prompt: Tensor, members: Sequence[int] | None) -> Tensor:
+    """(batch, vocabulary) logits after the prompt and one prefix, as `after_prefixes` has them; uses up the cache."""
+    rows, length = prompt.shape
+    for place, token in enumerate(prefix, length):
+        output = backbone.model(
+            input_ids=prompt.new_full((rows, 1), token),
+            position_ids=positions_behind(backbone, prompt.new_full((rows, 1), place), members),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+    logits: Tensor = output.logits[:, -1]
+    return logits
+
+
+def _has_keys_and_values_alone(cache: Any) -> bool:
+    """Whether a step behind the cache may be a tree, and its first tokens be continued otherwise.
+
+    By the very classes: those derived from them keep more.
+    """
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    return all(type(layer) in plain for layer in cache.layers)
 
 
 def positions_behind(backbone: Backbone, places: Tensor, members: Sequence[int] | None = None) -> Tensor:
@@ -133,8 +169,11 @@ def continued(cache: Any, tokens: int, members: Sequence[int]) -> Any | None:
     """A cache of the first `tokens` tokens of these prompts, to be continued otherwise; the given one stays as it is.
 
     Returns:
-        None where the cache does not hold all of them any more (layers with a window that is shorter than the prompts).
+        None where the cache does not hold all of them any more (layers with a window that is shorter than the prompts),
+        or holds a state of all tokens.
     """
+    if not _has_keys_and_values_alone(cache):
+        return None
     if {layer.keys.shape[-2] for layer in cache.layers} != {cache.get_seq_length()}:
         return None
     other = copy.copy(cache)

@@ -11,6 +11,9 @@ its numbers do not depend on what else is read.
 
 The same function applies the mask of a tree of tokens (`branching`), with which one cached step continues a prompt in
 several ways at once, and SoFA's softened mask (`softened`).
+
+Layers without softmax attention (linear attention, convolutions) do not call it, and have no place in what is read:
+`layers_read` says which layers do.
 """
 
 from collections.abc import Iterator
@@ -22,7 +25,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -123,7 +126,7 @@ class Readout:
         self._layers_of_rows[layer] = torch.cat(sums, dim=1)
 
     def attention(self) -> Tensor:
-        """(batch, layers, n_segments) float32: head mean of the summed attention, eq. 6.
+        """(batch, layers read, n_segments) float32: head mean of the summed attention, eq. 6.
 
         Raises:
             RuntimeError: if the forward pass did not go through the read-out.
@@ -131,7 +134,7 @@ class Readout:
         return self._stacked().mean(2)
 
     def head_attention(self) -> Tensor:
-        """(batch, layers, heads, n_segments) float32: the summed attention of every head.
+        """(batch, layers read, heads, n_segments) float32: the summed attention of every head.
 
         Raises:
             RuntimeError: if the forward pass did not go through the read-out, or heads were not asked for.
@@ -141,7 +144,7 @@ class Readout:
         return self._stacked()
 
     def rows_attention(self) -> Tensor:
-        """(batch, layers, heads, kinds, n_segments) float32: what the other rows attend to, by kind of average.
+        """(batch, layers read, heads, kinds, n_segments) float32: what the other rows attend to, by kind of average.
 
         Where heads are not kept, the axis of heads has fewer entries, whose mean is that of all heads.
 
@@ -320,3 +323,24 @@ def install(model: PreTrainedModel) -> None:
         raise ValueError(
             f"{type(model).__name__} does not use transformers' AttentionInterface: its attention cannot be read"
         )
+
+
+def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
+    """The layers of the language half that pass through the read-out, ascending, from 0; tried on two tokens.
+
+    Args:
+        model: one with `install` applied.
+        token: any token of its vocabulary.
+
+    Raises:
+        ValueError: the model adds something to its scores that the read-out would leave out, or its forward pass gives
+            no cache, or one that is not known to be continued rightly.
+    """
+    tokens = torch.full((1, 2), token, device=model.device)
+    with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
+        output = model(input_ids=tokens, use_cache=True)
+    cache = getattr(output, "past_key_values", None)
+    if type(cache) is not DynamicCache:
+        given = "no cache" if cache is None else f"a {type(cache).__name__}"
+        raise ValueError(f"its forward pass gives {given} to continue from, not transformers' DynamicCache")
+    return tuple(sorted(read.layers))

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lad.extraction.backbone import Backbone
 from lad.extraction.generation_config import LogitsProcessor
+from lad.extraction.passes import positions_behind
 from lad.extraction.prompts import Generation
 
 Streams = npt.NDArray[np.uint64]
@@ -151,7 +152,8 @@ class _CacheRows:
         """Keep these rows, one that is named several times as often."""
         kept = torch.from_numpy(rows).to(self.tokens.device)
         self.tokens = self.tokens[kept]
-        self._cache.batch_select_indices(kept)
+        # Not `batch_select_indices`: of layers with states it selects nothing, or keys and values alone.
+        self._cache.reorder_cache(kept)
         model = self._backbone.model.base_model
         if getattr(model, "rope_deltas", None) is not None:
             # By how much positions fall behind places; see lad.extraction.forward.
@@ -159,8 +161,14 @@ class _CacheRows:
 
     def logits(self) -> Tensor:
         """(rows, vocabulary) float32 logits behind all tokens."""
+        rows, length = self.tokens.shape
         output = self._backbone.model(
-            input_ids=self.tokens[:, -1:], past_key_values=self._cache, use_cache=True, logits_to_keep=1
+            input_ids=self.tokens[:, -1:],
+            # Some models (Bamba) take a token without a position for the first.
+            position_ids=positions_behind(self._backbone, self.tokens.new_full((rows, 1), length - 1)),
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         logits: Tensor = output.logits[:, -1].float()
         return logits

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration.calibrate import Calibration
-from lad.calibration.observations import layer_attention, number_of_layers
+from lad.calibration.observations import layer_attention, layers_told, read_layers
 from lad.calibration.rows import Against, Row, attention_column, keeps
 from lad.contracts import Keep
 from lad.methods.base import Inputs
@@ -27,14 +27,14 @@ def chosen_layers(inputs: Inputs, options: ChoosesLayers, covered: Sequence[int]
     """The attention of the layers L*: one row per presentation, chosen layer and position.
 
     Args:
-        covered: the layers that the calibration covers; None for all of the model's. Unlike in the released code, all
-            of these may be chosen unless the option `layers` says otherwise.
+        covered: the layers that the calibration covers; None for all that have attention. Unlike in the released code,
+            all of these may be chosen unless the option `layers` says otherwise.
 
     Raises:
         ScoringError: more layers than there are to choose from, or signals without the row.
     """
     refuse_missing_attention(inputs.signals, options.row)
-    covered = range(number_of_layers(inputs.signals)) if covered is None else covered
+    covered = read_layers(inputs.signals) if covered is None else covered
     allowed = list(covered)
     if isinstance(options.layers, tuple):
         first, last = options.layers
@@ -43,7 +43,7 @@ def chosen_layers(inputs: Inputs, options: ChoosesLayers, covered: Sequence[int]
     if not 1 <= top_k <= len(allowed):
         raise ScoringError(
             f"k = {top_k} layers cannot be chosen from {len(allowed)}: the signals (or the calibration) cover layers"
-            f" {min(covered)} to {max(covered)}, the option layers is {as_text(options.layers or 'not set')}"
+            f" {layers_told(covered)}, the option layers is {as_text(options.layers or 'not set')}"
         )
     if options.layers_by == "found" and options.layers != "all":
         allowed = _layers_that_found(inputs.fitted, options.row, allowed)[:top_k]

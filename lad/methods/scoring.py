@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
-from lad.calibration.observations import number_of_candidates, number_of_layers
+from lad.calibration.observations import layers_told, number_of_candidates, number_of_layers, read_layers
 from lad.methods.base import Inputs, Method
 from lad.methods.options import Options, ScoringError
 from lad.methods.specification import Specification, parse_method
@@ -126,6 +126,11 @@ def _refuse_other_calibration(method: Method[Any], signals: pa.Table, calibratio
             f"the calibration is for a model of {calibration.model_layers} layers, the signals are of one of"
             f" {model_layers}; calibrate on signals of the same model"
         )
+    if missing := sorted(set(calibration.layers).difference(read_layers(signals))):
+        raise ScoringError(
+            f"the calibration covers the layers {layers_told(missing)}, of which the signals have no attention;"
+            " calibrate on signals of the same model"
+        )
 
 
 def _refuse_other_content_free(method: Method[Any], signals: pa.Table, content_free: pa.Table | None) -> None:
@@ -139,6 +144,11 @@ def _refuse_other_content_free(method: Method[Any], signals: pa.Table, content_f
         raise ScoringError(
             f"the content-free signals are of N = {there[0]} and {there[1]} layers, the signals to be scored of"
             f" N = {here[0]} and {here[1]} layers; ask the same model about as many blank images"
+        )
+    if (here_read := read_layers(signals)) != (there_read := read_layers(content_free)):
+        raise ScoringError(
+            f"the content-free signals have attention of the layers {layers_told(there_read)}, the signals to be scored"
+            f" of the layers {layers_told(here_read)}; ask the same model about blank images"
         )
 
 

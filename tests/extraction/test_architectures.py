@@ -250,16 +250,9 @@ def test_texts_that_part_and_end_are_those_of_each_text_alone(case, monkeypatch)
         assert text == together[row][sample]
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("mllama", "shows images by cross-attention"),
-        ("qwen3_5", r"2 of 3 layers .* \(first: 0\) do not use transformers' AttentionInterface"),
-    ],
-)
-def test_a_model_that_cannot_be_read_out_is_refused_with_the_reason(tmp_path, name, reason):
-    with pytest.raises(BackboneError, match=reason):
-        load_backbone(architectures.build(name, tmp_path))
+def test_a_model_that_shows_images_by_cross_attention_is_refused(tmp_path):
+    with pytest.raises(BackboneError, match="shows images by cross-attention"):
+        load_backbone(architectures.build("mllama", tmp_path))
 
 
 def test_a_model_without_images_is_loaded_as_one_of_texts(tmp_path):

@@ -50,10 +50,10 @@ def draw(results: Results, options: Options) -> Picture:
     grids = {row: _grid([entry for entry in table if entry["row"] == row]) for row in ROWS}
     figure = new_figure(HEIGHT)
     panels = figure.subplots(1, len(ROWS), sharey=True)
-    most = max(grid.max() for grid in grids.values())
+    most = max(np.nanmax(grid) for grid in grids.values())
     for axes, (row, grid) in zip(panels, grids.items(), strict=True):
         image = axes.imshow(grid.T, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=most)
-        axes.set_title(f"{ROWS[row]}: at best {grid.max():.0f} %")
+        axes.set_title(f"{ROWS[row]}: at best {np.nanmax(grid):.0f} %")
         axes.set_xlabel("Decoder layer, from 0")
     panels[0].set_ylabel("Attention head, from 0")
     figure.colorbar(image, ax=panels, label="Target found (%)", shrink=0.9, pad=0.015)
@@ -61,9 +61,9 @@ def draw(results: Results, options: Options) -> Picture:
 
 
 def _grid(entries: list[dict[str, Any]]) -> Grid:
-    """(layers, heads) of the share found."""
+    """(layers, heads) of the share found, NaN in layers without attention."""
     shape = (1 + max(entry["layer"] for entry in entries), 1 + max(entry["head"] for entry in entries))
-    grid = np.zeros(shape)
+    grid = np.full(shape, np.nan)
     for entry in entries:
         grid[entry["layer"], entry["head"]] = entry["found"]
     return grid
@@ -77,9 +77,9 @@ def _facts(grids: dict[str, Grid], results: Results, options: Options) -> dict[s
         "heads": percent(known(results.measures.get(_condition(options, "retrieval_heads", "row=query")))),
     }
     for row, grid in grids.items():
-        layer, head = np.unravel_index(int(grid.argmax()), grid.shape)
-        facts[f"{row}_best"] = f"head {head} of layer {layer} ({percent(float(grid.max()))})"
-        facts[f"{row}_many"] = f"{int((grid >= chance + NOTICEABLE).sum())} of {grid.size}"
+        layer, head = np.unravel_index(int(np.nanargmax(grid)), grid.shape)
+        facts[f"{row}_best"] = f"head {head} of layer {layer} ({percent(float(np.nanmax(grid)))})"
+        facts[f"{row}_many"] = f"{int((grid >= chance + NOTICEABLE).sum())} of {np.isfinite(grid).sum()}"
     return facts
 
 
