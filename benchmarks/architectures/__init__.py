@@ -12,14 +12,22 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer, Qwen2Config
 
-from benchmarks.architectures import gemma, idefics, llava, qwen, refused
+from benchmarks.architectures import deepseek, gemma, glm, idefics, llava, qwen, refused, tiles
 from benchmarks.architectures.family import VOCABULARY as VOCABULARY
 from benchmarks.architectures.family import Family as Family
 from benchmarks.architectures.family import Ids
 
 DEMO = Path(__file__).parents[2] / "resources" / "demo-model"
 
-FAMILIES: dict[str, Family] = {**qwen.FAMILIES, **llava.FAMILIES, **idefics.FAMILIES, **gemma.FAMILIES}
+FAMILIES: dict[str, Family] = {
+    **qwen.FAMILIES,
+    **llava.FAMILIES,
+    **idefics.FAMILIES,
+    **gemma.FAMILIES,
+    **glm.FAMILIES,
+    **tiles.FAMILIES,
+    **deepseek.FAMILIES,
+}
 """Those that can be read out."""
 
 REFUSED: dict[str, Family] = {**qwen.REFUSED, **refused.FAMILIES}
@@ -55,5 +63,6 @@ def _write_tokenizer(family: Family, path: Path) -> Ids:
     ids: Ids = tokenizer.get_vocab()
     settings = json.loads((path / "tokenizer_config.json").read_text())
     settings |= {"model_specific_special_tokens": family.named_tokens, "bos_token": family.bos} | family.named_tokens
+    settings |= family.tokenizer
     (path / "tokenizer_config.json").write_text(json.dumps(settings))
     return ids

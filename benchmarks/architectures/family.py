@@ -39,6 +39,7 @@ class Family:
         tokens: special tokens added to the demo's tokenizer.
         named_tokens: attributes by which the processor asks the tokenizer for tokens.
         processor: other settings of its processor_config.json.
+        tokenizer: other settings of its tokenizer_config.json.
         delimiters: tokens that delimit an image or its parts.
         margin: how many of them lie on either side of what the processor writes for an image.
     """
@@ -49,6 +50,7 @@ class Family:
     tokens: tuple[str, ...] = ()
     named_tokens: dict[str, str] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
+    tokenizer: dict[str, Any] = field(default_factory=dict)
     bos: str | None = None
     delimiters: tuple[str, ...] = ()
     margin: int = 0

@@ -1,8 +1,11 @@
 """Gemma's models, whose images are seen in both directions."""
 
-from transformers import Gemma3Config, PreTrainedConfig
+from collections.abc import Callable
+from typing import Any
 
-from benchmarks.architectures.family import HALF, Family, Ids, language, siglip
+from transformers import Gemma3Config, Gemma4Config, PaliGemmaConfig, PreTrainedConfig
+
+from benchmarks.architectures.family import CHATML, HALF, VOCABULARY, Family, Ids, language, siglip
 
 _GEMMA = (
     "<bos>{% for message in messages %}<start_of_turn>{{ message['role'] }}\n{% for part in message['content'] %}"
@@ -21,6 +24,78 @@ def _gemma3(ids: Ids) -> PreTrainedConfig:
         boi_token_index=ids["<start_of_image>"],
         eoi_token_index=ids["<end_of_image>"],
         image_token_index=ids["<image_soft_token>"],
+    )
+
+
+def _gemma4(**changes: Any) -> Callable[[Ids], PreTrainedConfig]:
+    def config(ids: Ids) -> PreTrainedConfig:
+        layers = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+        text = language(
+            num_hidden_layers=4,
+            head_dim=8,
+            global_head_dim=16,
+            sliding_window=80,
+            layer_types=layers,
+            vocab_size_per_layer_input=VOCABULARY,
+            hidden_size_per_layer_input=8,
+            **changes,
+        )
+        vision = {
+            **{"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2},
+            **{"num_key_value_heads": 2, "head_dim": 16, "patch_size": 4, "position_embedding_size": 64},
+        }
+        return Gemma4Config(
+            text_config=text,
+            vision_config=vision,
+            audio_config=None,
+            image_token_id=ids["<|image|>"],
+            video_token_id=ids["<|video|>"],
+            audio_token_id=ids["<|audio|>"],
+            boi_token_id=ids["<|image>"],
+            eoi_token_id=ids["<image|>"],
+            boa_token_id=ids["<|audio>"],
+            eoa_token_index=ids["<audio|>"],
+            tie_word_embeddings=False,
+        )
+
+    return config
+
+
+def _paligemma(ids: Ids) -> PreTrainedConfig:
+    layers = ["sliding_attention", "full_attention", "sliding_attention"]
+    text = language(
+        model_type="gemma2",
+        head_dim=8,
+        query_pre_attn_scalar=8,
+        sliding_window=80,
+        layer_types=layers,
+        attn_logit_softcapping=None,
+    )
+    return PaliGemmaConfig(
+        text_config=text, vision_config=siglip(28, 14), image_token_index=ids["<image>"], projection_dim=32
+    )
+
+
+_GEMMA4_TOKENS = ("<bos>", "<|image|>", "<|image>", "<image|>", "<|video|>", "<|audio|>", "<|audio>", "<audio|>")
+
+
+def _gemma4_family(**changes: Any) -> Family:
+    return Family(
+        _gemma4(**changes),
+        "<bos>" + CHATML.replace("IMAGE", "<|image|>"),
+        {
+            **{"image_processor_type": "Gemma4ImageProcessor", "patch_size": 4, "max_soft_tokens": 70},
+        },
+        tokens=_GEMMA4_TOKENS,
+        named_tokens={
+            **{"image_token": "<|image|>", "boi_token": "<|image>", "eoi_token": "<image|>"},
+            **{"audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>"},
+        },
+        processor={
+            "feature_extractor": {"feature_extractor_type": "Gemma4AudioFeatureExtractor"},
+        },
+        bos="<bos>",
+        delimiters=("<|image>", "<image|>"),
     )
 
 
@@ -45,4 +120,7 @@ FAMILIES: dict[str, Family] = {
         bos="<bos>",
         delimiters=("<start_of_image>", "<end_of_image>"),
     ),
+    "gemma4": _gemma4_family(use_bidirectional_attention="vision"),
+    # As the small ones of Gemma 4: the last layers use the keys and values of earlier ones, images are causal.
+    "gemma4_small": _gemma4_family(num_kv_shared_layers=2),
 }

@@ -13,7 +13,9 @@ import inspect
 import logging
 import struct
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -52,7 +54,9 @@ _NOT_OPTIONS = frozenset({"return_tensors", "device", "data_format", "input_data
 """Arguments of image processors that say how they hand over their work, not what it is."""
 _OF_A_BROKEN_GGUF = (KeyError, IndexError, TypeError, AttributeError, struct.error, UnicodeDecodeError)
 """What reading a damaged GGUF file may end in, besides what any checkpoint may."""
-_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
+_TEXT_INPUTS = ("input_ids", "attention_mask", "labels", "text_replacement_offsets")
+TOKEN_TYPES = "token_type_ids"
+"""How the names end of what processors say of every token: `token_type_ids`, `mm_token_type_ids` ..."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,11 @@ class Backbone:
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return None if most is None else int(most)
 
+    @property
+    def placeholder_token(self) -> str:
+        """What a chat template writes for an image and the processor replaces: its image token, but for Qianfan-OCR."""
+        return str(getattr(self.processor, "image_placeholder_token", self.processor.image_token))
+
     @functools.cached_property
     def eos_token_ids(self) -> list[int]:
         """Tokens that end an answer; the first one is the end-of-sequence of appendix B."""
@@ -136,10 +145,18 @@ class Backbone:
         """Names of the arguments of the model's forward method."""
         return frozenset(inspect.signature(self.model.forward).parameters)
 
+    @property
+    def image_encoder(self) -> Any:
+        """The part of the model that has `get_image_features`: in some families only the one below the LM head."""
+        return self.model if hasattr(self.model, "get_image_features") else self.model.base_model
+
     @functools.cached_property
     def vision_arguments(self) -> frozenset[str]:
-        """Names of the arguments of the model's `get_image_features`."""
-        return frozenset(inspect.signature(self.model.get_image_features).parameters)
+        """Names of the arguments of the model's `get_image_features`, those that it hands on unnamed among them."""
+        owners = [self.image_encoder]
+        if "kwargs" in inspect.signature(self.image_encoder.get_image_features).parameters:
+            owners += [self.model.base_model] if hasattr(self.model.base_model, "get_image_features") else []
+        return frozenset(name for owner in owners for name in inspect.signature(owner.get_image_features).parameters)
 
     @functools.cached_property
     def position_arguments(self) -> frozenset[str]:
@@ -153,6 +170,15 @@ class Backbone:
         tokenizer = self.tokenizer
         added = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
         return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
+
+    @functools.cached_property
+    def makes_cache(self) -> bool:
+        """Whether the model begins a cache by itself; Granite 4's leaves that to the caller."""
+        tokens = torch.full((1, 1), self.eos_token_ids[0], device=self.device)
+        with torch.inference_mode():
+            # In a context of its own, so that nothing is read out.
+            output = Context().run(partial(self.model, input_ids=tokens, use_cache=True))
+        return output.past_key_values is not None
 
     @functools.cached_property
     def differs_in_company(self) -> bool:
@@ -172,7 +198,7 @@ class Backbone:
             BackboneError: the processor does not tell what it writes for each picture.
         """
         output = self.processor(
-            text=[self.processor.image_token * len(pictures)],
+            text=[self.placeholder_token * len(pictures)],
             images=[list(pictures)],
             return_text_replacement_offsets=True,
             return_tensors="pt",
@@ -184,7 +210,7 @@ class Backbone:
                 " image; use a model whose processor expands image tokens as transformers' ProcessorMixin does"
             )
         placeholders = [expansion["replacement"] for expansion in expansions]
-        tensors = {name: value for name, value in output.items() if name not in _TEXT_INPUTS}
+        tensors = {n: v for n, v in output.items() if n not in _TEXT_INPUTS and not n.endswith(TOKEN_TYPES)}
         return ProcessedPictures(placeholders, tensors)
 
     @functools.cached_property
@@ -325,15 +351,24 @@ def load_processor(
     class ImagesOnly(stock):  # type: ignore[misc, valid-type]
         # SmolVLM asks for these two to write any prompt.
         video_processor = SimpleNamespace(num_frames=None, fps=None)
+        loads: ClassVar[bool] = False
 
         @classmethod
         def get_attributes(cls) -> list[str]:
-            return [name for name in attributes if "video" not in name]
+            return [name for name in attributes if not cls.loads or "video" not in name]
 
         @classmethod
         def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
-            loaded = iter(super()._get_arguments_from_pretrained(*args, **kwargs))
+            cls.loads = True
+            try:
+                loaded = iter(super()._get_arguments_from_pretrained(*args, **kwargs))
+            finally:
+                cls.loads = False
+            # In its place all the same: some processors (LLaVA-NeXT-Video) name their parts by their order.
             return [None if "video" in name else next(loaded) for name in attributes]
+
+        def check_argument_for_proper_class(self, name: str, argument: Any) -> Any:
+            return None if "video" in name else super().check_argument_for_proper_class(name, argument)
 
         # Some processors have defaults of their own (InternVL's cuts into tiles), which win over the image processor's
         # settings, but not over an argument.
@@ -346,6 +381,7 @@ def load_processor(
 
     ImagesOnly.__name__ = stock.__name__
     processor: ProcessorMixin = ImagesOnly.from_pretrained(checkpoint, **options)
+    vars(processor).pop("video_processor", None)
     if image_options:
         ImagesOnly.image_arguments = _set_image_options(checkpoint, processor, image_options)
     return processor
@@ -402,7 +438,7 @@ def _refuse_without_image_tokens(backbone: Backbone) -> None:
     model, processor = backbone.model, backbone.processor
     where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
     text = model.config.get_text_config()
-    if getattr(text, "cross_attention_layers", None) or not hasattr(model, "get_image_features"):
+    if getattr(text, "cross_attention_layers", None) or not hasattr(backbone.image_encoder, "get_image_features"):
         raise BackboneError(
             f"{where} shows images by cross-attention, not as tokens of its sequence, so that attention to an image"
             " cannot be read; use a model with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
@@ -442,7 +478,7 @@ def _refuse_settings_of_images(
 
 
 def _refuse_without_chat_template(backbone: Backbone) -> None:
-    if not backbone.processor.chat_template and not backbone.tokenizer.chat_template:
+    if not backbone.processor.chat_template:
         raise BackboneError(
             f"checkpoint {backbone.checkpoint}: {type(backbone.model).__name__} has no chat template to ask with; use"
             " an instruction-tuned checkpoint"

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from lad.extraction import readout
 from lad.extraction.backbone import Backbone
@@ -21,8 +22,11 @@ from lad.extraction.candidates import IdentifierTrie, Prefix
 
 def prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool) -> tuple[Tensor, Any]:
     """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept."""
+    begun: dict[str, Any] = {}
+    if keep_cache and not backbone.makes_cache:
+        begun["past_key_values"] = DynamicCache(config=backbone.model.config.get_text_config())
     with prefill_inputs(backbone, batch) as inputs:
-        output = backbone.model(**inputs, use_cache=keep_cache, logits_to_keep=1)
+        output = backbone.model(**inputs, **begun, use_cache=keep_cache, logits_to_keep=1)
     return output.logits[:, -1], output.past_key_values if keep_cache else None
 
 
