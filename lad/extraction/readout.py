@@ -30,7 +30,15 @@ from lad.extraction.prompts import Softening
 
 NAME: Final = "lad_readout"
 
-_UNREADABLE: Final = {"softcap": "soft-capped scores", "s_aux": "attention sinks", "position_bias": "a position bias"}
+_UNREADABLE: Final = {
+    "softcap": "soft-capped scores",
+    "s_aux": "attention sinks",
+    "sinks": "attention sinks",
+    "position_bias": "a position bias",
+    # Such models mask what they do not choose for eager attention and SDPA only, and leave it to others to do so.
+    "indices": "a choice of tokens for every query (sparse attention)",
+    "block_indices": "a choice of tokens for every query (sparse attention)",
+}
 """What some models add to the softmax of q k, by the name of the argument that brings it."""
 
 
