@@ -5,7 +5,8 @@ with its own processor class, and compares ours with the processor's prompts and
 of twelve images. It writes the verdicts to docs/families.md. Nothing is typed by hand but why a type is not described.
 """
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,16 +14,23 @@ from typing import Final
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+from transformers.utils import logging as transformers_logging
 
-from lad.extraction.backbone import Backbone, load_backbone
+from benchmarks import architectures
+from lad.extraction.backbone import Backbone, BackboneError, load_backbone, load_processor
 from lad.extraction.batch import Batch, collate
 from lad.extraction.candidates import IdentifierTrie, Prefix
+from lad.extraction.checkpoint import refuse_other_attention
 from lad.extraction.forward import answer_trie, read_batch
 from lad.extraction.inputs import encode, prepare
 from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES, Probe
 
+PAGE: Final = Path(__file__).parents[1] / "docs" / "families.md"
 CAPTION: Final = "a red circle"
 SIZES: Final = ((120, 60), (50, 64), (56, 56))
 """Widths and heights: wide, high and square, so that one prompt shows images of several numbers of tokens."""
@@ -31,6 +39,18 @@ N: Final = 12
 ORDERS: Final = (tuple(range(N)), (3, 4, 1, 0, 2, 11, 7, 5, 6, 10, 8, 9))
 ATTENTION_TOLERANCE: Final = 1e-5
 LOGITS_TOLERANCE: Final = 1e-4
+
+UNDESCRIBED: Final[dict[str, str]] = {
+    "gemma3n": "its vision tower is timm's",
+    "perception_lm": "its vision tower is timm's",
+    "mistral3": "its processor needs torchvision, which these checks do without",
+    "lfm2_vl": "not yet described; its image processor needs torchvision, some of its layers are convolutions",
+    "evolla": "shows proteins, not images",
+    "pi0": "writes a robot's movements, not text",
+    "diffusion_gemma": "writes by diffusion, not token by token",
+}
+"""Why a type has no tiny checkpoint here, where that cannot be told from transformers' tables."""
+_SOFTMAX: Final = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 @dataclass(frozen=True)
@@ -145,3 +165,118 @@ def _log_probabilities(
         longer = inputs | {name: torch.cat([inputs[name], behind[name]], 1) for name in behind if name in inputs}
         after[prefix] = last_row(eager, longer)[0][None]
     return trie.log_probabilities(after)[0]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a type: `equal`, `differs`, `refused` (with the reason of loading) or `not built`."""
+
+    type: str
+    verdict: str
+    differences: Differences | None = None
+    reason: str = ""
+
+    @property
+    def row(self) -> str:
+        """A row of the page's table."""
+        measured = ("", "")
+        if self.differences is not None:
+            measured = (below(self.differences.attention, least=-6), below(self.differences.logits, least=-5))
+        return "|" + "|".join(f" {cell} " for cell in (f"`{self.type}`", self.verdict, *measured, self.reason)) + "|"
+
+
+def below(difference: float, least: int) -> str:
+    """The power of ten that a difference is below, `least` or more, so that another machine writes the same page."""
+    power = least
+    while power < 6 and not difference < 10.0**power:
+        power += 1
+    return f"below 1e{power}" if power < 6 else "not a number"
+
+
+def described() -> dict[str, list[str]]:
+    """The names of the families of each type."""
+    names: dict[str, list[str]] = {}
+    for name, family in {**architectures.FAMILIES, **architectures.REFUSED}.items():
+        names.setdefault(family.type or name, []).append(name)
+    return names
+
+
+def verdicts() -> Iterator[Verdict]:
+    """One for each type of transformers' mapping, in alphabetical order."""
+    names = described()
+    for kind in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES):
+        with tempfile.TemporaryDirectory() as folder:
+            yield measured(kind, names[kind], Path(folder)) if kind in names else undescribed(kind, Path(folder))
+
+
+def measured(kind: str, names: Sequence[str], folder: Path) -> Verdict:
+    """The verdict on a type that has tiny checkpoints: the largest differences of all of them."""
+    try:
+        found = [compare(architectures.build(name, folder)) for name in names]
+    except BackboneError as error:
+        return Verdict(kind, "refused", reason=reason_of(error))
+    except OtherPromptError as error:
+        return Verdict(kind, "differs", reason=str(error))
+    worst = Differences(
+        max(own.attention for own in found), max(own.logits for own in found), min(own.spread for own in found)
+    )
+    return Verdict(kind, "equal" if all(own.equal for own in found) else "differs", worst)
+
+
+def undescribed(kind: str, folder: Path) -> Verdict:
+    """The verdict on a type that has none: refused where loading would refuse its configuration, else not built."""
+    config = CONFIG_MAPPING[kind]()
+    try:
+        refuse_other_attention(kind, config)
+        if kind not in PROCESSOR_MAPPING_NAMES:
+            config.save_pretrained(folder)
+            load_processor(folder)
+    except BackboneError as error:
+        return Verdict(kind, "refused", reason=reason_of(error))
+    layers = set(getattr(config.get_text_config(), "layer_types", None) or [])
+    if kind in UNDESCRIBED:
+        reason = UNDESCRIBED[kind]
+    elif kind in PROCESSOR_MAPPING_NAMES and not _tells_what_it_writes(PROCESSOR_MAPPING_NAMES[kind]):
+        reason = "not yet described; its processor does not tell what it writes for an image, which loading needs"
+    elif layers - _SOFTMAX:
+        reason = f"not yet described; it has layers of other kinds ({', '.join(sorted(layers - _SOFTMAX))})"
+    elif "pil" not in IMAGE_PROCESSOR_MAPPING_NAMES.get(kind, {"pil": ""}):
+        reason = "its image processor needs torchvision, which these checks do without"
+    else:
+        reason = "not yet described"
+    return Verdict(kind, "not built", reason=reason)
+
+
+def _tells_what_it_writes(processor: str) -> bool:
+    method = getattr(processor_class_from_name(processor), "replace_image_token", None)
+    return method is not None and method is not ProcessorMixin.replace_image_token
+
+
+def reason_of(error: BackboneError) -> str:
+    """The reason alone, as a cell of a table: without the checkpoint in front and the advice behind."""
+    message = str(error)
+    reason = message.split(": ", 1)[1] if message.startswith("checkpoint ") else message
+    return reason.split("; use")[0].replace("|", "\\|").replace("<", "&lt;")
+
+
+def page(found: Sequence[Verdict]) -> str:
+    """docs/families.md: the words above its table, and the table."""
+    above = PAGE.read_text(encoding="utf-8").partition("| type |")[0]
+    head = "| type | verdict | attention | logits | reason |\n|---|---|---|---|---|\n"
+    return above + head + "".join(f"{verdict.row}\n" for verdict in found)
+
+
+def main() -> None:
+    """Measure all and write the page."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    found = []
+    for verdict in verdicts():
+        print(verdict.row, flush=True)
+        found.append(verdict)
+    PAGE.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

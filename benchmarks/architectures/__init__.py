@@ -30,8 +30,14 @@ FAMILIES: dict[str, Family] = {
 }
 """Those that can be read out."""
 
-REFUSED: dict[str, Family] = {**qwen.REFUSED, **refused.FAMILIES}
-"""Those that cannot: images by cross-attention, layers without attention, no images at all."""
+CORE = (
+    *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_onevision15", "internvl", "llava_onevision", "llava_next", "llava"),
+    *("idefics3", "smolvlm", "gemma3", "gemma4_small"),
+)
+"""Those that every test is run with; the others have one comparison each."""
+
+REFUSED: dict[str, Family] = {**qwen.REFUSED, **deepseek.REFUSED, **refused.FAMILIES}
+"""Those that cannot: images by cross-attention, layers without attention, prompts of another kind, no images at all."""
 
 
 def build(name: str, folder: Path, *, seed: int = 0) -> Path:

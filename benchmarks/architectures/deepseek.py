@@ -157,12 +157,6 @@ FAMILIES: dict[str, Family] = {
         named_tokens={"image_token": "<image>"},
         processor={"size_conversion": {980: 8}},
     ),
-    "got_ocr2": Family(
-        _got_ocr2,
-        CHATML.replace("IMAGE", "<img><imgpad></img>"),
-        {"image_processor_type": "GotOcr2ImageProcessor", "size": {"height": 64, "width": 64}},
-        tokens=("<img>", "</img>", "<imgpad>"),
-    ),
     "ernie4_5_vl_moe": Family(
         _ernie4_5_vl_moe,
         CHATML.replace("IMAGE", "<|IMAGE_START|><|IMAGE|><|IMAGE_END|>"),
@@ -174,6 +168,15 @@ FAMILIES: dict[str, Family] = {
         },
         delimiters=("<|IMAGE_START|>", "<|IMAGE_END|>"),
         margin=1,
+    ),
+}
+
+REFUSED: dict[str, Family] = {
+    "got_ocr2": Family(
+        _got_ocr2,
+        CHATML.replace("IMAGE", "<img><imgpad></img>"),
+        {"image_processor_type": "GotOcr2ImageProcessor", "size": {"height": 64, "width": 64}},
+        tokens=("<img>", "</img>", "<imgpad>"),
     ),
     "chameleon": Family(
         _chameleon,

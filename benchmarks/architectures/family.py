@@ -41,6 +41,7 @@ class Family:
         processor: other settings of its processor_config.json.
         tokenizer: other settings of its tokenizer_config.json.
         delimiters: tokens that delimit an image or its parts.
+        type: the model type, where several families are of one.
         margin: how many of them lie on either side of what the processor writes for an image.
     """
 
@@ -54,6 +55,7 @@ class Family:
     bos: str | None = None
     delimiters: tuple[str, ...] = ()
     margin: int = 0
+    type: str | None = None
 
 
 def language(**changes: Any) -> dict[str, Any]:

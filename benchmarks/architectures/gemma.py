@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from transformers import Gemma3Config, Gemma4Config, PaliGemmaConfig, PreTrainedConfig
+from transformers import Gemma3Config, Gemma4Config, PreTrainedConfig
 
 from benchmarks.architectures.family import CHATML, HALF, VOCABULARY, Family, Ids, language, siglip
 
@@ -61,21 +61,6 @@ def _gemma4(**changes: Any) -> Callable[[Ids], PreTrainedConfig]:
     return config
 
 
-def _paligemma(ids: Ids) -> PreTrainedConfig:
-    layers = ["sliding_attention", "full_attention", "sliding_attention"]
-    text = language(
-        model_type="gemma2",
-        head_dim=8,
-        query_pre_attn_scalar=8,
-        sliding_window=80,
-        layer_types=layers,
-        attn_logit_softcapping=None,
-    )
-    return PaliGemmaConfig(
-        text_config=text, vision_config=siglip(28, 14), image_token_index=ids["<image>"], projection_dim=32
-    )
-
-
 _GEMMA4_TOKENS = ("<bos>", "<|image|>", "<|image>", "<image|>", "<|video|>", "<|audio|>", "<|audio>", "<audio|>")
 
 
@@ -96,6 +81,7 @@ def _gemma4_family(**changes: Any) -> Family:
         },
         bos="<bos>",
         delimiters=("<|image>", "<image|>"),
+        type="gemma4",
     )
 
 

@@ -1,17 +1,14 @@
-"""Models that write rows, breaks and tiles of an image into the prompt: Pixtral's, Cohere's, Ovis 2, Molmo 2 ..."""
+"""Models that write rows or tiles of an image into the prompt: LightOnOCR, Aya Vision, Ovis 2 ..."""
 
 from transformers import (
     AyaVisionConfig,
-    Cohere2VisionConfig,
     Granite4VisionConfig,
     LightOnOcrConfig,
-    Mistral3Config,
-    Molmo2Config,
     Ovis2Config,
     PreTrainedConfig,
 )
 
-from benchmarks.architectures.family import CHATML, HALF, LLAVA, MISTRAL, PINPOINTS, Family, Ids, clip, language, siglip
+from benchmarks.architectures.family import CHATML, HALF, LLAVA, PINPOINTS, Family, Ids, clip, language, siglip
 
 _PIXTRAL_VISION = {
     **{"model_type": "pixtral", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2},
@@ -21,15 +18,6 @@ _COHERE2 = {
     **{"model_type": "cohere2", "sliding_window": 80, "sliding_window_pattern": 3},
     **{"layer_types": ["sliding_attention", "sliding_attention", "full_attention"]},
 }
-
-
-def _mistral3(ids: Ids) -> PreTrainedConfig:
-    return Mistral3Config(
-        text_config=language(model_type="mistral", sliding_window=None, head_dim=8),
-        vision_config=_PIXTRAL_VISION,
-        image_token_index=ids["[IMG]"],
-        tie_word_embeddings=False,
-    )
 
 
 def _lighton_ocr(ids: Ids) -> PreTrainedConfig:
@@ -45,15 +33,6 @@ def _aya_vision(ids: Ids) -> PreTrainedConfig:
         text_config=language(**_COHERE2),
         vision_config=siglip(56, 14),
         image_token_index=ids["<|IMG_PATCH|>"],
-    )
-
-
-def _cohere2_vision(ids: Ids) -> PreTrainedConfig:
-    return Cohere2VisionConfig(
-        text_config=language(**_COHERE2),
-        vision_config=siglip(56, 14),
-        image_token_id=ids["<|IMG_PATCH|>"],
-        alignment_intermediate_size=48,
     )
 
 
@@ -90,23 +69,6 @@ def _granite4_vision(ids: Ids) -> PreTrainedConfig:
     )
 
 
-def _molmo2(ids: Ids) -> PreTrainedConfig:
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
-    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "image_size": [56, 56], **heads}
-    adapter = {"vision_feature_layer": [2, 1], "hidden_size": 32, "intermediate_size": 48, "text_hidden_size": 32}
-    return Molmo2Config(
-        text_config=language(head_dim=8, additional_vocab_size=16),
-        vision_config=vision,
-        adapter_config={**adapter, **heads},
-        image_start_token_id=ids["<im_start>"],
-        low_res_image_start_token_id=ids["<low_res_im_start>"],
-        image_end_token_id=ids["<im_end>"],
-        image_patch_id=ids["<im_patch>"],
-        frame_start_token_id=ids["<frame_start>"],
-        frame_end_token_id=ids["<frame_end>"],
-    )
-
-
 _PIXTRAL = {
     **{"image_processor_type": "PixtralImageProcessor", "size": {"longest_edge": 112}},
     **{"patch_size": {"height": 14, "width": 14}},
@@ -124,19 +86,8 @@ _OVIS_TOKENS = (
     *("<image>", "<IMG_ATOM>"),
     *("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>"),
 )
-_MOLMO_TOKENS = (
-    *("<|image|>", "<|video|>", "<im_patch>", "<im_col>", "<im_start>", "<low_res_im_start>", "<im_end>"),
-    *("<im_low>", "<frame_start>", "<frame_end>"),
-)
 
 FAMILIES: dict[str, Family] = {
-    "mistral3": Family(
-        _mistral3,
-        MISTRAL.replace("<image>\n", "[IMG]"),
-        _PIXTRAL,
-        tokens=_PIXTRAL_TOKENS,
-        processor={"patch_size": 14, "spatial_merge_size": 2},
-    ),
     "lighton_ocr": Family(
         _lighton_ocr,
         CHATML.replace("IMAGE", "[IMG]"),
@@ -151,16 +102,7 @@ FAMILIES: dict[str, Family] = {
         {"image_processor_type": "GotOcr2ImageProcessor", **_COHERE_PIXELS},
         tokens=_COHERE_TOKENS,
         processor={"patch_size": 14, "downsample_factor": 2, "img_size": 56},
-    ),
-    "cohere2_vision": Family(
-        _cohere2_vision,
-        CHATML.replace("IMAGE", "<|IMG_PATCH|>"),
-        {"image_processor_type": "Cohere2VisionImageProcessor", **_COHERE_PIXELS, "patch_size": 2},
-        tokens=_COHERE_TOKENS,
-        named_tokens={
-            **{"image_token": "<|IMG_PATCH|>", "boi_token": "<|START_OF_IMG|>", "eoi_token": "<|END_OF_IMG|>"},
-            **{"img_line_break_token": "<|IMG_LINE_BREAK|>"},
-        },
+        delimiters=_COHERE_TOKENS,
     ),
     "ovis2": Family(
         _ovis2,
@@ -185,12 +127,5 @@ FAMILIES: dict[str, Family] = {
             **{"patch_size": 14, "num_additional_image_tokens": 1, "vision_feature_select_strategy": "default"},
             **{"downsample_rate": "1/2"},
         },
-    ),
-    "molmo2": Family(
-        _molmo2,
-        CHATML.replace("IMAGE", "<|image|>"),
-        {"image_processor_type": "Molmo2ImageProcessor", "size": {"height": 56, "width": 56}, "max_crops": 4},
-        tokens=_MOLMO_TOKENS,
-        named_tokens={"image_token": "<|image|>", "video_token": "<|video|>"},
     ),
 }
