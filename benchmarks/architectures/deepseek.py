@@ -100,7 +100,7 @@ def _letters(number: int) -> str:
 def _emu3(ids: Ids) -> PreTrainedConfig:
     vq = {
         **{"codebook_size": 64, "embed_dim": 8, "latent_channels": 8, "base_channels": 32},
-        **{"channel_multiplier": [1, 1], "num_res_blocks": 1, "attn_resolutions": [], "hidden_size": 32},
+        **{"channel_multiplier": [1, 1, 1, 1], "num_res_blocks": 1, "attn_resolutions": [], "hidden_size": 32},
         **{"num_attention_heads": 1, "temporal_downsample_factor": 1},
     }
     return Emu3Config(

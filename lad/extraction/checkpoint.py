@@ -17,10 +17,11 @@ from lad.extraction.main_memory import available_bytes
 from lad.packaged import checkpoint_path
 
 _GIGABYTE: Final = 1e9
-_OWN_PROMPTS: Final = {
+_OWN_WAYS: Final = {
+    "emu3": "pads the images of a prompt to one size before it encodes them, so that each depends on the others",
     "paligemma": "lets all tokens of a prompt see each other, images the question too, and counts positions from 1",
 }
-"""Types of models that read prompts in a way that ours do not have, and which way that is."""
+"""Types of models that read images or prompts in ways that ours do not allow for, and which ways these are."""
 
 
 class BackboneError(ValueError):
@@ -74,7 +75,7 @@ def refuse_other_attention(checkpoint: str | Path, config: PreTrainedConfig) -> 
     """What a configuration alone tells: attention that cannot be read as that of one causal sequence.
 
     Raises:
-        BackboneError: an encoder and a decoder, tokens chosen for every query, or a prompt of the processor's own.
+        BackboneError: an encoder and a decoder, tokens chosen for every query, or a way of the type's own.
     """
     where = f"checkpoint {checkpoint}: model type '{config.model_type}'"
     advice = "use a model whose prompt is one causal sequence with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
@@ -86,8 +87,8 @@ def refuse_other_attention(checkpoint: str | Path, config: PreTrainedConfig) -> 
             f"{where} chooses tokens for every query (sparse attention), which the read-out does not reproduce;"
             f" {advice}"
         )
-    if config.model_type in _OWN_PROMPTS:
-        raise BackboneError(f"{where} {_OWN_PROMPTS[config.model_type]}; {advice}")
+    if config.model_type in _OWN_WAYS:
+        raise BackboneError(f"{where} {_OWN_WAYS[config.model_type]}; {advice}")
 
 
 def refuse_too_little_memory(
