@@ -1,9 +1,9 @@
 """Commands and the whole pipeline, killed at random moments: `python -m benchmarks.kills --kills 1000`.
 
-A small run of the demo's configuration is made once, undisturbed. Then a command of it - each stage's in turn, and every
-so often the pipeline itself - begins anew on the same inputs, is killed with all its children at a random moment, and
-runs again to its end. Its files must then be those of the undisturbed run: tables equal row by row, everything else byte
-for byte. What is not is a loss.
+A small run of the demo's configuration is made once, undisturbed. Then a command of it - each stage's in turn, and
+every so often the pipeline itself - begins anew on the same inputs, is killed with all its children at a random moment,
+and runs again to its end. Its files must then be those of the undisturbed run: tables equal row by row, everything else
+byte for byte. What is not is a loss.
 
 The first line tells the seed; the same seed kills in the same order (at moments that depend on the machine's speed).
 """

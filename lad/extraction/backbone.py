@@ -13,13 +13,13 @@ import inspect
 import logging
 import struct
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
@@ -33,28 +33,32 @@ from transformers import (
     PreTrainedTokenizerBase,
     ProcessorMixin,
 )
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.utils import logging as transformers_logging
 
 import lad.backbones  # noqa: F401 (registers LLaVA-OneVision-1.5 with transformers' Auto classes)
 from lad.extraction import readout
 from lad.extraction.checkpoint import BackboneError as BackboneError
-from lad.extraction.checkpoint import refuse_too_little_memory, refuse_wrong_architecture, source_of, takes_images
+from lad.extraction.checkpoint import (
+    refuse_other_attention,
+    refuse_too_little_memory,
+    refuse_wrong_architecture,
+    source_of,
+    takes_images,
+)
+from lad.extraction.processor import ProcessorOption as ProcessorOption
+from lad.extraction.processor import load_processor as load_processor
 
 logger = logging.getLogger(__name__)
 
-ProcessorOption = str | int | float | bool
-"""Value of a setting of an image processor."""
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-_NOT_OPTIONS = frozenset({"return_tensors", "device", "data_format", "input_data_format", "disable_grouping"})
-"""Arguments of image processors that say how they hand over their work, not what it is."""
 _OF_A_BROKEN_GGUF = (KeyError, IndexError, TypeError, AttributeError, struct.error, UnicodeDecodeError)
 """What reading a damaged GGUF file may end in, besides what any checkpoint may."""
 _WITHOUT_ATTENTION = frozenset({"linear_attention", "mamba", "conv", "moe", "mlp"})
 """Kinds of layers, by their name in a configuration, that have no softmax attention to read."""
-_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
+_TEXT_INPUTS = ("input_ids", "attention_mask", "labels", "text_replacement_offsets")
+TOKEN_TYPES = "token_type_ids"
+"""How the names end of what processors say of every token: `token_type_ids`, `mm_token_type_ids` ..."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,11 @@ class Backbone:
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return None if most is None else int(most)
 
+    @property
+    def placeholder_token(self) -> str:
+        """What a chat template writes for an image and the processor replaces: its image token, but for Qianfan-OCR."""
+        return str(getattr(self.processor, "image_placeholder_token", self.processor.image_token))
+
     @functools.cached_property
     def eos_token_ids(self) -> list[int]:
         """Tokens that end an answer; the first one is the end-of-sequence of appendix B."""
@@ -145,10 +154,18 @@ class Backbone:
         """Names of the arguments of the model's forward method."""
         return frozenset(inspect.signature(self.model.forward).parameters)
 
+    @property
+    def image_encoder(self) -> Any:
+        """The part of the model that has `get_image_features`: in some families only the one below the LM head."""
+        return self.model if hasattr(self.model, "get_image_features") else self.model.base_model
+
     @functools.cached_property
     def vision_arguments(self) -> frozenset[str]:
-        """Names of the arguments of the model's `get_image_features`."""
-        return frozenset(inspect.signature(self.model.get_image_features).parameters)
+        """Names of the arguments of the model's `get_image_features`, those that it hands on unnamed among them."""
+        owners = [self.image_encoder]
+        if "kwargs" in inspect.signature(self.image_encoder.get_image_features).parameters:
+            owners += [self.model.base_model] if hasattr(self.model.base_model, "get_image_features") else []
+        return frozenset(name for owner in owners for name in inspect.signature(owner.get_image_features).parameters)
 
     @functools.cached_property
     def position_arguments(self) -> frozenset[str]:
@@ -162,6 +179,15 @@ class Backbone:
         tokenizer = self.tokenizer
         added = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
         return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
+
+    @functools.cached_property
+    def makes_cache(self) -> bool:
+        """Whether the model begins a cache by itself; Granite 4's leaves that to the caller."""
+        tokens = torch.full((1, 1), self.eos_token_ids[0], device=self.device)
+        with torch.inference_mode():
+            # In a context of its own, so that nothing is read out.
+            output = Context().run(partial(self.model, input_ids=tokens, use_cache=True))
+        return output.past_key_values is not None
 
     @functools.cached_property
     def differs_in_company(self) -> bool:
@@ -181,7 +207,7 @@ class Backbone:
             BackboneError: the processor does not tell what it writes for each picture.
         """
         output = self.processor(
-            text=[self.processor.image_token * len(pictures)],
+            text=[self.placeholder_token * len(pictures)],
             images=[list(pictures)],
             return_text_replacement_offsets=True,
             return_tensors="pt",
@@ -193,7 +219,7 @@ class Backbone:
                 " image; use a model whose processor expands image tokens as transformers' ProcessorMixin does"
             )
         placeholders = [expansion["replacement"] for expansion in expansions]
-        tensors = {name: value for name, value in output.items() if name not in _TEXT_INPUTS}
+        tensors = {n: v for n, v in output.items() if n not in _TEXT_INPUTS and not n.endswith(TOKEN_TYPES)}
         return ProcessedPictures(placeholders, tensors)
 
     @functools.cached_property
@@ -255,6 +281,7 @@ def load_backbone(
     trusted = {**options, **packed, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(source, **trusted)
+        refuse_other_attention(checkpoint, config)
         with_images = takes_images(config)
         if with_images:
             processor = load_processor(source, processor_options, **trusted)
@@ -307,87 +334,6 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("pillow", "tokenizers", "torch", "transformers")}
 
 
-def load_processor(
-    checkpoint: str | Path, image_options: Mapping[str, ProcessorOption] | None = None, **options: Any
-) -> ProcessorMixin:
-    """The checkpoint's processor without its video part.
-
-    Stock processors of models that also take video (Qwen2.5-VL, InternVL ...) build a video processor, which needs
-    torchvision. We show images only, so the class is narrowed to the attributes we use; everything else is the
-    library's.
-
-    Args:
-        image_options: settings of the image processor; they win over the checkpoint's and the processor's own.
-        options: as of `from_pretrained`.
-
-    Raises:
-        BackboneError: if the model type has no processor for images and text, or its image processor has no such
-            setting.
-    """
-    config = AutoConfig.from_pretrained(checkpoint, **options)
-    if config.model_type not in PROCESSOR_MAPPING_NAMES:
-        raise BackboneError(
-            f"checkpoint {checkpoint}: model type '{config.model_type}' has no multimodal processor; a model that takes"
-            " images and text is needed"
-        )
-    stock = processor_class_from_name(PROCESSOR_MAPPING_NAMES[config.model_type])
-    attributes = stock.get_attributes()
-
-    class ImagesOnly(stock):  # type: ignore[misc, valid-type]
-        # SmolVLM asks for these two to write any prompt.
-        video_processor = SimpleNamespace(num_frames=None, fps=None)
-
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return [name for name in attributes if "video" not in name]
-
-        @classmethod
-        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
-            loaded = iter(super()._get_arguments_from_pretrained(*args, **kwargs))
-            return [None if "video" in name else next(loaded) for name in attributes]
-
-        # Some processors have defaults of their own (InternVL's cuts into tiles), which win over the image processor's
-        # settings, but not over an argument.
-        image_arguments: ClassVar[dict[str, ProcessorOption]] = {}
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            if self.image_arguments:
-                kwargs["images_kwargs"] = self.image_arguments | kwargs.get("images_kwargs", {})
-            return super().__call__(*args, **kwargs)
-
-    ImagesOnly.__name__ = stock.__name__
-    processor: ProcessorMixin = ImagesOnly.from_pretrained(checkpoint, **options)
-    if image_options:
-        ImagesOnly.image_arguments = _set_image_options(checkpoint, processor, image_options)
-    return processor
-
-
-def _set_image_options(
-    checkpoint: str | Path, processor: ProcessorMixin, image_options: Mapping[str, ProcessorOption]
-) -> dict[str, ProcessorOption]:
-    """Make the image processor anew with these settings over its own.
-
-    Returns:
-        Those of them that it takes as arguments as well (not Qwen's `max_pixels`, which becomes a part of `size`).
-
-    Raises:
-        BackboneError: it has no such setting, or does not take this value.
-    """
-    stock = processor.image_processor
-    known = set(type(stock).valid_kwargs.__annotations__) - _NOT_OPTIONS
-    where = f"checkpoint {checkpoint}: {type(stock).__name__}"
-    if unknown := sorted(set(image_options) - known):
-        raise BackboneError(f"{where} has no processor option '{unknown[0]}'; it has {', '.join(sorted(known))}")
-    try:
-        processor.image_processor = type(stock)(**{**stock.to_dict(), **image_options})
-        arguments = {name: value for name, value in image_options.items() if hasattr(processor.image_processor, name)}
-        processor.image_processor([Image.new("RGB", (64, 64))], **arguments)
-    except (ValueError, TypeError, StrictDataclassError) as error:
-        told = " ".join(str(error).split())
-        raise BackboneError(f"{where} cannot work with processor options {dict(image_options)}: {told}") from error
-    return arguments
-
-
 def _refuse_random_weights(checkpoint: str | Path, loading: Mapping[str, Any]) -> None:
     """Weights that transformers does not find it makes random, with a warning; signals of such weights are noise.
 
@@ -413,7 +359,12 @@ def _refuse_without_image_tokens(backbone: Backbone) -> None:
     model, processor = backbone.model, backbone.processor
     where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
     text = model.config.get_text_config()
-    if getattr(text, "cross_attention_layers", None) or not hasattr(model, "get_image_features"):
+    if not getattr(text, "cross_attention_layers", None) and not hasattr(backbone.image_encoder, "get_image_features"):
+        raise BackboneError(
+            f"{where} has no get_image_features, so that images cannot be encoded on their own; use a model with image"
+            " tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
+        )
+    if getattr(text, "cross_attention_layers", None):
         raise BackboneError(
             f"{where} shows images by cross-attention, not as tokens of its sequence, so that attention to an image"
             " cannot be read; use a model with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
@@ -453,7 +404,7 @@ def _refuse_settings_of_images(
 
 
 def _refuse_without_chat_template(backbone: Backbone) -> None:
-    if not backbone.processor.chat_template and not backbone.tokenizer.chat_template:
+    if not backbone.processor.chat_template:
         raise BackboneError(
             f"checkpoint {backbone.checkpoint}: {type(backbone.model).__name__} has no chat template to ask with; use"
             " an instruction-tuned checkpoint"

@@ -61,7 +61,7 @@ class Batch:
         return {
             "input_ids": self.token_ids,
             "mm_token_type_ids": image_tokens,
-            "token_type_ids": image_tokens,
+            **{name: torch.stack([prompt.types[name] for prompt in self.prompts]) for name in self.prompts[0].types},
             **geometry,
         }
 

@@ -18,6 +18,11 @@ from lad.packaged import checkpoint_path
 from lad.refusal import Refusal
 
 _GIGABYTE: Final = 1e9
+_OWN_WAYS: Final = {
+    "emu3": "pads the images of a prompt to one size before it encodes them, so that each depends on the others",
+    "paligemma": "lets all tokens of a prompt see each other, images the question too, and counts positions from 1",
+}
+"""Types of models that read images or prompts in ways that ours do not allow for, and which ways these are."""
 
 
 class BackboneError(Refusal):
@@ -65,6 +70,26 @@ def refuse_wrong_architecture(checkpoint: str | Path, config: PreTrainedConfig) 
             f"checkpoint {checkpoint}: its config.json names architecture {', '.join(named)}; of model type"
             f" '{config.model_type}', {' or '.join(loadable)} is needed"
         )
+
+
+def refuse_other_attention(checkpoint: str | Path, config: PreTrainedConfig) -> None:
+    """What a configuration alone tells: attention that cannot be read as that of one causal sequence.
+
+    Raises:
+        BackboneError: an encoder and a decoder, tokens chosen for every query, or a way of the type's own.
+    """
+    where = f"checkpoint {checkpoint}: model type '{config.model_type}'"
+    advice = "use a model whose prompt is one causal sequence with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
+    parts = [config, *(getattr(config, name) for name in config.sub_configs)]
+    if any(getattr(part, "is_encoder_decoder", False) for part in parts):
+        raise BackboneError(f"{where} has an encoder and a decoder, which looks at images by cross-attention; {advice}")
+    if "indexed_attention" in (getattr(config.get_text_config(), "layer_types", None) or []):
+        raise BackboneError(
+            f"{where} chooses tokens for every query (sparse attention), which the read-out does not reproduce;"
+            f" {advice}"
+        )
+    if config.model_type in _OWN_WAYS:
+        raise BackboneError(f"{where} {_OWN_WAYS[config.model_type]}; {advice}")
 
 
 def refuse_too_little_memory(

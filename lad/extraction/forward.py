@@ -91,7 +91,7 @@ def read_batch(
         ) as reading,
     ):
         needs_cache = bool(trie.fed_prefixes) or generation is not None or bool(parts)
-        logits, cache = prefill(backbone, batch, keep_cache=needs_cache)
+        logits, cache = prefill(backbone, batch, keep_cache=needs_cache, rows=rows is not None)
     attention = reading.attention()
     after = {(): logits} | after_prefixes(backbone, cache, trie, prompt=token_ids)
     kept = _kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening)

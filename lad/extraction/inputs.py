@@ -21,8 +21,16 @@ from lad.refusal import Refusal
 
 _PER_IMAGE: Final = "pooler_output"
 _PER_LAYER: Final = "deepstack_features"
-_UNUSED: Final = ("last_hidden_state", "hidden_states", "attentions")
-"""Parts of the vision tower's output: those that the language half takes, and those that only take memory."""
+_PER_MODEL: Final = "visual_indicator_features"
+_UNUSED: Final = (
+    *("last_hidden_state", "hidden_states", "attentions"),
+    # Of images as words of a codebook (Chameleon, Emu 3), whose embeddings are what the language half takes.
+    *("image_tokens", "quantized_last_hidden_state", "embedding_loss"),
+)
+"""Parts of the vision tower's output: those that the language half takes, and those that only take memory.
+
+`_PER_MODEL` is the same for all images (what Ovis 2 puts between their tiles).
+"""
 
 
 class InputError(Refusal):
@@ -158,7 +166,7 @@ def encode(backbone: Backbone, prepared: Sequence[PreparedImage]) -> list[Encode
 def _image_features(backbone: Backbone, images: Sequence[dict[str, Tensor]]) -> ModelOutput:
     accepted = backbone.vision_arguments
     inputs = {name: torch.cat([image[name] for image in images]) for name in images[0] if name in accepted}
-    return backbone.model.get_image_features(
+    return backbone.image_encoder.get_image_features(
         **{
             name: value.to(backbone.device, backbone.model.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
@@ -169,16 +177,29 @@ def _image_features(backbone: Backbone, images: Sequence[dict[str, Tensor]]) -> 
 
 def _split_features(features: ModelOutput, n: int) -> list[ModelOutput]:
     """The output for `n` images of one shape as `n` outputs for one image each, which share no memory."""
-    if unknown := features.keys() - {_PER_IMAGE, _PER_LAYER, *_UNUSED}:
+    if unknown := features.keys() - {_PER_IMAGE, _PER_LAYER, _PER_MODEL, *_UNUSED}:
         raise BackboneError(
             f"{type(features).__name__} has {', '.join(sorted(unknown))}, which cannot be told apart by image"
         )
-    parts: list[dict[str, Any]] = [{_PER_IMAGE: own} for own in _split(features[_PER_IMAGE], n)]
+    parts: list[dict[str, Any]] = [{} for _ in range(n)]
+    if _PER_IMAGE in features:
+        for part, own in zip(parts, _split(features[_PER_IMAGE], n), strict=True):
+            part[_PER_IMAGE] = own
     if _PER_LAYER in features:
-        layers = [_split(layer, n) for layer in features[_PER_LAYER]]
-        for part, own in zip(parts, zip(*layers, strict=True), strict=True):
-            part[_PER_LAYER] = list(own)
+        layers = [_split_layer(layer, n) for layer in features[_PER_LAYER]]
+        for part, own_layers in zip(parts, zip(*layers, strict=True), strict=True):
+            part[_PER_LAYER] = list(own_layers)
+    if _PER_MODEL in features:
+        for part in parts:
+            part[_PER_MODEL] = features[_PER_MODEL]
     return [type(features)(**part) for part in parts]
+
+
+def _split_layer(layer: Any, n: int) -> list[Any]:
+    """As `_split`; Granite 4 names the layer that takes the features: (layer, features)."""
+    if isinstance(layer, tuple) and isinstance(layer[0], int):
+        return [(layer[0], own) for own in _split(layer[1], n)]
+    return list(_split(layer, n))
 
 
 def _split(value: Tensor | Sequence[Tensor], n: int) -> list[Tensor] | list[tuple[Tensor]]:
@@ -190,11 +211,22 @@ def _split(value: Tensor | Sequence[Tensor], n: int) -> list[Tensor] | list[tupl
 
 def join_features(features: Sequence[ModelOutput]) -> ModelOutput:
     """The outputs for one image each as one output for all of them."""
-    parts: dict[str, Any] = {_PER_IMAGE: _join([own[_PER_IMAGE] for own in features])}
-    if _PER_LAYER in features[0]:
+    first = features[0]
+    parts: dict[str, Any] = {}
+    if _PER_IMAGE in first:
+        parts[_PER_IMAGE] = _join([own[_PER_IMAGE] for own in features])
+    if _PER_LAYER in first:
         layers = zip(*(own[_PER_LAYER] for own in features), strict=True)
-        parts[_PER_LAYER] = [_join(layer) for layer in layers]
-    return type(features[0])(**parts)
+        parts[_PER_LAYER] = [_join_layer(layer) for layer in layers]
+    if _PER_MODEL in first:
+        parts[_PER_MODEL] = first[_PER_MODEL]
+    return type(first)(**parts)
+
+
+def _join_layer(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], tuple) and isinstance(values[0][0], int):
+        return values[0][0], _join([own for _, own in values])
+    return _join(values)
 
 
 def _join(values: Sequence[Any]) -> Tensor | tuple[Tensor, ...]:
@@ -205,6 +237,8 @@ def _join(values: Sequence[Any]) -> Tensor | tuple[Tensor, ...]:
 
 def _each_tensor(features: ModelOutput, change: Callable[[Tensor], Tensor]) -> ModelOutput:
     def changed(value: Any) -> Any:
+        if isinstance(value, int):
+            return value
         return change(value) if isinstance(value, Tensor) else type(value)(changed(own) for own in value)
 
     return type(features)(**{name: changed(value) for name, value in features.items()})
@@ -213,6 +247,6 @@ def _each_tensor(features: ModelOutput, change: Callable[[Tensor], Tensor]) -> M
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
-    else:
+    elif not isinstance(value, int):
         for own in value:
             yield from _tensors(own)

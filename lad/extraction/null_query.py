@@ -22,7 +22,7 @@ from lad.extraction import readout
 from lad.extraction.backbone import Backbone
 from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie
-from lad.extraction.passes import after_prefixes, continued, positions_behind, prefill
+from lad.extraction.passes import after_prefixes, continued, last_token, positions_behind, prefill
 from lad.extraction.prompt_tokens import Prompt
 from lad.extraction.prompts import Softening
 from lad.extraction.rows import SUFFIX, rows_of
@@ -108,7 +108,7 @@ def read_null_query(
         readout.reading(segments, 2 * nulls.n, heads="heads" in keep, rows=rows) as reading,
     ):
         if beginning is None:
-            logits, beginning = prefill(backbone, nulls, keep_cache=bool(trie.fed_prefixes))
+            logits, beginning = prefill(backbone, nulls, keep_cache=bool(trie.fed_prefixes), rows=rows is not None)
         else:
             places = torch.arange(part.prefix, token_ids.shape[1], device=backbone.device).expand(len(token_ids), -1)
             output = backbone.model(
@@ -116,7 +116,7 @@ def read_null_query(
                 position_ids=positions_behind(backbone, places, part.members),
                 past_key_values=beginning,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=last_token(places.shape[1], backbone.device, rows=rows is not None),
             )
             logits = output.logits[:, -1]
     after = {(): logits} | after_prefixes(backbone, beginning, trie, prompt=token_ids, members=part.members)

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lad.extraction import readout
@@ -24,11 +25,28 @@ from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie, Prefix
 
 
-def prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool) -> tuple[Tensor, Any]:
-    """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept."""
+def prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool, rows: bool = False) -> tuple[Tensor, Any]:
+    """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept.
+
+    Args:
+        rows: other rows than the last one are read.
+    """
+    begun: dict[str, Any] = {}
+    if keep_cache and not backbone.makes_cache:
+        begun["past_key_values"] = DynamicCache(config=backbone.model.config.get_text_config())
     with prefill_inputs(backbone, batch) as inputs:
-        output = backbone.model(**inputs, use_cache=keep_cache, logits_to_keep=1)
+        last = last_token(batch.token_ids.shape[1], backbone.device, rows=rows)
+        output = backbone.model(**inputs, **begun, use_cache=keep_cache, logits_to_keep=last)
     return output.logits[:, -1], output.past_key_values if keep_cache else None
+
+
+def last_token(fed: int, device: torch.device, *, rows: bool) -> int | Tensor:
+    """The `logits_to_keep` of a pass of which the last token's logits are needed.
+
+    Told a number, Gemma 4's small models compute their last layers for so many tokens only. Where other rows are read,
+    all must be there.
+    """
+    return torch.tensor([fed - 1], device=device) if rows else 1
 
 
 @contextmanager
@@ -174,7 +192,8 @@ def continued(cache: Any, tokens: int, members: Sequence[int]) -> Any | None:
     """
     if not _has_keys_and_values_alone(cache):
         return None
-    if {layer.keys.shape[-2] for layer in cache.layers} != {cache.get_seq_length()}:
+    # Layers that use the keys of another one (Gemma 4's last ones) hold none.
+    if {layer.keys.shape[-2] for layer in cache.layers if layer.keys is not None} != {cache.get_seq_length()}:
         return None
     other = copy.copy(cache)
     other.layers = [_first_tokens_of(layer, tokens, members) for layer in cache.layers]
@@ -183,6 +202,8 @@ def continued(cache: Any, tokens: int, members: Sequence[int]) -> Any | None:
 
 def _first_tokens_of(layer: Any, tokens: int, members: Sequence[int]) -> Any:
     other = copy.copy(layer)
+    if layer.keys is None:
+        return other
     every = len(members) == len(layer.keys)
     for name in ("keys", "values"):
         states = getattr(layer, name)

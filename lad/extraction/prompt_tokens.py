@@ -7,8 +7,8 @@ behind its identifier. A token belongs to a text, or to the query, if it holds a
 """
 
 import itertools
-from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from lad.contracts import Keep
-from lad.extraction.backbone import Backbone, BackboneError
+from lad.extraction.backbone import TOKEN_TYPES, Backbone, BackboneError
 from lad.extraction.control_tokens import ControlTokens
 from lad.extraction.inputs import InputError, placeholder
 from lad.extraction.prompts import Probe, Span
@@ -38,6 +38,8 @@ class Prompt:
         candidate_tokens: (N,) tokens of each candidate.
         query: (T,) bool; the tokens that hold characters of the query. None where rows are not kept.
         null: the prompt that asks for `NULL_QUERY` instead, where that is kept.
+        types: (T,) int32 each; what the processor says of every token, by the name of the model's argument
+            (`mm_token_type_ids` ...). Models work out positions and masks from it.
     """
 
     token_ids: Tensor
@@ -45,6 +47,7 @@ class Prompt:
     candidate_tokens: tuple[int, ...]
     query: Tensor | None = None
     null: "Prompt | None" = None
+    types: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -135,6 +138,7 @@ class PromptBuilder(_Builder):
     def __init__(self, backbone: Backbone, probe: Probe, keep: Collection[Keep] = ()) -> None:
         super().__init__(backbone, probe, keep)
         self._layouts: dict[str, _Layout] = {}
+        self._types: dict[str, dict[int, int]] = {}
         self._refuse_other_prompts()
 
     def __call__(self, caption: str, placeholders: Sequence[str]) -> Prompt:
@@ -146,14 +150,14 @@ class PromptBuilder(_Builder):
         return self._prompt(caption, tuple(placeholders), self._build)
 
     def _build(self, caption: str, placeholders: tuple[str, ...]) -> Prompt:
-        processor, n = self.backbone.processor, len(placeholders)
+        processor, mark, n = self.backbone.processor, self.backbone.placeholder_token, len(placeholders)
         asked = self.probe.text(n, caption)
         content = [*({"type": "image"} for _ in range(n)), {"type": "text", "text": asked}]
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        between = text.split(processor.image_token)
+        between = text.split(mark)
         if len(between) != n + 1:
             raise InputError(
-                f"the prompt for caption {caption!r} has {len(between) - 1} image tokens {processor.image_token}, it"
+                f"the prompt for caption {caption!r} has {len(between) - 1} image tokens {mark}, it"
                 f" shows {n} images; neither caption nor chat template may write others"
             )
         text = between[0] + "".join(image + after for image, after in zip(placeholders, between[1:], strict=True))
@@ -164,7 +168,15 @@ class PromptBuilder(_Builder):
         query = None
         if offsets is not None:
             query = _tokens_in(offsets, span, self._place_of(asked, text))
-        return Prompt(token_ids, segments, tuple(layout.image_tokens for layout in layouts), query)
+        counts = tuple(layout.image_tokens for layout in layouts)
+        return Prompt(token_ids, segments, counts, query, types=self._types_of(token_ids))
+
+    def _types_of(self, token_ids: Tensor) -> dict[str, Tensor]:
+        """(T,) int32 each, as of `Prompt`."""
+        return {
+            name: torch.tensor([types.get(token, 0) for token in token_ids.tolist()], dtype=torch.int32)
+            for name, types in self._types.items()
+        }
 
     def _refuse_other_prompts(self) -> None:
         """Try one prompt that shows two blank pictures: it must be the processor's own, token by token."""
@@ -179,6 +191,7 @@ class PromptBuilder(_Builder):
             return_dict=True,
             return_tensors="pt",
         )
+        self._types = _types_by_token(self.backbone, whole)
         prompt = self(caption, [placeholder(self.backbone, picture.size) for picture in pictures])
         if not prompt.token_ids.equal(whole["input_ids"][0]):
             raise BackboneError(
@@ -239,6 +252,30 @@ class _Layout:
     image_tokens: int
     before: int
     after: int
+
+
+def _types_by_token(backbone: Backbone, whole: Mapping[str, Any]) -> dict[str, dict[int, int]]:
+    """What a processor says of the tokens of a prompt, as far as the model takes it: name, token id, type.
+
+    Raises:
+        BackboneError: tokens of one id have several types, or the processor says more of tokens than types.
+    """
+    ids = whole["input_ids"][0].tolist()
+    types: dict[str, dict[int, int]] = {}
+    for name, value in whole.items():
+        if name not in backbone.forward_arguments or name in ("input_ids", "attention_mask", "labels"):
+            continue
+        of_every_token = isinstance(value, Tensor) and value.shape == whole["input_ids"].shape
+        if not of_every_token:
+            continue
+        pairs = set(zip(ids, value[0].tolist(), strict=True))
+        if not name.endswith(TOKEN_TYPES) or len(pairs) > len(set(ids)):
+            raise BackboneError(
+                f"checkpoint {backbone.checkpoint}: {type(backbone.processor).__name__} hands its model '{name}', which"
+                " does not follow from the tokens of a prompt; its images cannot be prepared one by one"
+            )
+        types[name] = dict(pairs)
+    return types
 
 
 def _layout(backbone: Backbone, placeholder: str) -> _Layout:

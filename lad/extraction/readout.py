@@ -33,7 +33,15 @@ from lad.extraction.prompts import Softening
 
 NAME: Final = "lad_readout"
 
-_UNREADABLE: Final = {"softcap": "soft-capped scores", "s_aux": "attention sinks", "position_bias": "a position bias"}
+_UNREADABLE: Final = {
+    "softcap": "soft-capped scores",
+    "s_aux": "attention sinks",
+    "sinks": "attention sinks",
+    "position_bias": "a position bias",
+    # Such models mask what they do not choose for eager attention and SDPA only, and leave it to others to do so.
+    "indices": "a choice of tokens for every query (sparse attention)",
+    "block_indices": "a choice of tokens for every query (sparse attention)",
+}
 """What some models add to the softmax of q k, by the name of the argument that brings it."""
 
 
@@ -340,7 +348,19 @@ def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
     with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
         output = model(input_ids=tokens, use_cache=True)
     cache = getattr(output, "past_key_values", None)
+    if cache is None:
+        cache = _filled_cache(model, tokens)
     if type(cache) is not DynamicCache:
         given = "no cache" if cache is None else f"a {type(cache).__name__}"
         raise ValueError(f"its forward pass gives {given} to continue from, not transformers' DynamicCache")
     return tuple(sorted(read.layers))
+
+
+def _filled_cache(model: PreTrainedModel, tokens: Tensor) -> DynamicCache | None:
+    """The cache of these tokens of a model that leaves it to the caller to begin one; None if it fills none either."""
+    begun = DynamicCache(config=model.config.get_text_config())
+    with torch.inference_mode():
+        output = model(input_ids=tokens, past_key_values=begun, use_cache=True)
+    # Recurrent Gemma fills it as well, but keeps its states elsewhere and hands nothing back.
+    handed_back = getattr(output, "past_key_values", None) is begun
+    return begun if handed_back and begun.get_seq_length() == tokens.shape[1] else None

@@ -1,4 +1,4 @@
-"""Every family of models, with random weights, against its own processor and eager attention on the whole presentation.
+"""Core families, with random weights, against their own processors and eager attention on whole presentations.
 
 Five images of three sizes, in two orders. Ours prepares and encodes each image on its own and reads both orders in one
 batch; the oracle processes and runs each order as a whole, one at a time, and once more for every prefix of an answer.
@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText, Qwen2VLForConditionalGener
 from transformers.models.qwen2_vl import modeling_qwen2_vl
 
 from benchmarks import architectures
-from benchmarks.architectures import FAMILIES
+from benchmarks.architectures import CORE, FAMILIES
 from lad import contracts
 from lad.contracts import Keep
 from lad.extraction.backbone import Backbone, BackboneError, load_backbone
@@ -64,7 +64,7 @@ class Case:
         return trie
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=CORE)
 def case(request, tmp_path_factory) -> Case:
     if request.param == "smolvlm":
         pytest.importorskip("num2words", reason="transformers' SmolVLM processor needs it")

@@ -38,7 +38,7 @@ from lad.extraction.texts import noise_stream
 EVERYTHING = frozenset(get_args(Keep))
 TEXTS = tuple(f"number {k} of {shape}s" for k, shape in enumerate(["circle", "square", "triangle"] * 4))
 QUERY = "which is blue?"
-SIZES = architectures._text(num_hidden_layers=4)
+SIZES = architectures.language(num_hidden_layers=4)
 STATES = {"mamba_n_heads": 4, "mamba_d_state": 8, "mamba_n_groups": 1}
 KINDS = 2 * ["linear_attention", "full_attention"]
 

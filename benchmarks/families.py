@@ -1,0 +1,282 @@
+"""Every type of transformers' image-text-to-text models: is it read out as eager attention has it?
+
+`python -m benchmarks.families` builds a tiny random checkpoint of each type that `benchmarks.architectures` describes,
+with its own processor class, and compares ours with the processor's prompts and with eager attention, on presentations
+of twelve images. It writes the verdicts to docs/families.md. Nothing is typed by hand but why a type is not described.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import CONFIG_MAPPING, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+from transformers.utils import logging as transformers_logging
+
+from benchmarks import architectures
+from lad.extraction.backbone import Backbone, BackboneError, load_backbone, load_processor
+from lad.extraction.batch import Batch, collate
+from lad.extraction.candidates import IdentifierTrie, Prefix
+from lad.extraction.checkpoint import refuse_other_attention
+from lad.extraction.forward import answer_trie, read_batch
+from lad.extraction.inputs import encode, prepare
+from lad.extraction.prompt_tokens import PromptBuilder
+from lad.extraction.prompts import PROBES, Probe
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "families.md"
+CAPTION: Final = "a red circle"
+SIZES: Final = ((120, 60), (50, 64), (56, 56))
+"""Widths and heights: wide, high and square, so that one prompt shows images of several numbers of tokens."""
+N: Final = 12
+"""Candidates: some identifiers have two digits, hence two tokens."""
+ORDERS: Final = (tuple(range(N)), (3, 4, 1, 0, 2, 11, 7, 5, 6, 10, 8, 9))
+ATTENTION_TOLERANCE: Final = 1e-5
+LOGITS_TOLERANCE: Final = 1e-4
+
+UNDESCRIBED: Final[dict[str, str]] = {
+    "gemma3n": "its vision tower is timm's",
+    "perception_lm": "its vision tower is timm's",
+    "mistral3": "its processor needs torchvision, which these checks do without",
+    "lfm2_vl": "not yet described; its image processor needs torchvision, some of its layers are convolutions",
+    "evolla": "shows proteins, not images",
+    "pi0": "writes a robot's movements, not text",
+    "diffusion_gemma": "writes by diffusion, not token by token",
+}
+"""Why a type has no tiny checkpoint here, where that cannot be told from transformers' tables."""
+_SOFTMAX: Final = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The largest differences between ours and eager attention.
+
+    Attributes:
+        attention: of the attention sums of images and their delimiters.
+        logits: of the identifiers' logits, and of the log-probabilities of identifiers of several tokens.
+        spread: by how much the attention to an image differs between the orders; with none, nothing was compared.
+    """
+
+    attention: float
+    logits: float
+    spread: float
+
+    @property
+    def equal(self) -> bool:
+        return self.attention < ATTENTION_TOLERANCE and self.logits < LOGITS_TOLERANCE
+
+
+class OtherPromptError(Exception):
+    """Ours is not the processor's prompt."""
+
+
+def compare(checkpoint: Path) -> Differences:
+    """Ours, both orders in one batch, against the processor and eager attention, one order at a time.
+
+    Raises:
+        BackboneError: the checkpoint is refused.
+        OtherPromptError: the processor makes another prompt of the whole presentation.
+    """
+    backbone, probe = load_backbone(checkpoint), PROBES["vanilla"]
+    eager = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager")
+    eager.eval().requires_grad_(False)
+    files = _write_pictures(checkpoint / "pictures")
+    batch = _batch(backbone, probe, files)
+    trie = answer_trie(backbone, probe.identifiers(N))
+    signals = read_batch(backbone, batch, trie)
+    attention = torch.cat([signals.candidate_attention, signals.delimiter_attention], 2)
+    of_attention, of_logits = [], []
+    for row, order in enumerate(ORDERS):
+        inputs = processed(backbone, probe, [files[k] for k in order])
+        if not batch.token_ids[row].equal(inputs["input_ids"][0]):
+            raise OtherPromptError(f"{checkpoint.name}: the processor's prompt is another one")
+        logits, rows = last_row(eager, inputs)
+        sums = torch.stack([rows[:, batch.segments[row] == k].sum(-1) for k in range(2 * N)], -1)
+        of_attention.append(attention[row] - sums)
+        of_logits.append(signals.identifier_logits[row] - logits[trie.first_tokens])
+        of_logits.append(signals.candidate_logprobs[row] - _log_probabilities(eager, inputs, logits, trie))
+    own = signals.candidate_attention
+    spread = float((own[0] - own[1][..., list(ORDERS[1]).index(0)][..., None]).abs().max())
+    return Differences(_largest(of_attention), _largest(of_logits), spread)
+
+
+def _largest(differences: Sequence[Tensor]) -> float:
+    # Unlike max(), this does not lose a NaN.
+    return float(torch.cat([own.flatten() for own in differences]).abs().max())
+
+
+def _write_pictures(folder: Path) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    generator = torch.Generator().manual_seed(0)
+    files = [folder / f"{k}.png" for k in range(N)]
+    for k, file in enumerate(files):
+        width, height = SIZES[k % len(SIZES)]
+        pixels = torch.randint(0, 256, (height // 4, width // 4, 3), generator=generator, dtype=torch.uint8)
+        Image.fromarray(pixels.numpy()).resize((width, height)).save(file)
+    return files
+
+
+def _batch(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> Batch:
+    prepared = [prepare(backbone, file) for file in files]
+    encoded, build = encode(backbone, prepared), PromptBuilder(backbone, probe)
+    prompts = [build(CAPTION, [prepared[k].placeholder for k in order]) for order in ORDERS]
+    return collate(prompts, [[encoded[k] for k in order] for order in ORDERS])
+
+
+def processed(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> dict[str, Tensor]:
+    """What the whole processor makes of the whole presentation."""
+    pictures = [Image.open(file) for file in files]
+    content = [
+        *({"type": "image", "image": picture} for picture in pictures),
+        {"type": "text", "text": probe.text(len(pictures), CAPTION)},
+    ]
+    inputs = backbone.processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    return {name: value for name, value in inputs.items() if name != "labels"}
+
+
+@torch.inference_mode()
+def last_row(eager: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """(vocabulary,) logits of the next token and (layers, T) mean attention of the last one."""
+    output = eager(**inputs, output_attentions=True, use_cache=False)
+    return output.logits[0, -1], torch.stack([layer[0, :, -1].mean(0) for layer in output.attentions])
+
+
+def _log_probabilities(
+    eager: PreTrainedModel, inputs: dict[str, Tensor], logits: Tensor, trie: IdentifierTrie
+) -> Tensor:
+    """(N,) of the identifiers; a full pass for every open prefix."""
+    after: dict[Prefix, Tensor] = {(): logits[None]}
+    for prefix in trie.fed_prefixes:
+        more = torch.tensor([list(prefix)])
+        behind = {"input_ids": more, "attention_mask": torch.ones_like(more)}
+        behind |= {name: torch.zeros_like(more) for name in inputs if name.endswith("token_type_ids")}
+        longer = inputs | {name: torch.cat([inputs[name], behind[name]], 1) for name in behind if name in inputs}
+        after[prefix] = last_row(eager, longer)[0][None]
+    return trie.log_probabilities(after)[0]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a type: `equal`, `differs`, `refused` (with the reason of loading) or `not built`."""
+
+    type: str
+    verdict: str
+    differences: Differences | None = None
+    reason: str = ""
+
+    @property
+    def row(self) -> str:
+        """A row of the page's table."""
+        measured = ("", "")
+        if self.differences is not None:
+            measured = (below(self.differences.attention, least=-6), below(self.differences.logits, least=-5))
+        return "|" + "|".join(f" {cell} " for cell in (f"`{self.type}`", self.verdict, *measured, self.reason)) + "|"
+
+
+def below(difference: float, least: int) -> str:
+    """The power of ten that a difference is below, `least` or more, so that another machine writes the same page."""
+    power = least
+    while power < 6 and not difference < 10.0**power:
+        power += 1
+    return f"below 1e{power}" if power < 6 else "not a number"
+
+
+def described() -> dict[str, list[str]]:
+    """The names of the families of each type."""
+    names: dict[str, list[str]] = {}
+    for name, family in {**architectures.FAMILIES, **architectures.REFUSED}.items():
+        names.setdefault(family.type or name, []).append(name)
+    return names
+
+
+def verdicts() -> Iterator[Verdict]:
+    """One for each type of transformers' mapping, in alphabetical order."""
+    names = described()
+    for kind in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES):
+        with tempfile.TemporaryDirectory() as folder:
+            yield measured(kind, names[kind], Path(folder)) if kind in names else undescribed(kind, Path(folder))
+
+
+def measured(kind: str, names: Sequence[str], folder: Path) -> Verdict:
+    """The verdict on a type that has tiny checkpoints: the largest differences of all of them."""
+    try:
+        found = [compare(architectures.build(name, folder)) for name in names]
+    except BackboneError as error:
+        return Verdict(kind, "refused", reason=reason_of(error))
+    except OtherPromptError as error:
+        return Verdict(kind, "differs", reason=str(error))
+    worst = Differences(
+        max(own.attention for own in found), max(own.logits for own in found), min(own.spread for own in found)
+    )
+    return Verdict(kind, "equal" if all(own.equal for own in found) else "differs", worst)
+
+
+def undescribed(kind: str, folder: Path) -> Verdict:
+    """The verdict on a type that has none: refused where loading would refuse its configuration, else not built."""
+    config = CONFIG_MAPPING[kind]()
+    try:
+        refuse_other_attention(kind, config)
+        if kind not in PROCESSOR_MAPPING_NAMES:
+            config.save_pretrained(folder)
+            load_processor(folder)
+    except BackboneError as error:
+        return Verdict(kind, "refused", reason=reason_of(error))
+    layers = set(getattr(config.get_text_config(), "layer_types", None) or [])
+    if kind in UNDESCRIBED:
+        reason = UNDESCRIBED[kind]
+    elif kind in PROCESSOR_MAPPING_NAMES and not _tells_what_it_writes(PROCESSOR_MAPPING_NAMES[kind]):
+        reason = "not yet described; its processor does not tell what it writes for an image, which loading needs"
+    elif layers - _SOFTMAX:
+        reason = f"not yet described; it has layers of other kinds ({', '.join(sorted(layers - _SOFTMAX))})"
+    elif "pil" not in IMAGE_PROCESSOR_MAPPING_NAMES.get(kind, {"pil": ""}):
+        reason = "its image processor needs torchvision, which these checks do without"
+    else:
+        reason = "not yet described"
+    return Verdict(kind, "not built", reason=reason)
+
+
+def _tells_what_it_writes(processor: str) -> bool:
+    method = getattr(processor_class_from_name(processor), "replace_image_token", None)
+    return method is not None and method is not ProcessorMixin.replace_image_token
+
+
+def reason_of(error: BackboneError) -> str:
+    """The reason alone, as a cell of a table: without the checkpoint in front and the advice behind."""
+    message = str(error)
+    reason = message.split(": ", 1)[1] if message.startswith("checkpoint ") else message
+    return reason.split("; use")[0].replace("|", "\\|").replace("<", "&lt;")
+
+
+def page(found: Sequence[Verdict]) -> str:
+    """docs/families.md: the words above its table, and the table."""
+    above = PAGE.read_text(encoding="utf-8").partition("| type |")[0]
+    head = "| type | verdict | attention | logits | reason |\n|---|---|---|---|---|\n"
+    return above + head + "".join(f"{verdict.row}\n" for verdict in found)
+
+
+def main() -> None:
+    """Measure all and write the page."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    found = []
+    for verdict in verdicts():
+        print(verdict.row, flush=True)
+        found.append(verdict)
+    PAGE.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

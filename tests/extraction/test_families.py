@@ -1,0 +1,77 @@
+"""The families beside the core ones: one comparison each with processor and eager attention, as on docs/families.md."""
+
+import re
+
+import pytest
+from transformers import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as TYPES
+
+from benchmarks import architectures, families
+from benchmarks.architectures import CORE, FAMILIES, REFUSED
+from lad.extraction.backbone import BackboneError, load_backbone
+from lad.extraction.checkpoint import refuse_other_attention
+
+OTHERS = [name for name in FAMILIES if name not in CORE]
+ROW = re.compile(r"^\| `([^`]+)` \| ([a-z ]+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[tuple[str, ...]]:
+    return ROW.findall(families.PAGE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_twelve_images_are_read_as_processor_and_eager_attention_have_them(name, tmp_path):
+    """Prompts token by token, attention sums of all layers, logits, and identifiers of two tokens."""
+    found = families.compare(architectures.build(name, tmp_path))
+    assert found.attention < families.ATTENTION_TOLERANCE
+    assert found.logits < families.LOGITS_TOLERANCE
+    assert found.spread > 1e-3, "these weights do not tell images apart: nothing was compared"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("got_ocr2", "cannot show a single image: Nested images are only supported"),
+        ("chameleon", "has no chat template"),
+        ("emu3", "pads the images of a prompt to one size"),
+        ("hunyuan_vl", "cannot show a single image: HunYuanVL image placeholders must be formatted"),
+    ],
+)
+def test_a_family_with_prompts_of_another_kind_is_refused_with_the_reason(name, reason, tmp_path):
+    with pytest.raises(BackboneError, match=reason):
+        load_backbone(architectures.build(name, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("florence2", "has an encoder and a decoder"),
+        ("mistral_large4", r"chooses tokens for every query \(sparse attention\)"),
+        ("paligemma", "lets all tokens of a prompt see each other"),
+    ],
+)
+def test_a_configuration_that_tells_of_other_attention_is_refused_before_weights_are_read(kind, reason):
+    with pytest.raises(BackboneError, match=reason):
+        refuse_other_attention("folder", CONFIG_MAPPING[kind]())
+
+
+def test_the_page_lists_every_type_of_the_mapping_once(rows):
+    assert [kind for kind, *_ in rows] == sorted(TYPES)
+
+
+def test_the_pages_verdicts_are_those_of_the_families(rows):
+    verdicts = {kind: verdict for kind, verdict, *_ in rows}
+    names = families.described()
+    for kind, verdict in verdicts.items():
+        if kind not in names:
+            assert verdict in ("refused", "not built")
+        else:
+            assert verdict == ("equal" if set(names[kind]) <= FAMILIES.keys() else "refused")
+    assert {kind for kind, own in names.items() if set(own) <= REFUSED.keys() and kind in TYPES} <= verdicts.keys()
+
+
+def test_the_page_gives_differences_where_it_says_equal_and_reasons_elsewhere(rows):
+    for kind, verdict, attention, logits, reason in rows:
+        assert bool(attention.strip()) == bool(logits.strip()) == (verdict == "equal"), kind
+        assert bool(reason.strip()) == (verdict != "equal"), kind
