@@ -33,7 +33,7 @@ FAMILIES: dict[str, Family] = {
 
 CORE = (
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "llava_onevision15", "internvl", "llava_onevision"),
-    *("llava_next", "llava", "idefics3", "smolvlm", "gemma3", "gemma4_small"),
+    *("llava_next", "llava", "idefics3", "smolvlm", "gemma3"),
 )
 """Those that every test is run with; the others have one comparison each."""
 

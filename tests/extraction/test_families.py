@@ -2,14 +2,20 @@
 
 import re
 
+import plain
 import pytest
-from transformers import CONFIG_MAPPING
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as TYPES
 
 from benchmarks import architectures, families
 from benchmarks.architectures import CORE, FAMILIES, REFUSED
 from lad.extraction.backbone import BackboneError, load_backbone
+from lad.extraction.batch import collate
 from lad.extraction.checkpoint import refuse_other_attention
+from lad.extraction.forward import answer_trie, read_batch
+from lad.extraction.prompt_tokens import TextPromptBuilder
+from lad.extraction.prompts import PROBES
 
 OTHERS = [name for name in FAMILIES if name not in CORE]
 ROW = re.compile(r"^\| `([^`]+)` \| ([a-z ]+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
@@ -27,6 +33,25 @@ def test_twelve_images_are_read_as_processor_and_eager_attention_have_them(name,
     assert found.attention < families.ATTENTION_TOLERANCE
     assert found.logits < families.LOGITS_TOLERANCE
     assert found.spread > 1e-3, "these weights do not tell images apart: nothing was compared"
+
+
+def test_other_rows_are_read_where_the_last_layers_would_compute_one_row_only(tmp_path):
+    """Gemma 4's small models, whose last layers use the keys of earlier ones and have none in the cache."""
+    path, probe, keep = (
+        architectures.build("gemma4_small", tmp_path),
+        PROBES["vanilla"],
+        frozenset({"rows", "null_query"}),
+    )
+    backbone = load_backbone(path)
+    eager = AutoModelForImageTextToText.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    prompt = TextPromptBuilder(backbone, probe, keep)("a red circle", ("a red circle", "a blue square", "nothing"))
+    kept = read_batch(backbone, collate([prompt]), answer_trie(backbone, probe.identifiers(3)), keep=keep).kept
+    for name, own, asked in (("", prompt, "a red circle"), ("null_", prompt.null, "N/A")):
+        attention = plain.whole_attention(eager, {"input_ids": own.token_ids[None]})
+        places = plain.places_of(backbone.tokenizer, own.token_ids, asked)
+        expected = plain.rows_read(attention, own.segments, places, 3)
+        assert (kept[f"{name}query_attention"][0] - expected.query.mean(1)).abs().max() < families.ATTENTION_TOLERANCE
+        assert (kept[f"{name}suffix_attention"][0] - expected.suffix.mean(1)).abs().max() < families.ATTENTION_TOLERANCE
 
 
 @pytest.mark.parametrize(
