@@ -280,7 +280,7 @@ def test_fewer_than_ten_questions_are_drawn_without_intervals_and_beat_nothing(o
 
 
 def test_an_image_that_is_missing_is_named(results, options, tmp_path):
-    with pytest.raises(ArtifactError, match=r"fig7: .*\.png: image cannot be read"):
+    with pytest.raises(ArtifactError, match=r"fig7: .*\.png: image missing"):
         draw("fig7", results, options("fig7") | {"images": tmp_path}, tmp_path)
 
 
