@@ -180,7 +180,12 @@ def _read_with_full_passes(backbone: Backbone, batch: Batch, trie: IdentifierTri
         more = torch.tensor(prefix)
         elsewhere = torch.full_like(more, 2 * batch.n)
         prompts = (
-            replace(own, token_ids=torch.cat([own.token_ids, more]), segments=torch.cat([own.segments, elsewhere]))
+            replace(
+                own,
+                token_ids=torch.cat([own.token_ids, more]),
+                segments=torch.cat([own.segments, elsewhere]),
+                types={name: torch.cat([types, more.new_zeros(len(more))]) for name, types in own.types.items()},
+            )
             for own in batch.prompts
         )
         extended = replace(batch, prompts=tuple(prompts))
