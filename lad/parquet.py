@@ -187,8 +187,8 @@ def _load(path: Path, without: Sequence[str] = ()) -> pa.Table:
         # A file, not a dataset: hive keys in the path must not turn into columns here.
         file = pq.ParquetFile(path)
         return file.read([name for name in file.schema_arrow.names if name not in without])
-    # Of a damaged file, what its types ask for may not be implemented.
-    except (pa.ArrowException, OSError) as error:
+    # Of a damaged file, what its types ask for may not be implemented, and names may be no text.
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error})") from None
 
 
