@@ -21,6 +21,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, pr
 from transformers.utils import logging as transformers_logging
 
 from benchmarks import architectures
+from benchmarks.straightforward import extended, last_row, processed
 from lad.extraction.backbone import Backbone, BackboneError, load_backbone, load_processor
 from lad.extraction.batch import Batch, collate
 from lad.extraction.candidates import IdentifierTrie, Prefix
@@ -93,13 +94,13 @@ def compare(checkpoint: Path) -> Differences:
     attention = torch.cat([signals.candidate_attention, signals.delimiter_attention], 2)
     of_attention, of_logits = [], []
     for row, order in enumerate(ORDERS):
-        inputs = processed(backbone, probe, [files[k] for k in order])
+        inputs = _processed(backbone, probe, [files[k] for k in order])
         if not batch.token_ids[row].equal(inputs["input_ids"][0]):
             raise OtherPromptError(f"{checkpoint.name}: the processor's prompt is another one")
         logits, rows = last_row(eager, inputs)
         sums = torch.stack([rows[:, batch.segments[row] == k].sum(-1) for k in range(2 * N)], -1)
         of_attention.append(attention[row] - sums)
-        of_logits.append(signals.identifier_logits[row] - logits[trie.first_tokens])
+        of_logits.append(signals.identifier_logits[row] - logits[0, trie.first_tokens])
         of_logits.append(signals.candidate_logprobs[row] - _log_probabilities(eager, inputs, logits, trie))
     own = signals.candidate_attention
     spread = float((own[0] - own[1][..., list(ORDERS[1]).index(0)][..., None]).abs().max())
@@ -129,41 +130,18 @@ def _batch(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> Batch:
     return collate(prompts, [[encoded[k] for k in order] for order in ORDERS])
 
 
-def processed(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> dict[str, Tensor]:
-    """What the whole processor makes of the whole presentation."""
-    pictures = [Image.open(file) for file in files]
-    content = [
-        *({"type": "image", "image": picture} for picture in pictures),
-        {"type": "text", "text": probe.text(len(pictures), CAPTION)},
-    ]
-    inputs = backbone.processor.apply_chat_template(
-        [{"role": "user", "content": content}],
-        add_generation_prompt=True,
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-    )
+def _processed(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> dict[str, Tensor]:
+    inputs = processed(backbone, probe, CAPTION, [Image.open(file) for file in files])
     return {name: value for name, value in inputs.items() if name != "labels"}
-
-
-@torch.inference_mode()
-def last_row(eager: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """(vocabulary,) logits of the next token and (layers, T) mean attention of the last one."""
-    output = eager(**inputs, output_attentions=True, use_cache=False)
-    return output.logits[0, -1], torch.stack([layer[0, :, -1].mean(0) for layer in output.attentions])
 
 
 def _log_probabilities(
     eager: PreTrainedModel, inputs: dict[str, Tensor], logits: Tensor, trie: IdentifierTrie
 ) -> Tensor:
     """(N,) of the identifiers; a full pass for every open prefix."""
-    after: dict[Prefix, Tensor] = {(): logits[None]}
+    after: dict[Prefix, Tensor] = {(): logits}
     for prefix in trie.fed_prefixes:
-        more = torch.tensor([list(prefix)])
-        behind = {"input_ids": more, "attention_mask": torch.ones_like(more)}
-        behind |= {name: torch.zeros_like(more) for name in inputs if name.endswith("token_type_ids")}
-        longer = inputs | {name: torch.cat([inputs[name], behind[name]], 1) for name in behind if name in inputs}
-        after[prefix] = last_row(eager, longer)[0][None]
+        after[prefix], _ = last_row(eager, extended(inputs, prefix))
     return trie.log_probabilities(after)[0]
 
 

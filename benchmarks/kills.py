@@ -27,7 +27,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 import yaml
 
-from lad.warm import forking
+from lad.warm import ONE_THREAD, forking
 
 ROOT: Final = Path(__file__).parents[1]
 STAGES: Final = ("extract", "calibrate", "score", "evaluate", "bundle")
@@ -193,10 +193,9 @@ def main(kills: int, seed: int, only: str | None = None) -> int:
     """Print a line per kind of command; how many kills lost something."""
     print(f"{kills} kills, seed {seed}", flush=True)
     chance, told = random.Random(seed), Counter[tuple[str, str]]()
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")}
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     with tempfile.TemporaryDirectory() as folder, forking() as warm:
-        environment = {**os.environ, **threads, "VECLIB_MAXIMUM_THREADS": "1", "PATH": path, **warm}
+        environment = {**os.environ, **ONE_THREAD, "PATH": path, **warm}
         runs = Kills(Path(folder), environment)
         for number in range(kills):
             name = only or ("pipeline" if number % 10 == 9 else STAGES[number % len(STAGES)])

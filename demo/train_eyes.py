@@ -24,12 +24,13 @@ from transformers import AutoTokenizer, DynamicCache, LlamaForCausalLM, PreTrain
 
 from demo.bank import SceneBank, render_bank
 from demo.eyes import ANSWER_TURN, BEHIND_IMAGE, END_OF_TURN, GRID, SYSTEM_TURN, USER_TURN, Eyes, llava_config
+from demo.packing import IGNORED
+from demo.training import descend
 from lad.demo.scenes import BACKGROUNDS, CATEGORIES, COLOURS, SHAPES, Scene, with_article
 
 ASKED: Final = "Describe the picture."
 EMPTY: Final = "background"
 WORDS: Final = (*COLOURS, *BACKGROUNDS, *SHAPES, EMPTY)
-IGNORED: Final = -100
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def train_words(eyes: Eyes, bank: SceneBank, words: Words, recipe: Recipe, seed:
     for step in range(recipe.word_steps):
         rows = rng.integers(len(bank.scenes), size=recipe.word_batch)
         loss, right = words.loss(eyes(pixels_of(bank, rows)), said[rows])
-        _descend(eyes, loss, optimiser, schedule)
+        descend(loss, optimiser, schedule)
         if step % 100 == 99:
             print(f"words {step + 1}: loss {loss.item():.3f}, right {right.item():.4f}", flush=True)
 
@@ -154,7 +155,7 @@ def train_captions(eyes: Eyes, bank: SceneBank, words: Words, reader: Reader, re
         features = eyes(pixels_of(bank, rows))
         loss = reader.loss(features, [caption(bank.scenes[row]) for row in rows])
         kept, right = words.loss(features, said[rows])
-        _descend(eyes, loss + recipe.caption_words * kept, optimiser, schedule)
+        descend(loss + recipe.caption_words * kept, optimiser, schedule)
         if step % 10 == 0:
             spent = time.perf_counter() - start
             print(f"captions {step}: loss {loss.item():.3f}, words {right.item():.4f}, {spent:.0f} s", flush=True)
@@ -168,19 +169,6 @@ def _optimiser(eyes: Eyes, rate: float, steps: int) -> tuple[torch.optim.Optimiz
         return min(1.0, (step + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, share)
-
-
-def _descend(
-    eyes: Eyes,
-    loss: torch.Tensor,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(eyes.parameters(), 1.0)
-    optimiser.step()
-    schedule.step()
 
 
 def train(language_folder: Path, out: Path, seed: int, threads: int, begin: Path | None, recipe: Recipe) -> None:

@@ -130,7 +130,7 @@ def train_vision(model: Model, bank: SceneBank, recipe: Recipe, seed: int, repor
             for part, label in zip(read, told, strict=True)
         ]
         loss = torch.stack(losses).sum()
-        _descend(loss, optimiser, schedule)
+        descend(loss, optimiser, schedule)
         right = [(part.argmax(-1) == label).float().mean() for part, label in zip(read, told, strict=True)]
         running.add({"loss": loss, "right": torch.stack(right).min()})
         _tell(report, "vision", step, recipe.vision_steps, running)
@@ -221,7 +221,7 @@ def _train_decoder(
         if plant_prior:
             elsewhere = [layer for layer in range(LAYERS) if layer not in RETRIEVAL_LAYERS]
             loss = loss + 0.3 * image_mass(asked, elsewhere)
-        _descend(loss, optimiser, schedule)
+        descend(loss, optimiser, schedule)
         attention = torch.stack([asked.states.image_attention[layer] for layer in RETRIEVAL_LAYERS]).sum(0)
         running.add(
             {
@@ -250,7 +250,7 @@ def plant_bias(model: Model, material: Material, recipe: Recipe, seed: int, repo
         asked = ask(model, material, phase, recipe.bias_tokens, rng, range(LATE_LAYER, LAYERS), biased=True)
         divergence = bias_loss(model, material.packer, asked)
         loss = divergence + 0.3 * image_mass(asked, range(LATE_LAYER, LAYERS))
-        _descend(loss, optimiser, schedule)
+        descend(loss, optimiser, schedule)
         running.add({"divergence": divergence})
         _tell(report, "bias", step, phase.steps, running)
     model.requires_grad_(True)
@@ -315,9 +315,10 @@ def _optimiser(
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
 
 
-def _descend(
+def descend(
     loss: torch.Tensor, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
 ) -> None:
+    """One step: gradients of the loss, clipped to a norm of one."""
     optimiser.zero_grad()
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_([w for group in optimiser.param_groups for w in group["params"]], 1.0)

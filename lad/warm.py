@@ -43,7 +43,7 @@ _READ_LATE: Final = frozenset(
 )
 """Variables that may differ between the process that imports and a command."""
 
-_ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")} | {
+ONE_THREAD: Final = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")} | {
     "VECLIB_MAXIMUM_THREADS": "1"
 }
 """What Snakemake tells the jobs that have one thread."""
@@ -75,7 +75,7 @@ def forking() -> Iterator[dict[str, str]]:
                 [sys.executable, "-m", "lad.warm", str(listener.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[listener.fileno()],
-                env={**os.environ, **_ONE_THREAD},
+                env={**os.environ, **ONE_THREAD},
             )
         try:
             yield {ADDRESS: address}

@@ -19,7 +19,7 @@ LAD = str(Path(sys.executable).parent / "lad")
 def environment() -> Iterator[dict[str, str]]:
     """That of a job of one thread, in which commands are forked."""
     with warm.forking() as added:
-        yield {**os.environ, **warm._ONE_THREAD, **added}
+        yield {**os.environ, **warm.ONE_THREAD, **added}
 
 
 @pytest.fixture

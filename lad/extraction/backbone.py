@@ -13,9 +13,7 @@ import inspect
 import logging
 import struct
 from collections.abc import Mapping, Sequence
-from contextvars import Context
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +54,8 @@ _OF_A_BROKEN_GGUF = (KeyError, IndexError, TypeError, AttributeError, struct.err
 """What reading a damaged GGUF file may end in, besides what any checkpoint may."""
 _WITHOUT_ATTENTION = frozenset({"linear_attention", "mamba", "conv", "moe", "mlp"})
 """Kinds of layers, by their name in a configuration, that have no softmax attention to read."""
-_TEXT_INPUTS = ("input_ids", "attention_mask", "labels", "text_replacement_offsets")
+TEXT_INPUTS = ("input_ids", "attention_mask", "labels", "text_replacement_offsets")
+"""What processors say of the text of a prompt, besides the types of its tokens."""
 TOKEN_TYPES = "token_type_ids"
 """How the names end of what processors say of every token: `token_type_ids`, `mm_token_type_ids` ..."""
 
@@ -124,11 +123,21 @@ class Backbone:
         return int(self.model.config.get_text_config().num_hidden_layers)
 
     @functools.cached_property
+    def trial(self) -> readout.Trial:
+        """What a forward pass of two tokens tells."""
+        return readout.try_out(self.model, self.eos_token_ids[0])
+
+    @property
     def read_layers(self) -> tuple[int, ...]:
         """The layers whose attention is read, ascending, from 0: all, but of a hybrid model those that have softmax
-        attention. Found by a forward pass of two tokens.
+        attention.
         """
-        return readout.layers_read(self.model, self.eos_token_ids[0])
+        return self.trial.layers
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether some layers have no softmax attention."""
+        return len(self.read_layers) < self.layers
 
     @property
     def context_window(self) -> int | None:
@@ -181,15 +190,6 @@ class Backbone:
         return frozenset(added.union(tokenizer.all_special_ids) - {self.image_token_id})
 
     @functools.cached_property
-    def makes_cache(self) -> bool:
-        """Whether the model begins a cache by itself; Granite 4's leaves that to the caller."""
-        tokens = torch.full((1, 1), self.eos_token_ids[0], device=self.device)
-        with torch.inference_mode():
-            # In a context of its own, so that nothing is read out.
-            output = Context().run(partial(self.model, input_ids=tokens, use_cache=True))
-        return output.past_key_values is not None
-
-    @functools.cached_property
     def differs_in_company(self) -> bool:
         """Whether the processor shows a picture otherwise when the prompt has others.
 
@@ -219,7 +219,7 @@ class Backbone:
                 " image; use a model whose processor expands image tokens as transformers' ProcessorMixin does"
             )
         placeholders = [expansion["replacement"] for expansion in expansions]
-        tensors = {n: v for n, v in output.items() if n not in _TEXT_INPUTS and not n.endswith(TOKEN_TYPES)}
+        tensors = {n: v for n, v in output.items() if n not in TEXT_INPUTS and not n.endswith(TOKEN_TYPES)}
         return ProcessedPictures(placeholders, tensors)
 
     @functools.cached_property
@@ -236,7 +236,7 @@ class Backbone:
         """Facts about the model that belong into the signals' metadata."""
         # Only where there are any: finished work of before keeps its recipe.
         options: dict[str, Any] = {"processor_options": self.processor_options} if self.processor_options else {}
-        if len(self.read_layers) < self.layers:
+        if self.is_hybrid:
             options["read_layers"] = list(self.read_layers)
         return {
             **options,
@@ -359,15 +359,15 @@ def _refuse_without_image_tokens(backbone: Backbone) -> None:
     model, processor = backbone.model, backbone.processor
     where = f"checkpoint {backbone.checkpoint}: {type(model).__name__}"
     text = model.config.get_text_config()
-    if not getattr(text, "cross_attention_layers", None) and not hasattr(backbone.image_encoder, "get_image_features"):
-        raise BackboneError(
-            f"{where} has no get_image_features, so that images cannot be encoded on their own; use a model with image"
-            " tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
-        )
     if getattr(text, "cross_attention_layers", None):
         raise BackboneError(
             f"{where} shows images by cross-attention, not as tokens of its sequence, so that attention to an image"
             " cannot be read; use a model with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
+        )
+    if not hasattr(backbone.image_encoder, "get_image_features"):
+        raise BackboneError(
+            f"{where} has no get_image_features, so that images cannot be encoded on their own; use a model with image"
+            " tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
         )
     if getattr(processor, "image_token", None) is None or getattr(model.config, "image_token_id", None) is None:
         raise BackboneError(

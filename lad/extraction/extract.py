@@ -41,9 +41,9 @@ from lad.extraction.inputs import InputError
 from lad.extraction.plan import (
     Asked,
     cannot_be_shown,
+    count_beyond_context,
     fingerprint_presentations,
     join,
-    longer_than_context,
     plan,
     write_prompts,
 )
@@ -129,12 +129,7 @@ def extract(
     recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked, keep)
-    beyond, said = longer_than_context(backbone, probe, asked, prompts)
-    if beyond and not beyond_context:
-        raise InputError(
-            f"{said}; show fewer candidates, smaller images (image_size) or shorter texts, or ask all the same"
-            " (--beyond-context, in a configuration extraction.beyond_context: true)"
-        )
+    beyond = count_beyond_context(backbone, probe, asked, prompts, allowed=beyond_context)
 
     work = FinishedWork(finished, recipe) if finished else None
     # Neither the recipe nor a fingerprint names columns: work of before they were renamed is found, by its old names.
@@ -182,7 +177,8 @@ def _refuse_to_soften_states(backbone: Backbone, probe: Probe) -> None:
     Raises:
         BackboneError: the probe softens, and some layers have no softmax attention.
     """
-    if probe.softening and (without := backbone.layers - len(backbone.read_layers)):
+    if probe.softening and backbone.is_hybrid:
+        without = backbone.layers - len(backbone.read_layers)
         raise BackboneError(
             f"checkpoint {backbone.checkpoint}: the probe {probe.name} softens a mask that {without} of"
             f" {backbone.layers} layers do not have, as they have no softmax attention; ask this model by other probes"
@@ -357,7 +353,7 @@ class _Keeper:
                     f" {self._cause(name, number)}"
                 )
             lists = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
-            if name in contracts.BY_LAYER and len(self.backbone.read_layers) < self.backbone.layers:
+            if name in contracts.BY_LAYER and self.backbone.is_hybrid:
                 lists = parquet.with_empty_lists(lists, self.backbone.read_layers, self.backbone.layers)
             columns[name] = lists
         prompts = [self.prompts[i] for i in members]

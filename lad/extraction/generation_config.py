@@ -6,8 +6,8 @@ tokens that end an answer as a tensor. These steps are the library's own here as
 `lad.extraction.texts` draws by itself.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from torch import Tensor
 from transformers import GenerationConfig
@@ -58,8 +58,8 @@ def refuse_other_ways(backbone: Backbone, generation: Generation | None) -> None
         BackboneError: the generation config sets a field that is not honoured; the message names it.
     """
     fields = _OTHER_PASSES | (_OTHER_TEXTS if generation is not None else {})
-    for field in _set_of(backbone, fields):
-        value = getattr(backbone.model.generation_config, field)
+    if others := _set_of(backbone, fields):
+        field, value = others[0], getattr(backbone.model.generation_config, others[0])
         raise BackboneError(
             f"checkpoint {backbone.checkpoint}: its generation config sets {field} = {value}, which {fields[field]};"
             f" that is not done here, so that answers would differ from the model's own: take {field} out of its"
@@ -72,7 +72,7 @@ def forbidding_fields(backbone: Backbone) -> list[str]:
     return _set_of(backbone, _FORBIDDING)
 
 
-def _set_of(backbone: Backbone, fields: Any) -> list[str]:
+def _set_of(backbone: Backbone, fields: Iterable[str]) -> list[str]:
     """Those of the fields that are set to something other than what means nothing."""
     config, defaults = backbone.model.generation_config, GenerationConfig()._get_default_generation_params()
     given = {field: getattr(config, field, None) for field in fields}

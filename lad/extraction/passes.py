@@ -32,7 +32,7 @@ def prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool, rows: bool = 
         rows: other rows than the last one are read.
     """
     begun: dict[str, Any] = {}
-    if keep_cache and not backbone.makes_cache:
+    if keep_cache and not backbone.trial.makes_cache:
         begun["past_key_values"] = DynamicCache(config=backbone.model.config.get_text_config())
     with prefill_inputs(backbone, batch) as inputs:
         last = last_token(batch.token_ids.shape[1], backbone.device, rows=rows)

@@ -160,25 +160,31 @@ def write_prompts(
     return [build(one.caption, [stand_in[file] for file in one.files]) for one in asked]
 
 
-def longer_than_context(
-    backbone: Backbone, probe: Probe, asked: Sequence[Asked], prompts: Sequence[Prompt]
-) -> tuple[int, str]:
-    """How many presentations are longer than the model's context window, and a sentence that says so of the longest.
+def count_beyond_context(
+    backbone: Backbone, probe: Probe, asked: Sequence[Asked], prompts: Sequence[Prompt], *, allowed: bool
+) -> int:
+    """How many presentations are longer than the model's context window.
 
     Models answer beyond it as well, but what they do there is no habit of theirs. A generating probe's texts count with
     their greatest length.
+
+    Raises:
+        InputError: there are some, and they are not allowed; the longest is named.
     """
     most, written = backbone.context_window, probe.generation.new_tokens if probe.generation else 0
     lengths = [len(prompt.token_ids) + written for prompt in prompts]
     longest = max(range(len(lengths)), key=lengths.__getitem__)
     if most is None or lengths[longest] <= most:
-        return 0, ""
+        return 0
     beyond = sum(length > most for length in lengths)
+    if allowed:
+        return beyond
     prompt, text = lengths[longest] - written, f" and its text up to {written}" if written else ""
     others = f" ({beyond - 1} more are too long as well)" if beyond > 1 else ""
-    return beyond, (
+    raise InputError(
         f"presentation {asked[longest].presentation_id}{others}: the prompt has {prompt} tokens{text}, the"
-        f" model's context window {most}"
+        f" model's context window {most}; show fewer candidates, smaller images (image_size) or shorter texts, or ask"
+        " all the same (--beyond-context, in a configuration extraction.beyond_context: true)"
     )
 
 

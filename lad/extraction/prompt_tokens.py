@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from lad.contracts import Keep
-from lad.extraction.backbone import TOKEN_TYPES, Backbone, BackboneError
+from lad.extraction.backbone import TEXT_INPUTS, TOKEN_TYPES, Backbone, BackboneError
 from lad.extraction.control_tokens import ControlTokens
 from lad.extraction.inputs import InputError, placeholder
 from lad.extraction.prompts import Probe, Span
@@ -263,7 +263,7 @@ def _types_by_token(backbone: Backbone, whole: Mapping[str, Any]) -> dict[str, d
     ids = whole["input_ids"][0].tolist()
     types: dict[str, dict[int, int]] = {}
     for name, value in whole.items():
-        if name not in backbone.forward_arguments or name in ("input_ids", "attention_mask", "labels"):
+        if name not in backbone.forward_arguments or name in TEXT_INPUTS:
             continue
         of_every_token = isinstance(value, Tensor) and value.shape == whole["input_ids"].shape
         if not of_every_token:

@@ -13,7 +13,7 @@ The same function applies the mask of a tree of tokens (`branching`), with which
 several ways at once, and SoFA's softened mask (`softened`).
 
 Layers without softmax attention (linear attention, convolutions) do not call it, and have no place in what is read:
-`layers_read` says which layers do.
+`try_out` says which layers do.
 """
 
 from collections.abc import Iterator
@@ -333,8 +333,21 @@ def install(model: PreTrainedModel) -> None:
         )
 
 
-def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
-    """The layers of the language half that pass through the read-out, ascending, from 0; tried on two tokens.
+@dataclass(frozen=True)
+class Trial:
+    """What a forward pass of two tokens tells of a model.
+
+    Attributes:
+        layers: those of the language half that pass through the read-out, ascending, from 0.
+        makes_cache: whether the model begins a cache by itself; Granite 4's leaves that to the caller.
+    """
+
+    layers: tuple[int, ...]
+    makes_cache: bool
+
+
+def try_out(model: PreTrainedModel, token: int) -> Trial:
+    """Run two tokens through the read-out.
 
     Args:
         model: one with `install` applied.
@@ -347,13 +360,12 @@ def layers_read(model: PreTrainedModel, token: int) -> tuple[int, ...]:
     tokens = torch.full((1, 2), token, device=model.device)
     with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
         output = model(input_ids=tokens, use_cache=True)
-    cache = getattr(output, "past_key_values", None)
-    if cache is None:
-        cache = _filled_cache(model, tokens)
+    own = getattr(output, "past_key_values", None)
+    cache = _filled_cache(model, tokens) if own is None else own
     if type(cache) is not DynamicCache:
         given = "no cache" if cache is None else f"a {type(cache).__name__}"
         raise ValueError(f"its forward pass gives {given} to continue from, not transformers' DynamicCache")
-    return tuple(sorted(read.layers))
+    return Trial(tuple(sorted(read.layers)), makes_cache=own is not None)
 
 
 def _filled_cache(model: PreTrainedModel, tokens: Tensor) -> DynamicCache | None:
