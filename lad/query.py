@@ -2,19 +2,25 @@
 
 The SQL never contains a path. A relation or parameter that a query names and nobody binds, or that is bound and
 not named, is an error: wiring mistakes must not pass silently.
+
+DuckDB is imported by the first query: what only names methods and their options (`lad.rank`) works without it.
 """
+
+from __future__ import annotations
 
 import functools
 import re
 import time
 from collections.abc import Callable, Hashable, Mapping
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import duckdb
 import pyarrow as pa
 
 from lad.refusal import Refusal
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class QueryError(Refusal):
@@ -31,6 +37,8 @@ def _database() -> duckdb.DuckDBPyConnection:
     Without replacements, so that no Python variable can stand in for a relation that nobody bound. With one thread,
     so that sums are taken in the order of rows and the same input gives the same bits.
     """
+    import duckdb
+
     return duckdb.connect(config={"python_enable_replacements": False, "threads": 1})
 
 
@@ -111,6 +119,8 @@ def on(
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, name: str, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+    import duckdb
+
     try:
         (statement,) = connection.extract_statements(sql)
         _refuse(name, "parameter {} not given", statement.named_parameters - set(parameters))

@@ -65,7 +65,7 @@ def build_presentations(questions: pa.Table, split: Split, *, rounds: int = 5, s
             orders = random_orders(n, rounds, (seed, "evaluation", question["question_id"]))
         else:
             orders = cyclic_shifts(n, (seed, split, question["question_id"]))
-        rows += [_presentation(question, split, r, order) for r, order in enumerate(orders)]
+        rows += [presentation(question, split, r, order) for r, order in enumerate(orders)]
     return parquet.from_rows(rows, contracts.PRESENTATIONS)
 
 
@@ -86,7 +86,8 @@ def cyclic_shifts(n: int, key: tuple[object, ...]) -> list[Order]:
     return [tuple(start[shift:] + start[:shift]) for shift in range(n)]
 
 
-def _presentation(question: dict[str, Any], split: str, round_: int, order: Order) -> dict[str, Any]:
+def presentation(question: Mapping[str, Any], split: str, round_: int, order: Order) -> dict[str, Any]:
+    """The row of PRESENTATIONS for a row of QUESTIONS in that order."""
     return {
         "presentation_id": f"{question['question_id']}-{split[0]}{round_:03d}",
         "question_id": question["question_id"],

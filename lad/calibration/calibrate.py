@@ -150,9 +150,9 @@ def calibrate(
         raise CalibrationError("no formulation given")
     signals = parquet.conformed(signals, contracts.SIGNALS, "signals")
     n_candidates, model_layers = number_of_candidates(signals), number_of_layers(signals)
-    _refuse_several_splits(signals)
+    refuse_several_splits(signals)
     signals = _question_set(signals, questions, question_set)
-    _refuse_uneven_targets(signals, n_candidates)
+    refuse_uneven_targets(signals)
     covered_layers = _layer_range(layers, model_layers, read_layers(signals))
     return Calibration(
         position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
@@ -184,15 +184,24 @@ def _question_set(signals: pa.Table, questions: int | None, number: int) -> pa.T
     )
 
 
-def _refuse_several_splits(signals: pa.Table) -> None:
-    """Evaluation questions would give their labels away, and blank images have no target."""
+def refuse_several_splits(signals: pa.Table) -> None:
+    """Evaluation questions would give their labels away, and blank images have no target.
+
+    Raises:
+        CalibrationError: signals of several splits.
+    """
     splits = sorted(pc.unique(signals["split"]).to_pylist())
     if len(splits) > 1:
         raise CalibrationError(f"the signals are of the splits {', '.join(splits)}; calibrate on those of one")
 
 
-def _refuse_uneven_targets(signals: pa.Table, n_candidates: int) -> None:
-    """Without the target at i there is no row i of the bias; where it is shown more often, a prior leans that way."""
+def refuse_uneven_targets(signals: pa.Table) -> None:
+    """Without the target at i there is no row i of the bias; where it is shown more often, a prior leans that way.
+
+    Raises:
+        CalibrationError: an unknown target, or a question that does not show its target equally often at all positions.
+    """
+    n_candidates = number_of_candidates(signals)
     unknown = signals.filter(pc.is_null(signals["target_position"]))
     if len(unknown):
         raise CalibrationError(

@@ -80,7 +80,7 @@ class Presentations:
         self._layers = having[self._covered]
         self._read: dict[str, Floats] = {}
         self.length = len(signals)
-        logprobs = _array(signals, "candidate_logprobs", 1)
+        logprobs = as_array(signals, "candidate_logprobs", 1)
         self.logprobs = logprobs - logprobs.mean(axis=1, keepdims=True)
         self.n_candidates = logprobs.shape[1]
 
@@ -101,7 +101,7 @@ class Presentations:
     def _by_part(self, term: Term, null: bool) -> Floats:
         column = attention_column(term.row, heads=term.heads, null=null)
         if column not in self._read:
-            values = _array(self._signals, column, 3 if term.heads else 2)
+            values = as_array(self._signals, column, 3 if term.heads else 2)
             values = values if term.heads else values[:, :, None]
             self._read[column] = values[:, self._covered]
         return self._read[column]
@@ -195,7 +195,7 @@ def _centred(scores: Floats) -> Floats:
     return centred
 
 
-def _array(signals: pa.Table, column: str, depth: int) -> Floats:
+def as_array(signals: pa.Table, column: str, depth: int) -> Floats:
     """A column of lists as an array of `depth` dimensions besides that of the presentations.
 
     Layers without attention are left out.

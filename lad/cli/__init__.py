@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import typer
 
-from lad.cli import benchmark, measurement, pipeline, results
+from lad.cli import benchmark, measurement, pipeline, rank, results
 from lad.cli.arguments import KEYS_OF_A_FORMAT
 from lad.refusal import one_line
 
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
+    "In one call": (rank.rank,),
     "Stages, in their order": (
         *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),

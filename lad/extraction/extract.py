@@ -92,6 +92,7 @@ def extract(
     answer_text: bool = False,
     keep: Collection[Keep] = (),
     beyond_context: bool = False,
+    progress: bool = True,
     seed: int = 0,
 ) -> Extraction:
     """The signals of all presentations and, of a generating probe, its texts.
@@ -107,6 +108,7 @@ def extract(
             texts anyway.
         keep: what is kept beyond the usual.
         beyond_context: also ask presentations that are longer than the model's context window; the metadata count them.
+        progress: say on stderr how far it is.
         seed: of drawn texts; every question, order and sample draws from its own stream below it.
 
     Raises:
@@ -144,11 +146,11 @@ def extract(
     with ExitStack() as stack:
         features = features or stack.enter_context(ImageFeatures(backbone))
         features.expect(planned=_shown(asked, planned), needed=_shown(asked, batches))
-        progress = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches))))
+        bar = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches)), shown=progress))
         keeper = _Keeper(asked, prompts, fingerprints, backbone, work)
         for part in overlapped(_compute(reading, asked, prompts, batches, features), keeper):
             rows.append(part)
-            progress.update(len(part))
+            bar.update(len(part))
 
     # Parquet names the elements of lists otherwise than we do.
     made = _in_order(pa.concat_tables(part.cast(rows[-1].schema) for part in rows), fingerprints)
@@ -414,13 +416,14 @@ def _device_name(device: torch.device) -> str:
     return f"{platform.machine()} CPU, {threads} thread{'s' * (threads > 1)}"
 
 
-def _progress(total: int, done: int) -> "tqdm[Any]":
+def _progress(total: int, done: int, *, shown: bool) -> "tqdm[Any]":
     """Presentations per second and time left: a bar for people, a line every half minute for a log."""
     watched = sys.stderr.isatty()
     line = "{desc}: {n_fmt} of {total_fmt} presentations, {rate_fmt}, {remaining} left"
     return tqdm(
         total=total,
         initial=done,
+        disable=not shown,
         desc="extract",
         unit=" presentations",
         bar_format=None if watched else line + "\n",

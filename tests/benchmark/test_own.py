@@ -49,10 +49,10 @@ def test_an_unknown_target_stands_at_an_unknown_position(pictures):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        (("q", files("abc")), "calibration question 'q' has no target; say which of its 3 pictures is right"),
-        (("q", files("abc"), 0), "target 0 is none of its 3 pictures; allowed are 1 to 3"),
-        (("q", files("abc"), 4), "target 4 is none of its 3 pictures"),
-        (("q", files("a"), 1), "'q' has 1 pictures; a question has 2 to 12"),
+        (("q", files("abc")), "calibration question 'q' has no target; say which of its 3 candidates is right"),
+        (("q", files("abc"), 0), "target 0 is none of its 3 candidates; allowed are 1 to 3"),
+        (("q", files("abc"), 4), "target 4 is none of its 3 candidates"),
+        (("q", files("a"), 1), "'q' has 1 candidates; a question has 2 to 12"),
         (("q", files("az"), 1), "sub/z.png: image missing"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 
 from lad import cli, contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.formats.jsonl import Jsonl, read_lines
+from lad.benchmark.formats.jsonl import Jsonl
+from lad.benchmark.lines import read_lines
 
 GOOD = {"query": "Who wrote Faust?", "candidates": ["Schiller", "Goethe"], "target": 2}
 

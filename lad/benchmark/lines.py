@@ -1,0 +1,164 @@
+"""Questions of one's own as lines of a file: one JSON object each, with a query, its candidates and the target.
+
+    {"query": "Who wrote Faust?", "candidates": ["Schiller", "Goethe", "Heine"], "target": 2}
+
+`target` counts from 1. `id` names the question in results (a text or a whole number; by default the line's number), and
+`task` the setting that it belongs to (`questions` by default). Other keys are not looked at. Empty lines are skipped.
+
+Every line is checked before anything is made of the file, and all faults are told together: a question that is left
+out silently would change what is measured. Texts lose white space at either end and line breaks, so that a candidate
+stays on its line of the prompt. Not in the paper, whose candidates are images.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from lad.benchmark import BenchmarkError
+from lad.benchmark.captions import few
+from lad.extraction.prompts import MAX_CANDIDATES
+
+DEFAULT_TASK: Final = "questions"
+"""The setting of lines that name no task."""
+
+_TASK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+class _FaultError(Exception):
+    """What is wrong with a line."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A line of the file.
+
+    Attributes:
+        line: its number, from 1.
+        target: which candidate is right, from 1.
+    """
+
+    line: int
+    id: str
+    task: str
+    query: str
+    candidates: tuple[str, ...]
+    target: int
+
+
+def read_lines(path: Path) -> list[Question]:
+    """All questions of a file, in its order.
+
+    Raises:
+        BenchmarkError: a file that cannot be read or has no question, or lines that are none; one line that names each
+            of them (the first three) with its number and what is wrong.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"{path}: not a text file in UTF-8 ({error})") from None
+    questions: list[Question] = []
+    faults: list[str] = []
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            question = _question(number, line)
+            if question.id in line_of:
+                _refuse(f"has id {question.id!r}, as line {line_of[question.id]} has")
+        except _FaultError as fault:
+            faults.append(f"line {number} {fault}")
+            continue
+        line_of[question.id] = number
+        questions.append(question)
+    if faults:
+        raise BenchmarkError(f"{path}: {few(faults, '; ')}")
+    if not questions:
+        raise BenchmarkError(f"{path}: has no question; a line is {_EXAMPLE}")
+    return questions
+
+
+_EXAMPLE: Final = '{"query": "...", "candidates": ["...", "..."], "target": 2}'
+
+
+def _question(number: int, line: str) -> Question:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        _refuse(f"is not JSON ({error.msg}, character {error.pos + 1})")
+    if not isinstance(entry, dict):
+        _refuse(f"is not an object; a line is {_EXAMPLE}")
+    candidates = _candidates(entry)
+    return Question(
+        line=number,
+        id=_id(entry, number),
+        task=_task(entry),
+        query=_text(entry.get("query"), "query"),
+        candidates=candidates,
+        target=_target(entry, len(candidates)),
+    )
+
+
+def _candidates(entry: dict[str, Any]) -> tuple[str, ...]:
+    given = entry.get("candidates")
+    if not isinstance(given, list):
+        _refuse("has no candidates" if given is None else f"has candidates {shown(given)}, expected is a list of texts")
+    if not 2 <= len(given) <= MAX_CANDIDATES:
+        _refuse(f"has {len(given)} candidates; allowed are 2 to {MAX_CANDIDATES}")
+    candidates = tuple(_text(text, f"candidate {at}") for at, text in enumerate(given, start=1))
+    for at, text in enumerate(candidates):
+        if (first := candidates.index(text)) < at:
+            _refuse(f"has the same text as candidates {first + 1} and {at + 1}: {shown(text)}")
+    return candidates
+
+
+def on_one_line(text: str) -> str:
+    """The text without line breaks and without white space at either end."""
+    return " ".join(text.split())
+
+
+def _text(value: object, name: str) -> str:
+    """The text on one line."""
+    if not isinstance(value, str):
+        _refuse(f"has no {name}" if value is None else f"has {name} {shown(value)}, expected is a text")
+    text = on_one_line(value)
+    if not text:
+        _refuse(f"has an empty {name}")
+    return text
+
+
+def _target(entry: dict[str, Any], n: int) -> int:
+    target = entry.get("target")
+    if target is None:
+        _refuse(f"has no target: which candidate is right, 1 to {n}?")
+    if not isinstance(target, int) or isinstance(target, bool) or not 1 <= target <= n:
+        _refuse(f"has target {shown(target)}; allowed are 1 to {n}")
+    return target
+
+
+def _id(entry: dict[str, Any], number: int) -> str:
+    given = entry.get("id", f"line{number}")
+    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
+        _refuse(f"has id {shown(given)}, expected is a text or a whole number")
+    return str(given).strip()
+
+
+def _task(entry: dict[str, Any]) -> str:
+    task = entry.get("task", DEFAULT_TASK)
+    if not isinstance(task, str) or not _TASK.fullmatch(task):
+        _refuse(f"has task {shown(task)}, expected are letters, digits, '.', '_', '+' and '-'")
+    return task
+
+
+def shown(value: object) -> str:
+    """A value in an error, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _refuse(fault: str) -> NoReturn:
+    raise _FaultError(fault)

@@ -1,0 +1,1 @@
+"""Ranking: a model's choice among candidates, corrected, in one call."""
