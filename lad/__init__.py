@@ -30,16 +30,25 @@ if TYPE_CHECKING:
     from lad.extraction.prompts import get_probe as get_probe
     from lad.methods import METHODS as METHODS
     from lad.methods import score as score
+    from lad.rank.answer import Answer as Answer
+    from lad.rank.answer import Ranked as Ranked
+    from lad.rank.black_box import BlackBoxRanker as BlackBoxRanker
+    from lad.rank.known import read_known as read_known
+    from lad.rank.ranker import Ranker as Ranker
 
 __version__ = "0.1.0"
 
 __all__ = [
     "METHODS",
+    "Answer",
     "Backbone",
+    "BlackBoxRanker",
     "Calibration",
     "Extraction",
     "OwnQuestion",
     "Probe",
+    "Ranked",
+    "Ranker",
     "__version__",
     "build_presentations",
     "calibrate",
@@ -53,6 +62,7 @@ __all__ = [
     "own_questions",
     "parquet",
     "read_calibration",
+    "read_known",
     "score",
 ]
 
@@ -67,6 +77,10 @@ _HOMES: Final = {
     "lad.extraction.extract": ("Extraction", "extract"),
     "lad.extraction.prompts": ("Probe", "get_probe"),
     "lad.methods": ("METHODS", "score"),
+    "lad.rank.answer": ("Answer", "Ranked"),
+    "lad.rank.black_box": ("BlackBoxRanker",),
+    "lad.rank.known": ("read_known",),
+    "lad.rank.ranker": ("Ranker",),
 }
 """Where each name is defined."""
 

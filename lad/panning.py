@@ -60,7 +60,9 @@ class Rates:
             if rates.ndim != 1 or len(rates) < 2 or not ((rates > 0) & (rates < 1)).all():
                 raise PanningError(f"{name} rates are {rates.tolist()}; allowed are 2 or more numbers between 0 and 1")
         if len(self.hits) != len(self.false_alarms):
-            raise PanningError(f"{len(self.hits)} hit rates and {len(self.false_alarms)} false-alarm rates; give N each")
+            raise PanningError(
+                f"{len(self.hits)} hit rates and {len(self.false_alarms)} false-alarm rates; give N each"
+            )
 
     @property
     def n(self) -> int:
@@ -86,9 +88,7 @@ class Rates:
         return self.hits * self.if_answered + (1 - self.hits) * self.if_not_answered
 
 
-def fit_rates(
-    answers: Sequence[int | None], targets: Sequence[int], n: int, *, smoothing: float = SMOOTHING
-) -> Rates:
+def fit_rates(answers: Sequence[int | None], targets: Sequence[int], n: int, *, smoothing: float = SMOOTHING) -> Rates:
     """The rates that calibration answers show.
 
     Args:

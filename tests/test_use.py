@@ -43,7 +43,7 @@ def test_the_document_s_code_runs_and_prints_what_the_document_says(tmp_path, mo
             case "text":
                 refuse_other_output(capsys.readouterr().out, code)
                 checked += 1
-    assert checked == 2
+    assert checked == 4
 
 
 def refuse_other_output(printed: str, documented: str) -> None:

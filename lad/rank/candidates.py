@@ -44,9 +44,7 @@ def kind_of(candidates: Sequence[Candidate], kind: Kind | None, folder: Path = P
     if len(strings) < len(candidates):
         if len(files) < len(strings):
             missing = next(string for string in strings if string not in files)
-            raise RankError(
-                f"'{missing}' is no file, and other candidates are pictures; candidates are all of one kind"
-            )
+            raise RankError(f"'{missing}' is no file, but other candidates are pictures; give one kind alone")
         return "images"
     if strings and len(files) == len(strings):
         return "images"

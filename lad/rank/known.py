@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lad.benchmark.lines import read_lines
 from lad.benchmark.own import OwnQuestion
@@ -12,7 +13,7 @@ Known = tuple[str, Sequence[Candidate], int]
 """A query, its candidates, and which of them is right, from 1."""
 
 
-def read_known(file: Path, kind: Kind | None = None) -> list[Known]:
+def read_known(file: Path | str, kind: Kind | None = None) -> list[Known]:
     """The questions of a file that has one JSON object per line (`lad.benchmark.lines`).
 
         {"query": "a dog on a beach", "candidates": ["a.jpg", "b.jpg"], "target": 2}
@@ -24,12 +25,31 @@ def read_known(file: Path, kind: Kind | None = None) -> list[Known]:
         BenchmarkError: as `read_lines`.
         RankError: as `kind_of`.
     """
+    file = Path(file)
     questions: list[Known] = []
     for line in read_lines(file):
         images = kind_of(line.candidates, kind, file.parent) == "images"
         candidates = [file.parent / candidate for candidate in line.candidates] if images else line.candidates
         questions.append((line.query, candidates, line.target))
     return questions
+
+
+def refuse_impossible(known: Sequence[tuple[str, Sequence[Any], int]]) -> None:
+    """Refuse known questions that nothing can be learnt from.
+
+    Raises:
+        RankError: no question, one with fewer than two candidates, or with a target that is none of them.
+    """
+    if not known:
+        raise RankError("no known question given: a query, its candidates, and which of them is right, from 1")
+    for at, (query, candidates, target) in enumerate(known, start=1):
+        n = len(candidates)
+        if n < 2:
+            raise RankError(f"known question {at} ({query!r}) has {n} candidates; at least 2 are needed")
+        if not isinstance(target, int) or not 1 <= target <= n:
+            raise RankError(
+                f"known question {at} ({query!r}) has target {target!r}; say which of its {n} candidates is right"
+            )
 
 
 def at_size(known: Sequence[OwnQuestion], n: int) -> list[OwnQuestion]:

@@ -55,8 +55,9 @@ def rank(count: int, window: int, orders: int) -> Generator[list[Order], Sequenc
     start = max(0, count - window)
     while True:
         shown = ranking[start : start + window]
-        shifts = [len(shown) * turn // orders for turn in range(min(orders, len(shown)))]
-        asked = [tuple(shown[shift:] + shown[:shift]) for shift in dict.fromkeys(shifts)]
+        turns = min(orders, len(shown))
+        shifts = (len(shown) * turn // turns for turn in range(turns))
+        asked = [tuple(shown[shift:] + shown[:shift]) for shift in shifts]
         told = yield asked
         passes += len(asked)
         sums = dict.fromkeys(shown, 0.0)

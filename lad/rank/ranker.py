@@ -25,7 +25,7 @@ from lad.methods.attention import without_kept
 from lad.rank.answer import Answer, Ranked
 from lad.rank.arithmetic import Arithmetic, get_arithmetic, log_probabilities
 from lad.rank.candidates import Candidate, Kind, RankError, Shown, kind_of
-from lad.rank.known import Known, at_size
+from lad.rank.known import Known, at_size, refuse_impossible
 from lad.rank.looks import Order, Ranking, Told, rank
 
 if TYPE_CHECKING:
@@ -168,18 +168,11 @@ class Ranker:
             BenchmarkError: too few candidates, a picture that cannot be read.
         """
         questions = list(known)
-        if not questions:
-            raise RankError(f"no known question given; without any, leave fit out: the method is then {WITHOUT_KNOWN}")
+        refuse_impossible(questions)
         kinds = {kind_of(candidates, self.candidates) for _, candidates, _ in questions}
         if len(kinds) > 1:
             raise RankError("some known questions have images, others texts; give one kind")
         (kind,) = kinds
-        for at, (query, candidates, target) in enumerate(questions, start=1):
-            if not isinstance(target, int) or not 1 <= target <= len(candidates):
-                raise RankError(
-                    f"known question {at} ({query!r}) has target {target!r}; say which of its {len(candidates)}"
-                    f" candidates is right, 1 to {len(candidates)}"
-                )
         self.known_ = tuple(
             OwnQuestion(on_one_line(query), self._shown.names(candidates, kind), target)
             for query, candidates, target in questions
@@ -229,11 +222,11 @@ class Ranker:
 
     # --- ranking -----------------------------------------------------------------------------------------------
 
-    def rank(self, query: str, candidates: Sequence[Candidate]) -> Answer:
+    def rank(self, query: str, candidates: Sequence[Candidate]) -> Answer[Candidate]:
         """The candidates of one query, best first; see `rank_many`."""
         return self.rank_many([(query, candidates)])[0]
 
-    def rank_many(self, queries: Iterable[Query]) -> list[Answer]:
+    def rank_many(self, queries: Iterable[Query]) -> list[Answer[Candidate]]:
         """The answers to several queries, which the model is asked side by side.
 
         Raises:
@@ -291,7 +284,7 @@ class Ranker:
                 told[at].append(Told(*numbers))
         return told
 
-    def _answer(self, query: str, candidates: Sequence[Candidate], ranking: Ranking) -> Answer:
+    def _answer(self, query: str, candidates: Sequence[Candidate], ranking: Ranking) -> Answer[Candidate]:
         ranked = {
             at: Ranked(candidates[at], at + 1, ranking.scores.get(at), ranking.probabilities.get(at))
             for at in ranking.candidates
