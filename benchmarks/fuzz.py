@@ -30,7 +30,8 @@ import yaml
 from PIL import Image
 
 from lad import bundle, contracts, parquet, pictures
-from lad.benchmark.formats import caption_pairs, coco, flickr8k, jsonl, mmiu
+from lad.benchmark import lines
+from lad.benchmark.formats import caption_pairs, coco, flickr8k, mmiu
 from lad.config import read_configuration
 
 REFUSALS: Final = (ValueError, OSError)
@@ -222,7 +223,7 @@ READERS: Final = {
         json.loads,
         _json,
     ),
-    "texts": Reader(_texts, jsonl.read_lines, _of_lines, _lines),
+    "texts": Reader(_texts, lines.read_lines, _of_lines, _lines),
     "signals": Reader(_signals, lambda path: parquet.read(path, contracts.SIGNALS)),
     "bundle": Reader(_bundle, lambda path: bundle.unpack(path, path.parent / "unpacked")),
     "configuration": Reader(_configuration, read_configuration, yaml.safe_load, _yaml),
