@@ -5,6 +5,7 @@ repository (`../config/paper.yaml`). MkDocs calls the two functions below: the f
 site, the second lets the link lead there. So the site needs neither a network nor the repository's address.
 """
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -24,6 +25,11 @@ def on_files(files: Any, config: Any) -> Any:
 
     root = Path(config.config_file_path).parent
     waiting = [*PAGES, *(f"docs/{file.src_uri}" for file in files.documentation_pages())]
+    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        path = f"docs/{notebook.src_uri}"
+        text = as_page((root / path).read_text(encoding="utf-8"))
+        files.remove(notebook)
+        files.append(File.generated(config, place_of(path), content=text))
     seen = set(waiting)
     while waiting:
         path = waiting.pop()
@@ -35,6 +41,23 @@ def on_files(files: Any, config: Any) -> Any:
         waiting += sorted(found - seen)
         seen |= found
     return files
+
+
+def as_page(notebook: str) -> str:
+    """A notebook as Markdown: its texts, its code, and what the code gave, pictures included."""
+    parts = []
+    for cell in json.loads(notebook)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        for output in cell["outputs"]:
+            if image := output.get("data", {}).get("image/png"):
+                parts.append(f"![what the code above draws](data:image/png;base64,{image.replace(chr(10), '')})")
+            elif said := "".join(output.get("text", "")).rstrip():
+                parts.append(f"```text\n{said}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
@@ -57,7 +80,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 def place_of(path: str) -> str:
     """Where a file of the repository lies on the site."""
     if path.startswith("docs/"):
-        return path.removeprefix("docs/")
+        return path.removeprefix("docs/").replace(".ipynb", ".md")
     return PAGES.get(path) or f"files/{path}" + ("" if path.endswith(".md") else ".md")
 
 

@@ -94,7 +94,7 @@ def rank(
         typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
         return
     shown = [
-        (str(place), _number(one.score, ".2f"), _number(one.probability, ".0%"), one.name)
+        (str(place), _number(one.score, ".3g"), _number(one.probability, ".0%"), one.name)
         for place, one in enumerate(answer.ranking, start=1)
     ]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
