@@ -1,10 +1,10 @@
 """A fault of Snakemake's scheduler, mended from outside.
 
 Whenever the scheduler has looked for jobs to start, it asks a timer to wake it a second later, lest it miss that its
-limit on jobs per second allows more. Every job that ends wakes it as well, and is answered by one more timer, which from
-then on comes back every second: after 400 jobs the scheduler looks 400 times a second, each time at the size of every
-input. Of the demo's 35 CPU minutes that took 9 (measured with 9.27.1; snakemake/snakemake pull request 3744 is about
-the same). One timer at a time does all that is needed.
+limit on jobs per second allows more. Every job that ends wakes it as well, and is answered by one more timer, which
+from then on comes back every second: after 400 jobs the scheduler looks 400 times a second, each time at the size of
+every input. Of the demo's 35 CPU minutes that took 9 (measured with 9.27.1; snakemake/snakemake pull request 3744 is
+about the same). One timer at a time does all that is needed.
 """
 
 import threading
