@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from lad import config_reference
+from lad.evaluation import metrics
 from lad.methods import METHODS, describe
 from lad.report import artifacts
 from lad.sql import recipes
@@ -15,6 +16,7 @@ MADE: Final[dict[str, Callable[[], str]]] = {
     "methods.md": lambda: describe.page(list(METHODS.values())),
     "configuration.md": config_reference.markdown,
     "artifacts.md": artifacts.page,
+    "metrics.md": metrics.describe,
     "queries.md": recipes.page,
 }
 
