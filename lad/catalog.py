@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from lad import contracts, parquet
 from lad.refusal import Refusal
+from lad.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,7 +69,12 @@ class Relation:
     @property
     def pattern(self) -> str:
         """Glob that all files of the relation match, relative to the results folder."""
-        return "/".join((self.stage, *(f"{key}=*" for key in self.keys), f"{self.name}.parquet"))
+        return self.pattern_of({})
+
+    def pattern_of(self, keys: Mapping[str, str]) -> str:
+        """Glob of those that lie under these keys. Keys that the relation does not have leave it whole."""
+        folders = (f"{key}={_literal(keys[key]) if key in keys else '*'}" for key in self.keys)
+        return "/".join((self.stage, *folders, f"{self.name}.parquet"))
 
     def partitions(self, results: Path) -> Iterator[dict[str, str | int]]:
         """The keys of every file of the relation, in the order of the paths."""
@@ -148,7 +154,7 @@ RECORDED: Final = {
 }
 """Views made from the metadata of other relations' files, by the `.sql` file of their name."""
 
-_METADATA_OF: Final = ("signals", "position_bias", "predictions")
+METADATA_OF: Final = ("signals", "position_bias", "predictions")
 """Relations whose files' metadata the views of `RECORDED` are made from, each as `<relation>_metadata`."""
 
 
@@ -156,21 +162,41 @@ class CatalogError(Refusal):
     """A results folder that cannot be asked; the message names it, or the file, and says what is expected."""
 
 
-def connect(results: Path, only: Mapping[str, Sequence[Path]] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    results: Path, only: Mapping[str, Sequence[Path]] | None = None, keys: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
     """An in-memory database with one view per relation of the results folder.
 
     Args:
         results: the folder.
         only: these files, by relation, in place of all; a relation that is not named is empty.
+        keys: else, what lies under these keys, `{"n": "8"}`; relations without such a key are whole.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        CatalogError: if no relation has a file in it, a file cannot be read, or a folder above it is named like a key.
+        CatalogError: if no relation has a file in it, a file cannot be read, or a folder above it is named like a key;
+            if there is no such key, or nothing under it.
     """
     import duckdb
 
-    present = _present(results) if only is None else {name: _listed(files) for name, files in only.items()}
+    present = _present(results, keys or {}) if only is None else {name: _listed(files) for name, files in only.items()}
     connection = duckdb.connect()
+    _create_views(connection, results, present)
+    return connection
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, results: Path, keys: Mapping[str, str]) -> None:
+    """The same views in a database that is there.
+
+    Raises:
+        As `connect`.
+    """
+    _create_views(connection, results, _present(results, keys))
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, results: Path, present: Mapping[str, str]) -> None:
+    import duckdb
+
     connection.execute("set enable_progress_bar = false")  # for what is looked up here
     try:
         for name, relation in RELATIONS.items():
@@ -179,14 +205,13 @@ def connect(results: Path, only: Mapping[str, Sequence[Path]] | None = None) -> 
             else:
                 view = _empty_view(connection, relation)
             connection.execute(f"create view {name} as {view}")
-        for name in _METADATA_OF:
+        for name in METADATA_OF:
             connection.execute(f"create view {name}_metadata as {_metadata_view(present.get(name), RELATIONS[name])}")
         for name in RECORDED:
             connection.execute(f"create view {name} as {(files('lad') / f'{name}.sql').read_text(encoding='utf-8')}")
     except duckdb.Error as error:
         raise CatalogError(f"{results}: cannot be read ({' '.join(str(error).split())})") from None
     connection.execute("reset enable_progress_bar")
-    return connection
 
 
 def confine(connection: duckdb.DuckDBPyConnection, results: Path) -> None:
@@ -196,7 +221,7 @@ def confine(connection: duckdb.DuckDBPyConnection, results: Path) -> None:
     """
     spilled = f"{tempfile.gettempdir()}/lad-sql-{os.getpid()}"
     # A view names its files by a pattern, which is looked at before it is expanded.
-    folders = (f"{_quoted(str(results))}/", f"{_literal(str(results))}/", _quoted(spilled))
+    folders = (f"{_quoted(str(results))}/", f"{_quoted(_literal(str(results)))}/", _quoted(spilled))
     allowed = ", ".join(f"'{folder}'" for folder in folders)
     for setting in (
         f"temp_directory = '{_quoted(spilled)}'",
@@ -207,26 +232,41 @@ def confine(connection: duckdb.DuckDBPyConnection, results: Path) -> None:
         connection.execute(f"set {setting}")
 
 
-def _present(results: Path) -> dict[str, str]:
-    """The relations of which there are files, each with the pattern of these in SQL."""
+def _present(results: Path, keys: Mapping[str, str]) -> dict[str, str]:
+    """The relations of which there are files under these keys, each with the pattern of these in SQL."""
     refuse_unfit(results)
-    folder = _literal(str(results))
-    return {
-        name: f"'{folder}/{relation.pattern}'"
-        for name, relation in RELATIONS.items()
-        if any(results.glob(relation.pattern))
-    }
+    _refuse_keys(results, keys)
+    folder = _quoted(_literal(str(results)))
+    patterns = {name: relation.pattern_of(keys) for name, relation in RELATIONS.items()}
+    return {name: f"'{folder}/{_quoted(path)}'" for name, path in patterns.items() if any(results.glob(path))}
+
+
+def _refuse_keys(results: Path, keys: Mapping[str, str]) -> None:
+    """Refuse keys that no relation has, or under which together nothing lies."""
+    for key, value in keys.items():
+        if key not in KEY_MEANINGS:
+            raise CatalogError(f"unknown key {key}{did_you_mean(key, KEY_MEANINGS)}; known: {', '.join(KEY_MEANINGS)}")
+        having = [relation for relation in RELATIONS.values() if key in relation.keys]
+        if not any(any(results.glob(relation.pattern_of({key: value}))) for relation in having):
+            there = sorted({partition[key] for relation in having for partition in relation.partitions(results)})
+            raise CatalogError(
+                f"{results}: no table has {key} = {value}; there are {', '.join(map(str, there)) or 'none'}"
+            )
+    bound = [relation for relation in RELATIONS.values() if set(keys) <= set(relation.keys)]
+    if keys and bound and not any(any(results.glob(relation.pattern_of(keys))) for relation in bound):
+        together = ", ".join(f"{key} = {value}" for key, value in keys.items())
+        raise CatalogError(f"{results}: no table has all of {together}")
 
 
 def _listed(files: Sequence[Path]) -> str:
     """The files as a list in SQL."""
-    quoted = [f"'{_literal(str(file))}'" for file in files]
+    quoted = [f"'{_quoted(_literal(str(file)))}'" for file in files]
     return f"[{', '.join(quoted)}]"
 
 
 def _literal(path: str) -> str:
-    """The path as SQL quotes it, nothing in it being a wildcard."""
-    return _quoted(re.sub(r"([*?\[])", r"[\1]", path))
+    """The path as a pattern, nothing in it being a wildcard."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _quoted(text: str) -> str:
@@ -262,10 +302,11 @@ def _refuse_keys_above(results: Path) -> None:
             )
 
 
-def describe() -> str:
-    """The relations with their columns and meanings, as text: keys first, then the contract's columns."""
+def describe(names: Sequence[str] | None = None) -> str:
+    """The relations, or those named, with their columns and meanings, as text: keys first, then the contract's."""
     lines = []
-    for relation in (*RELATIONS.values(), *RECORDED.values()):
+    everything = {**RELATIONS, **RECORDED}
+    for relation in [everything[name] for name in names or everything]:
         lines += ["", f"{relation.name}: {relation.contract.meaning}"]
         lines += [f"  {key} (key): {KEY_MEANINGS[key]}" for key in relation.keys]
         columns = [c for c in relation.contract.columns if c.name not in relation.keys]

@@ -418,12 +418,19 @@ METRICS: Final = Contract(
             "metric",
             pa.string(),
             "accuracy, rstd, consistency, success_rate (share of the texts, or of the presentations, from which an"
-            " answer could be read), ties (share of the answers whose score another position has as well), recall (by"
-            " target_position), selection_rate (by position), confusion (by both)",
+            " answer could be read), ties (share of the answers whose score another position has as well), cramers_v"
+            " and chi_squared (of the answers' positions against chance), flip_rate (share of the pairs of orders that"
+            " lead to two candidates), preference_fairness (N = 2), recall (by target_position), selection_rate (by"
+            " position), confusion (by both); docs/metrics.md says more",
         ),
         Column("target_position", pa.int32(), "for recall and confusion", nullable=True),
         Column("position", pa.int32(), "for selection_rate and confusion", nullable=True),
-        Column("value", pa.float64(), "percent; null where undefined (consistency of one order)", nullable=True),
+        Column(
+            "value",
+            pa.float64(),
+            "percent, but for cramers_v (0 to 1) and chi_squared; null where undefined (consistency of one order)",
+            nullable=True,
+        ),
         Column("std", pa.float64(), "sample standard deviation over the orders (accuracy only)", nullable=True),
         Column(
             "low",

@@ -366,8 +366,8 @@ def test_sql_answers_whatever_only_reads(ask_sql, query):
         ("attach '{new}'", "a statement that writes needs --other-files"),
         ("install httpfs", "a statement that writes needs --other-files"),
         ("set enable_external_access = true", "a statement that writes needs --other-files"),
-        ("select 1; select 2", "2 statements; one SELECT is asked at a time"),
-        ("", "0 statements; one SELECT is asked at a time"),
+        ("select 1; select 2", "2 statements; --format csv takes the answer of one"),
+        ("", "there is no statement in it"),
     ],
 )
 def test_sql_reaches_nothing_beside_the_results_folder(ask_sql, tmp_path, query, told):

@@ -8,15 +8,17 @@ import pytest
 import yaml
 
 import lad
-from lad.shipped import PUBLISHED, Shipped, configuration_file
+from lad.shipped import PUBLISHED, Shipped, configuration_file, queries_folder
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_a_wheel_has_the_configurations_beside_the_module_that_looks_for_them():
+def test_a_wheel_has_the_configurations_and_queries_beside_the_module_that_looks_for_them():
     placed = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert placed == {f"config/{name}.yaml": f"lad/shipped/{name}.yaml" for name in sorted(get_args(Shipped))}
+    configurations = {f"config/{name}.yaml": f"lad/shipped/{name}.yaml" for name in sorted(get_args(Shipped))}
+    assert placed == {**configurations, "queries": "lad/shipped/queries"}
+    assert queries_folder() == ROOT / "queries"
 
 
 @pytest.mark.parametrize("name", get_args(Shipped))

@@ -13,6 +13,7 @@ import typer
 
 from lad.cli import benchmark, measurement, pipeline, rank, results
 from lad.cli.arguments import KEYS_OF_A_FORMAT
+from lad.cli.sql import AsksResults, sql
 from lad.refusal import one_line
 
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
@@ -22,7 +23,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
         measurement.compare,
     ),
-    "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
+    "Results": (sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
     "Helpers of the pipeline and its demo": (
         pipeline.render,
@@ -36,7 +37,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
 
 _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
     # A query may begin with a comment, which is no option.
-    results.sql: {"cls": results.ListsRelations, "context_settings": {"ignore_unknown_options": True}},
+    sql: {"cls": AsksResults, "context_settings": {"ignore_unknown_options": True}},
     measurement.score: {"cls": measurement.ListsMethods},
     # What follows is a command of its own, with options of its own.
     pipeline.warm: {

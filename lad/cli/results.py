@@ -1,24 +1,17 @@
-"""What is done with results: queries, figures and tables, the cost of a run, bundles."""
+"""What is done with results: figures and tables, the cost of a run, bundles."""
 
-import contextlib
-import csv
-import io
 import json
-import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import typer
-from typer.core import TyperCommand
 
 from lad import catalog
 from lad.cli.arguments import Out, named
 from lad.shipped import Shipped, configuration_file
-
-OutputFormat = Literal["table", "csv", "json"]
+from lad.sql.output import as_csv
 
 
 def artifacts(
@@ -79,7 +72,9 @@ def plan(
     results: Annotated[
         Path | None, typer.Option(help="Results folder of earlier runs, to take rates from; else published ones.")
     ] = None,
-    format: Annotated[OutputFormat, typer.Option(help="How to print it; csv has the rows alone.")] = "table",
+    format: Annotated[
+        Literal["table", "csv", "json"], typer.Option(help="How to print it; csv has the rows alone.")
+    ] = "table",
 ) -> None:
     """Tell what a configuration costs before it runs: forward passes, texts, images, bytes, device hours."""
     from lad import plan as plans
@@ -98,7 +93,7 @@ def plan(
         case "table":
             typer.echo(plans.as_text(planned))
         case "csv":
-            typer.echo(_as_csv(pa.Table.from_pylist([asdict(row) for row in planned.rows])), nl=False)
+            typer.echo(as_csv(pa.Table.from_pylist([asdict(row) for row in planned.rows])), nl=False)
         case "json":
             typer.echo(json.dumps(asdict(planned), indent=1))
 
@@ -133,87 +128,3 @@ def unbundle(
 
     files = unpack(bundle, results, only or ())
     typer.echo(f"{len(files)} tables of {bundle} in {results}")
-
-
-class ListsRelations(TyperCommand):
-    """A command whose help ends in the relations and their columns."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        # \b keeps the line breaks of a paragraph.
-        self.epilog = "Relations and their columns:\n" + catalog.describe().replace("\n\n", "\n\n\b\n")
-        super().format_help(ctx, formatter)
-
-
-def sql(
-    query: Annotated[str, typer.Argument(help="A SELECT over the relations listed below.")],
-    results: Annotated[Path, typer.Option(help="Results folder.")] = Path("results/demo"),
-    format: Annotated[OutputFormat, typer.Option(help="How to print the result.")] = "table",
-    other_files: Annotated[
-        bool, typer.Option("--other-files", help="Let the query read and write files outside the results folder, too.")
-    ] = False,
-) -> None:
-    """Query a results folder with SQL. The query reads that folder alone, and changes nothing."""
-    import duckdb
-
-    try:
-        kinds = [statement.type for statement in duckdb.extract_statements(query)]
-        reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
-        if len(kinds) != 1:
-            raise ValueError(f"{len(kinds)} statements; one SELECT is asked at a time")
-        if not other_files and kinds[0] not in reads:
-            raise ValueError("one SELECT is asked at a time; a statement that writes needs --other-files")
-        connection = catalog.connect(results)
-        if not other_files:
-            catalog.confine(connection, results)
-        with ThreadPoolExecutor(1) as thread:
-            printed = thread.submit(_answer, connection, query, format)
-            try:
-                typer.echo(printed.result(), nl=False)
-            except KeyboardInterrupt:
-                # DuckDB looks for interrupts only now and then, in some queries never.
-                connection.interrupt()
-                raise
-    except duckdb.Error as error:
-        raise ValueError(
-            f"{error}\nrelations: {', '.join([*catalog.RELATIONS, *catalog.RECORDED])}; see `lad sql --help`"
-        ) from None
-
-
-def _answer(connection: Any, query: str, format: OutputFormat) -> str:
-    answer = connection.sql(query)
-    if answer is None:  # of a statement that writes
-        return ""
-    match format:
-        case "table":
-            with contextlib.redirect_stdout(io.StringIO()) as shown:
-                answer.show(max_rows=100, max_width=200)
-            return shown.getvalue()
-        case "csv":
-            return _as_csv(answer.to_arrow_table())
-        case "json":
-            return _as_json(answer.to_arrow_table()) + "\n"
-
-
-def _as_csv(table: pa.Table) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows(row.values() for row in table.to_pylist())
-    return text.getvalue()
-
-
-def _as_json(table: pa.Table) -> str:
-    return json.dumps(_finite(table.to_pylist()), default=str, indent=1, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for what JSON has no number for: NaN and the infinities."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case _:
-            return value

@@ -6,10 +6,11 @@ presentations. Every metric here is a function of sums over questions. A resampl
 question. Methods that answered the same questions get the same counts for the same seed, in this call or another:
 the difference of two methods is resampled in pairs.
 
-The intervals are the percentiles of the resamples, but for two cases in which those are wrong. RStd, a standard
-deviation, grows with the noise in what it is taken over, and every resample adds as much noise again: its percentiles
-are shifted back. And of fewer than ten questions there is no interval: two methods that are equally good would stand
-apart in 11 to 17 % of comparisons on 2 to 5 questions, and in 64 % on one, where an interval has no width.
+The intervals are the percentiles of the resamples, but for two cases in which those are wrong. RStd and Cramer's V,
+standard deviations over positions, grow with the noise in what they are taken over, and every resample adds as much
+noise again: their percentiles are shifted back, which errs on the side of seeing no bias. And of fewer than ten
+questions there is no interval: two methods that are equally good would stand apart in 11 to 17 % of comparisons on 2
+to 5 questions, and in 64 % on one, where an interval has no width.
 """
 
 import warnings
@@ -30,6 +31,9 @@ INTERVAL: Final = (2.5, 97.5)
 FEWEST_QUESTIONS: Final = 10
 """Fewer have no intervals."""
 
+_NOISY: Final = ("rstd", "cramers_v")
+"""Standard deviations over positions: chance alone makes them larger."""
+
 _DRAWS_AT_ONCE: Final = 1_000_000
 """Bounds the memory of one block of resamples to some 30 MB."""
 
@@ -40,36 +44,50 @@ class QuestionSums:
 
     Attributes:
         correct, shown: questions x rounds; right answers, presentations.
-        hits, targets: questions x positions; right answers with the target there, presentations with it there.
-        selected: questions x positions; answers with that position.
+        targets: questions x positions; presentations with the target there.
+        answered: questions x (target position, answered position), the latter changing faster; answers.
         consistent, repeated: questions x 1; 1 where all orders led to one candidate, 1 where there were several.
+        flips, pairs: questions x 1; pairs of orders that led to two candidates, pairs with an answer in both.
+        preferred, both: questions x 1; at N = 2, 1 or -1 where the second or first position was answered in both
+            orders, and 1 where both have an answer; nothing at other N.
     """
 
     correct: Floats
     shown: Floats
-    hits: Floats
     targets: Floats
-    selected: Floats
+    answered: Floats
     consistent: Floats
     repeated: Floats
+    flips: Floats
+    pairs: Floats
+    preferred: Floats
+    both: Floats
 
     def metrics(self) -> dict[str, Floats]:
         """The metrics in percent, each row taken as the totals of one sample of questions.
 
         Returns:
             By metric, rows x values: one value, or one per position for recall and selection_rate. NaN where the
-            sample does not define it, because no target was there, say.
+            sample does not define it, because no target was there, say. Each is the arithmetic of the metric's query.
         """
+        n = self.targets.shape[1]
+        answered = self.answered.reshape(-1, n, n)
         with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # nanmean and nanstd of nothing are NaN, as wanted
-            recall = 100 * self.hits / self.targets
-            return {
+            recall = 100 * np.diagonal(answered, axis1=1, axis2=2) / self.targets
+            share = (answered / answered.sum(axis=2, keepdims=True)).mean(axis=1)
+            metrics = {
                 "accuracy": _accuracy(self.correct, self.shown)[:, None],
                 "rstd": np.nanstd(recall, axis=1, ddof=1, keepdims=True),
                 "consistency": 100 * self.consistent / self.repeated,
                 "recall": recall,
-                "selection_rate": 100 * self.selected / self.shown.sum(axis=1, keepdims=True),
+                "selection_rate": 100 * answered.sum(axis=1) / self.shown.sum(axis=1, keepdims=True),
+                "cramers_v": np.sqrt(n * ((share - 1 / n) ** 2).sum(axis=1, keepdims=True) / (n - 1)),
+                "flip_rate": 100 * self.flips / self.pairs,
             }
+            if self.both.shape[1]:
+                metrics["preference_fairness"] = 100 * self.preferred / self.both
+            return metrics
 
 
 def question_sums(predictions: pa.Table) -> tuple[tuple[str, ...], QuestionSums]:
@@ -90,14 +108,25 @@ def question_sums(predictions: pa.Table) -> tuple[tuple[str, ...], QuestionSums]
     repeated = np.bincount(question) > 1
     answers = count(candidate, n_candidates + 1)
     consistent = repeated & (answers[:, 0] == 0) & ((answers > 0).sum(axis=1) == 1)
+    times, total = answers[:, 1:], answers[:, 1:].sum(axis=1)
+    pairs = total * (total - 1) / 2
+    selected = count(position, n_candidates + 1)
+    targets = count(target, n_candidates)
+    in_both = (selected[:, 1:].sum(axis=1) == 2) & (targets == 1).all(axis=1)
+    nothing = np.empty((len(ids), 0))
     sums = QuestionSums(
         correct=count(round_index, len(rounds), correct),
         shown=count(round_index, len(rounds)),
-        hits=count(target, n_candidates, correct),
-        targets=count(target, n_candidates),
-        selected=count(position, n_candidates + 1)[:, 1:],
+        targets=targets,
+        answered=count(target * n_candidates + position - 1, n_candidates**2, position > 0),
         consistent=consistent[:, None].astype(np.float64),
         repeated=repeated[:, None].astype(np.float64),
+        flips=(pairs - (times * (times - 1) / 2).sum(axis=1))[:, None],
+        pairs=pairs[:, None],
+        preferred=np.where(in_both, (selected[:, 2] - selected[:, 1]) / 2, 0)[:, None]
+        if n_candidates == 2
+        else nothing,
+        both=in_both[:, None].astype(np.float64) if n_candidates == 2 else nothing,
     )
     return tuple(ids), sums
 
@@ -143,19 +172,32 @@ def intervals(sums: list[QuestionSums], resamples: int, seed: int) -> list[dict[
 def _bounds(blocks: list[dict[str, Floats]], measured: dict[str, Floats]) -> dict[str, Floats]:
     """(low, high) x values of one method's metrics, from its blocks of resamples and what was measured."""
     resampled = {metric: np.concatenate([block[metric] for block in blocks]) for metric in measured}
-    return {
-        metric: _less_noise(values, measured[metric]) if metric == "rstd" else _percentiles(values)
+    bounds = {
+        metric: _less_noise(values, measured[metric]) if metric in _NOISY else _percentiles(values)
         for metric, values in resampled.items()
     }
+    if resampled["selection_rate"].shape[1] == 2:
+        first, second = resampled["selection_rate"].T
+        bounds["cramers_v"] = _folded(resampled["cramers_v"] * np.sign(second - first)[:, None])
+    return bounds
+
+
+def _folded(signed: Floats) -> Floats:
+    """Bounds of the size of a number whose sign is known, of resamples x 1: V's, which at N = 2 is a difference."""
+    low, high = _percentiles(signed)
+    smallest = np.where(low * high <= 0, 0, np.minimum(abs(low), abs(high)))
+    return np.stack([smallest, np.maximum(abs(low), abs(high))])
 
 
 def _less_noise(resampled: Floats, measured: Floats) -> Floats:
     """Bounds of a standard deviation over positions, of which resamples x 1 and the measured one are given.
 
+    V is one too: sqrt(N) times that of the shares of the answers, ddof 1.
+
     Sampling questions adds its variance to the square of what is measured, and once more to those of the resamples.
     Their mean less the measured square is that variance, so that they are shifted back by twice as much. The measured
-    value itself is the paper's RStd, noise included; it may lie near the upper bound, or, with many positions and
-    hardly any bias, above it.
+    value itself, the paper's RStd say, has the noise in it. It may lie near the upper bound, or, with many positions
+    and hardly any bias, above it.
     """
     squares = resampled**2
     noise = np.nanmean(squares) - measured**2 if np.isfinite(squares).any() else np.nan

@@ -1,8 +1,11 @@
 """Metrics: how often a method is right, and how much that hangs on the order in which candidates are shown.
 
+Each metric is one query in metric_queries/, whose first lines say what it is and whose name is its own: a new file
+there is a new metric. For an interval besides, `bootstrap.QuestionSums.metrics` has its arithmetic once more, on sums.
+
 The paper's RStd is the sample standard deviation (ddof 1) of recall over target positions, which its text leaves
 open; PriDe's original divides by N. The intervals are an addition to the paper, which gives the standard deviation
-over orders only.
+over orders only. Chi-squared, Cramer's V, flips and preference fairness are those of its peers.
 """
 
 from collections import defaultdict
@@ -18,6 +21,17 @@ from lad.evaluation.bootstrap import Floats, QuestionSums, intervals, question_s
 from lad.refusal import Refusal
 
 _SQL: Final = files("lad.evaluation")
+QUERIES: Final = {
+    query.name.removesuffix(".sql"): query
+    for query in sorted((_SQL / "metric_queries").iterdir(), key=lambda query: query.name)
+    if query.name.endswith(".sql")
+}
+"""By metric the query of its values, percent unless it says otherwise.
+
+Relation in: predictions. Columns out: method, variant, n_candidates, value; target_position and position where the
+metric has them; std.
+"""
+
 _CELL: Final = ("method", "variant", "n_candidates")
 _INTERVALS: Final = pa.schema(
     [
@@ -31,6 +45,8 @@ _INTERVALS: Final = pa.schema(
         ("high", pa.float64()),
     ]
 )
+
+_MEASURED: Final = pa.schema([*[*_INTERVALS][:6], ("value", pa.float64()), ("std", pa.float64())])
 
 Cell = tuple[Any, ...]
 
@@ -48,7 +64,7 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
         seed: of the resamples; the same questions and seed draw the same resamples for every method.
 
     Returns:
-        A metrics table, values in percent. Accuracy, rstd, consistency, recall and selection_rate have intervals.
+        A metrics table. What `QuestionSums.metrics` knows has intervals.
 
     Raises:
         EvaluationError: as `refuse_unfit`.
@@ -56,9 +72,39 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
     refuse_unfit(predictions)
     metrics = query.run(
         _SQL / "metrics.sql",
-        {"predictions": predictions, "intervals": _interval_table(predictions, resamples, seed)},
+        {
+            "predictions": predictions,
+            "measured": pa.concat_tables(_measured(name, predictions) for name in QUERIES),
+            "intervals": _interval_table(predictions, resamples, seed),
+        },
     )
     return parquet.conform(metrics, contracts.METRICS, "metrics")
+
+
+def _measured(metric: str, predictions: pa.Table) -> pa.Table:
+    """The values of one metric; columns that its query does not have are null."""
+    found = query.run(QUERIES[metric], {"predictions": predictions})
+    columns = {
+        field.name: found[field.name].cast(field.type)
+        if field.name in found.column_names
+        else pa.nulls(len(found), field.type)
+        for field in _MEASURED
+    }
+    columns["metric"] = pa.array([metric] * len(found), pa.string())
+    return pa.table(columns, schema=_MEASURED)
+
+
+def describe() -> str:
+    """The metrics with their meanings as a Markdown table, for docs/metrics.md."""
+    lines = ["| metric | what it is |", "|---|---|"]
+    for name, file in QUERIES.items():
+        meaning = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if not line.startswith("--"):
+                break
+            meaning.append(line.removeprefix("--").strip())
+        lines.append(f"| [`{name}`](../lad/evaluation/metric_queries/{name}.sql) | {' '.join(meaning)} |")
+    return "\n".join(lines)
 
 
 def refuse_unfit(predictions: pa.Table) -> None:

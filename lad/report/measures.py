@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lad import query
 from lad.grid import Scoring
+from lad.report.artifact import ArtifactError
 from lad.report.needs import Condition, Needs
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LEADS_SQL: Final = files("lad.report") / "leads.sql"
 
 @dataclass(frozen=True)
 class Measure:
-    """A score in percent; `std` over the orders, `low` and `high` bound the 95 % interval over questions.
+    """A score, mostly in percent; `std` over the orders, `low` and `high` bound the 95 % interval over questions.
 
     Attributes:
         questions, presentations: how many it was measured on.
@@ -81,8 +82,14 @@ class Measures:
         }
 
     def get(self, condition: Condition, metric: str = "accuracy") -> Measure:
-        """The score under that condition."""
+        """The score under that condition.
+
+        Raises:
+            ArtifactError: the metrics are from a version that did not know this one.
+        """
         self._require(condition, self._scores)
+        if (condition, metric) not in self._measure:
+            raise ArtifactError(f"metrics of {condition} have no {metric}; `lad evaluate` makes them anew")
         return self._measure[condition, metric]
 
     def difference(self, ours: Condition, theirs: Condition) -> Difference | None:

@@ -24,5 +24,8 @@ select
     questions,
     presentations
 from metrics
-where metric in ('accuracy', 'rstd', 'consistency', 'success_rate')
+where metric in (
+    'accuracy', 'rstd', 'consistency', 'success_rate',
+    'chi_squared', 'cramers_v', 'flip_rate', 'preference_fairness'
+)
 order by all

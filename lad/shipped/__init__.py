@@ -1,4 +1,4 @@
-"""What the package carries besides code: the paper's published values and the configurations of its suite."""
+"""What the package carries besides code: published values, configurations of the paper's suite, ready queries."""
 
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -26,3 +26,9 @@ def configuration_file(named: str) -> Path:
         )
     installed = Path(__file__).with_name(f"{named}.yaml")
     return installed if installed.is_file() else Path(__file__).parents[2] / "config" / installed.name
+
+
+def queries_folder() -> Path:
+    """The ready queries: queries/ of the repository, or, from a wheel, beside this file."""
+    installed = Path(__file__).with_name("queries")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "queries"

@@ -1,4 +1,4 @@
-"""docs/queries.md: every query runs on a results folder, finds something in it, and counts no method twice."""
+"""docs/queries.md and the recipes: every query finds something in a results folder, and counts no method twice."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,17 @@ from lad.calibration.calibrate import calibrate
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
 from lad.methods import score
+from lad.sql.recipes import recipes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "queries.md").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^### ([^\n]+)\n(?:(?!^#).)*?^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 METHODS = ("vanilla", "purified_attention", "pride", "agd")
 SETTINGS = ("random", "adversarial")
+WHAT = (
+    *("model", "dataset", "setting", "n", "probe", "method", "variant", "first", "second", "layer"),
+    *("target_position", "question_id", "presentation_id", "calibration_questions", "device", "dtype"),
+)
+"""Columns of recipes that say what a row is about."""
 CALIBRATIONS = ((1, 5), (2, 5), (1, 10))
 """Set and number of the calibration questions."""
 
@@ -30,7 +36,8 @@ def results(tmp_path_factory):
         cell = {"model": "demo", "dataset": "scenes", "setting": setting, "n": 8, "probe": "vanilla"}
         shifts = random_signals(seed, 8, questions=10)
         shown = random_signals(seed, 8, questions=12, rounds=3, split="evaluation")
-        write(folder, "signals", shown, {"seconds": 1.5, "presentations": len(shown)}, **cell, split="evaluation")
+        made = {"seconds": 1.5, "presentations": len(shown), "device": "a GPU"}
+        write(folder, "signals", shown, made, **cell, split="evaluation")
         write(folder, "questions", asked(shown), **{key: cell[key] for key in ("dataset", "setting", "n")})
         plain = pa.table({})
         for source, number, questions in sources(setting):
@@ -38,7 +45,8 @@ def results(tmp_path_factory):
             answers = pa.concat_tables(score(shown, fitted, method) for method in METHODS)
             calibration = {"calibration_set": number, "calibration_questions": questions}
             if source == setting:
-                write(folder, "position_bias", fitted.position_bias, **cell, split="calibration", **calibration)
+                for name in ("position_bias", "attention_prior"):
+                    write(folder, name, getattr(fitted, name), **cell, split="calibration", **calibration)
             place = {"calibration_dataset": "scenes", "calibration_setting": source, "calibration_split": "calibration"}
             tables_of = {
                 "predictions": answers,
@@ -81,6 +89,24 @@ def test_every_query_stands_under_a_question_of_its_own():
 @pytest.mark.parametrize("question", QUERIES)
 def test_the_query_finds_an_answer(results, question):
     assert results.sql(QUERIES[question]).fetchall()
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_the_recipe_asks_a_question_and_finds_an_answer_for_each_setting(results, name):
+    recipe = recipes()[name]
+    assert recipe.question.endswith("?")
+    answer = results.sql(recipe.sql)
+    rows = answer.fetchall()
+    assert rows
+    if "setting" in answer.columns and "limit" not in recipe.sql:
+        assert {row[answer.columns.index("setting")] for row in rows} == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_no_row_of_a_recipe_stands_there_twice(results, name):
+    """A method that needs no calibration stands in the tables once for each calibration of its cell."""
+    rows = results.sql(recipes()[name].sql).project(f"columns(lambda c: c in {WHAT})").fetchall()
+    assert len(rows) == len(set(rows))
 
 
 @pytest.mark.parametrize("question", [question for question, sql in QUERIES.items() if "from metrics" in sql])

@@ -1,16 +1,19 @@
 """Metrics: tables small enough to check by eye, plain numpy for the rest, and intervals that behave like intervals."""
 
+from itertools import combinations
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 from signals_factory import random_signals, replace_column
 
 from lad import contracts, parquet
 from lad.evaluation.bootstrap import FEWEST_QUESTIONS, QuestionSums, intervals, question_sums, resample_counts
 from lad.evaluation.differences import differences
-from lad.evaluation.metrics import EvaluationError, evaluate
+from lad.evaluation.metrics import QUERIES, EvaluationError, describe, evaluate
 from lad.methods import score
 
 
@@ -52,7 +55,7 @@ TWO_QUESTIONS = [
 ]
 
 
-def random_predictions(seed: int, n: int, questions: int, rounds: int, unparsed: float = 0.1) -> pa.Table:
+def random_predictions(seed: int, n: int, questions: int, rounds: int | None, unparsed: float = 0.1) -> pa.Table:
     """Vanilla predictions on random signals, some of them taken away as if the text could not be parsed."""
     signals = random_signals(seed, n, questions=questions, rounds=rounds, split="evaluation", layers=1)
     predictions = score(signals, None, "vanilla")
@@ -159,6 +162,128 @@ def test_methods_variants_and_n_are_kept_apart():
     assert [row for row in metrics.to_pylist() if row["method"] == "vanilla" and row["n_candidates"] == 2] == alone
 
 
+# --- positions against chance ----------------------------------------------------------------------------------
+
+
+def answers_at(*positions: int, targets: tuple[int, ...] = (1, 2)) -> pa.Table:
+    """One question for each answer, its target at the next of the targets' positions."""
+    n = max(2, *positions, *targets)
+    places = [targets[question % len(targets)] for question in range(len(positions))]
+    rows = [(f"q{q}", 0, place, answer, 1) for q, (place, answer) in enumerate(zip(places, positions, strict=True))]
+    return predictions_table(rows, n)
+
+
+def test_v_is_1_where_one_position_is_always_answered_and_0_where_all_are_equally_often():
+    assert value(evaluate(answers_at(1, 1, 1, 1), resamples=0), "cramers_v") == 1
+    assert value(evaluate(answers_at(1, 1, 1, 1), resamples=0), "chi_squared") == 4
+    assert value(evaluate(answers_at(1, 2, 1, 2), resamples=0), "cramers_v") == 0
+    assert value(evaluate(answers_at(2, 1, 2, 1), resamples=0), "cramers_v") == 0
+
+
+def test_who_is_always_right_has_no_bias_however_the_targets_stand():
+    """Against chance alone, the targets' own positions would pass for a bias."""
+    metrics = evaluate(answers_at(1, 1, 1, 2, targets=(1, 1, 1, 2)), resamples=0)
+    assert value(metrics, "cramers_v") == value(metrics, "chi_squared") == 0
+    assert values(metrics, "selection_rate") == [75, 25]
+
+
+def test_where_the_target_never_stood_v_is_unknown():
+    assert value(evaluate(answers_at(1, 2, targets=(1, 1)), resamples=0), "cramers_v") is None
+    assert value(evaluate(answers_at(1, 2, targets=(1, 1)), resamples=0), "chi_squared") is None
+
+
+def test_without_an_answer_there_is_nothing_to_be_even_or_to_flip():
+    metrics = evaluate(predictions_table([("a", 0, 1, None, None), ("a", 1, 2, None, None)]), resamples=0)
+    for metric in ("cramers_v", "chi_squared", "flip_rate", "preference_fairness"):
+        assert value(metrics, metric) is None
+
+
+def test_two_orders_of_two_candidates_flip_for_the_first_for_the_second_or_not():
+    """Candidate 1 is the target: it stands first in order 0 and second in order 1."""
+    first = [(f"first {q}", order, order + 1, 1, order + 1) for q in range(3) for order in (0, 1)]
+    second = [("second", order, order + 1, 2, 2 - order) for order in (0, 1)]
+    steady = [(f"steady {q}", order, order + 1, order + 1, 1) for q in range(4) for order in (0, 1)]
+    metrics = evaluate(predictions_table([*first, *second, *steady]), resamples=0)
+    assert value(metrics, "flip_rate") == 50
+    assert value(metrics, "preference_fairness") == -25
+    assert value(metrics, "consistency") == 50
+
+
+def test_flips_are_counted_by_pairs_of_orders():
+    """Answers 1, 1, 2: two of three pairs differ. A lost answer makes no pair."""
+    answers = [("a", 0, 1, 1, 1), ("a", 1, 2, 2, 1), ("a", 2, 3, 3, 2), ("b", 0, 1, 1, 1), ("b", 1, 2, None, None)]
+    metrics = evaluate(predictions_table(answers, n=3), resamples=0)
+    assert value(metrics, "flip_rate") == pytest.approx(200 / 3)
+    assert not values(metrics, "preference_fairness")
+
+
+def by_target(predictions: pa.Table, n: int) -> np.ndarray:
+    """Target position x answered position, counts of answers."""
+    counts = np.zeros((n, n))
+    for row in predictions.to_pylist():
+        if row["position"]:
+            counts[row["target_position"] - 1, row["position"] - 1] += 1
+    return counts
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 8))
+def test_with_targets_everywhere_equally_often_chi_squared_and_v_are_those_of_scipy(seed, n):
+    """V of a table of expected and found answers is not the same: that table's total is twice as large."""
+    rng = np.random.default_rng(seed)
+    targets = [place % n + 1 for place in range(6 * n)]
+    answers = [int(rng.choice([target, 1, rng.integers(n) + 1])) for target in targets]
+    rows = [(f"q{q}", 0, target, answer, 1) for q, (target, answer) in enumerate(zip(targets, answers, strict=True))]
+    metrics = evaluate(predictions_table(rows, n), resamples=0)
+    statistic, _ = chisquare(np.bincount(answers, minlength=n + 1)[1:])
+    assert value(metrics, "chi_squared") == pytest.approx(statistic)
+    assert value(metrics, "cramers_v") == pytest.approx(np.sqrt(statistic / (6 * n * (n - 1))))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 8), rounds=st.integers(1, 5))
+def test_v_does_not_know_the_names_of_positions_and_lies_between_0_and_1(seed, n, rounds):
+    predictions = random_predictions(seed, n, 12, rounds)
+    names = np.random.default_rng(seed).permutation(n) + 1
+    renamed = predictions
+    for column in ("position", "target_position"):
+        places = [None if place is None else int(names[place - 1]) for place in predictions[column].to_pylist()]
+        renamed = replace_column(renamed, column, places)
+    found, again = (value(evaluate(table, resamples=20), "cramers_v") for table in (predictions, renamed))
+    if (by_target(predictions, n).sum(axis=1) == 0).any():
+        assert found is again is None
+    else:
+        assert found == pytest.approx(again)
+        assert 0 <= found <= 1
+        shares = (by_target(predictions, n) / by_target(predictions, n).sum(axis=1, keepdims=True)).mean(axis=0)
+        assert found == pytest.approx(np.sqrt(n) * np.std(shares, ddof=1))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), questions=st.integers(2, 30))
+def test_at_two_candidates_fairness_is_the_difference_of_selection_rates_and_flips_bound_it(seed, questions):
+    metrics = evaluate(random_predictions(seed, 2, questions, None, unparsed=0), resamples=0)
+    first, second = values(metrics, "selection_rate")
+    fairness, flips = value(metrics, "preference_fairness"), value(metrics, "flip_rate")
+    assert fairness == pytest.approx(second - first)
+    assert abs(fairness) <= flips + 1e-9
+    assert flips == pytest.approx(100 - value(metrics, "consistency"))
+
+
+def test_a_file_of_sql_is_a_metric(monkeypatch, tmp_path):
+    """Docs: that is all; without arithmetic of its own it has no interval."""
+    query = tmp_path / "lowest.sql"
+    query.write_text(
+        "-- The lowest position that was answered.\n"
+        "select method, variant, n_candidates, min(position) as value from predictions group by all"
+    )
+    monkeypatch.setitem(QUERIES, "lowest", query)
+    metrics = evaluate(random_predictions(0, 4, 12, 3), resamples=20)
+    assert value(metrics, "lowest") == 1
+    assert value(metrics, "lowest", "low") is None
+    assert "| [`lowest`](../lad/evaluation/metric_queries/lowest.sql) | The lowest position that was" in describe()
+
+
 # --- against plain numpy ---------------------------------------------------------------------------------------
 
 
@@ -173,6 +298,7 @@ def metrics_by_loops(rows: list[dict], n: int) -> dict[str, float | list[float]]
     by_question: dict[str, list] = {}
     for row in rows:
         by_question.setdefault(row["question_id"], []).append(row["candidate"])
+    answers = [[candidate for candidate in c if candidate is not None] for c in by_question.values()]
     rounds = sorted({row["round"] for row in rows})
     accuracies = [share(lambda row: row["correct"], lambda row, r=r: row["round"] == r) for r in rounds]
     recall = [share(lambda row: row["correct"], lambda row, i=i: row["target_position"] == i) for i in positions]
@@ -187,6 +313,7 @@ def metrics_by_loops(rows: list[dict], n: int) -> dict[str, float | list[float]]
             lambda row: row["position"] is not None and row["scores"].count(row["scores"][row["position"] - 1]) > 1,
             lambda row: True,
         ),
+        "flip_rate": 100 * np.mean([a != b for c in answers for a, b in combinations(c, 2)] or np.nan),
         "selection_rate": [share(lambda row, j=j: row["position"] == j, lambda row: True) for j in positions],
         "confusion": [
             share(lambda row, j=j: row["position"] == j, lambda row, i=i: row["target_position"] == i)
@@ -310,15 +437,54 @@ def test_the_interval_of_rstd_holds_that_of_endless_questions(questions, n, spre
     held = 0
     for _ in range(100):
         targets = rng.integers(n, size=(questions, 5))
-        shown = (targets[..., None] == np.arange(n)).sum(axis=1).astype(float)
         right = rng.random((questions, 5)) < recall[targets]
-        hits = ((targets[..., None] == np.arange(n)) & right[..., None]).sum(axis=1).astype(float)
-        each = np.ones((questions, 1))
-        sums = QuestionSums(right.astype(float), np.ones((questions, 5)), hits, shown, shown, each, each)
-        (bounds,) = intervals([sums], 200, seed=0)
+        answers = np.where(right, targets, (targets + 1) % n)
+        (bounds,) = intervals([sums_of(targets, answers, n)], 200, seed=0)
         low, high = bounds["rstd"][:, 0]
         held += low <= 100 * recall.std(ddof=1) <= high
     assert held >= 90
+
+
+def sums_of(targets: np.ndarray, answers: np.ndarray, n: int) -> QuestionSums:
+    """What metrics by position know of made-up answers; targets and answers are questions x orders, from 0."""
+    questions, orders = targets.shape
+    answered = np.zeros((questions, n * n))
+    np.add.at(answered, (np.repeat(np.arange(questions), orders), (targets * n + answers).ravel()), 1)
+    right, each, nothing = (targets == answers).astype(float), np.ones((questions, 1)), np.empty((questions, 0))
+    shown = np.eye(n)[targets].sum(axis=1)
+    return QuestionSums(right, np.ones(right.shape), shown, answered, each, each, each, each, nothing, nothing)
+
+
+@pytest.mark.parametrize(("questions", "n", "accuracy"), [(160, 4, 0.3), (160, 8, 0.7), (30, 4, 0.7)])
+def test_the_interval_of_v_rarely_sees_a_bias_where_there_is_none_and_a_textbook_p_value_often_does(
+    questions, n, accuracy
+):
+    """Wrong answers go to a position that each question has of its own, the same in its five orders."""
+    rng = np.random.default_rng(6)
+    seen = textbook = 0
+    for _ in range(40):
+        targets = rng.integers(n, size=(questions, 5))
+        own = np.broadcast_to(rng.integers(n, size=(questions, 1)), targets.shape)
+        answers = np.where(rng.random(targets.shape) < accuracy, targets, own)
+        (bounds,) = intervals([sums_of(targets, answers, n)], 200, seed=0)
+        seen += bounds["cramers_v"][0, 0] > 0
+        textbook += chisquare(np.bincount(answers.ravel(), minlength=n)).pvalue < 0.05
+    assert seen <= 2 < textbook
+
+
+@pytest.mark.parametrize(("n", "preferred"), [(2, 0.2), (4, 0.15), (8, 0.3)])
+def test_the_interval_of_v_holds_that_of_endless_questions(n, preferred):
+    """Three in ten answers are by chance, and a share of them is the first position instead."""
+    rng = np.random.default_rng(7)
+    truth, held = 0.3 * preferred, 0
+    for _ in range(40):
+        targets = rng.integers(n, size=(160, 5))
+        guessed = np.where(rng.random(targets.shape) < preferred, 0, rng.integers(n, size=targets.shape))
+        answers = np.where(rng.random(targets.shape) < 0.7, targets, guessed)
+        (bounds,) = intervals([sums_of(targets, answers, n)], 200, seed=0)
+        low, high = bounds["cramers_v"][:, 0]
+        held += low <= truth <= high
+    assert held >= 36
 
 
 def test_of_fewer_than_ten_questions_there_are_no_intervals():
