@@ -60,9 +60,7 @@ class Rates:
             if rates.ndim != 1 or len(rates) < 2 or not ((rates > 0) & (rates < 1)).all():
                 raise PanningError(f"{name} rates are {rates.tolist()}; allowed are 2 or more numbers between 0 and 1")
         if len(self.hits) != len(self.false_alarms):
-            raise PanningError(
-                f"{len(self.hits)} hit rates and {len(self.false_alarms)} false-alarm rates; give N each"
-            )
+            raise PanningError(f"{len(self.hits)} hit and {len(self.false_alarms)} false-alarm rates; give N of each")
 
     @property
     def n(self) -> int:
@@ -133,7 +131,7 @@ def rates_of(counts: Floats, shown: Floats, *, smoothing: float = SMOOTHING) -> 
         raise PanningError(f"counts have shape {counts.shape} for {n} positions; give N x N, N at least 2")
     if not 0 < smoothing < np.inf:
         raise PanningError(f"smoothing = {smoothing}; allowed is a number above 0")
-    if (counts < 0).any() or (counts.sum(axis=1) > shown * (1 + 1e-9) + 1e-9).any():
+    if (counts < 0).any() or (counts.sum(axis=1) > shown * (1 + 1e-5)).any():
         raise PanningError("counts are negative, or more presentations were answered than shown")
     hit, shown_here = counts.diagonal(), shown
     answered_elsewhere, shown_elsewhere = counts.sum(axis=0) - hit, shown.sum() - shown

@@ -2,11 +2,13 @@
 
     answer = the position, in this order, of argmax over candidates c of #{ orders o: argmax_j P(c_j|x_o) shows c }
 
-Of equal votes the larger mean of P over the orders wins, then the lower candidate number. Self-consistency's vote (Wang
-et al., arXiv 2203.11171), taken over orders rather than samples; not in the paper. Consistency is 100 % by
+The orders o are all that the signals hold, or so many (`passes`): the answered one and the next ones. Of equal votes
+the larger mean of P over the orders wins, then the lower candidate number. Self-consistency's vote (Wang et al., arXiv
+2203.11171), taken over orders rather than samples; not in the paper. Of all orders, consistency is 100 % by
 construction.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,18 +18,30 @@ import pyarrow.compute as pc
 from lad import query
 from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, TableRow
-from lad.methods.options import Options, ScoringError
-from lad.methods.orders import orders_of
+from lad.methods.options import Options, Orders, Passes, ScoringError
+from lad.methods.orders import SPLIT_OF, heard, orders_of
 from lad.methods.scores import best_positions, observed_scores
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
 
-def answers(inputs: Inputs, options: Options) -> pa.Table:
+@dataclass(frozen=True)
+class Votes(Options):
+    orders: Orders = None
+    passes: Passes = "all"
+
+
+def answers(inputs: Inputs, options: Votes) -> pa.Table:
     orders_of(inputs.signals)  # refuses orders that do not show every candidate
-    _refuse_single_orders(inputs.signals)
+    if options.passes == "all":
+        _refuse_single_orders(inputs.signals)
     scores = observed_scores(inputs, PRINTED)
-    relations = {"vanilla_answers": best_positions(scores), "observed_scores": scores, "signals": inputs.signals}
+    relations = {
+        "vanilla_answers": best_positions(scores),
+        "observed_scores": scores,
+        "signals": inputs.signals,
+        "heard": heard(inputs.signals, options.passes, "majority_vote"),
+    }
     return best_positions(query.run(_QUERY, relations))
 
 
@@ -50,6 +64,7 @@ METHOD = Method(
     marker="2",
     description="the candidate that vanilla names in most orders of the question",
     answers=answers,
-    options_type=Options,
+    options_type=Votes,
+    split_for=lambda options: SPLIT_OF[options.orders or "evaluated"],
     rows=(TableRow("baselines", 60),),
 )

@@ -143,6 +143,10 @@ def _read_count(text: str) -> int:
     return count
 
 
+def _read_passes(text: str) -> int | Literal["all"]:
+    return "all" if text == "all" else _read_count(text)
+
+
 def _read_above_zero(text: str) -> float:
     number = float(text)
     if not (math.isfinite(number) and number > 0):
@@ -153,6 +157,24 @@ def _read_above_zero(text: str) -> float:
 Count = Annotated[int, Kind("a whole number from 1", _read_count)]
 AboveZero = Annotated[float, Kind("a number above 0", _read_above_zero)]
 YesOrNo = Annotated[bool, Kind.one_of({"yes": True, "no": False})]
+Passes = Annotated[
+    int | Literal["all"],
+    Kind("all, or a whole number from 1", _read_passes),
+    Means(
+        "how many orders of the question an answer rests on, the presentation's own first. all: every order that the"
+        " signals hold"
+    ),
+]
+OfOrders = Literal["evaluated", "cyclic", "random"]
+Orders = Annotated[
+    OfOrders | None,
+    Kind.one_of({kind: kind for kind in get_args(OfOrders)}),
+    Means(
+        "from which orders of the question it answers. evaluated: those that all methods are evaluated on; cyclic: its"
+        " N cyclic shifts, split symmetrized; random: more random orders, split permuted. If it is not set,"
+        " permutation_average answers from cyclic, others from evaluated"
+    ),
+]
 Layers = Annotated[
     Literal["all"] | tuple[int, int] | None,
     Kind("all, or first-last such as 21-35", lambda text: "all" if text == "all" else parse_layers(text)),

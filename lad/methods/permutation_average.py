@@ -4,12 +4,13 @@
 
 Paper, table 8; also called the cyclic probability ensemble. Printed, the orders are the N cyclic shifts, where each
 candidate stands once at each position and a static bias favours none. The released code averages over 16 random orders
-(`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question.
+(`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question. Of fewer passes
+(`passes`) there is one for each order: it rests on that order and the next ones.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,9 @@ import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration.observations import number_of_candidates
-from lad.methods.base import Inputs, Method, PublishedName, Split, TableRow
-from lad.methods.options import Means, ReadsEquations, ScoringError
-from lad.methods.orders import orders_of
+from lad.methods.base import Inputs, Method, PublishedName, TableRow
+from lad.methods.options import Orders, Passes, ReadsEquations, ScoringError
+from lad.methods.orders import SPLIT_OF, heard, orders_of
 from lad.methods.scores import best_positions, observed_scores
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
@@ -28,30 +29,25 @@ _QUERY: Final = Path(__file__).with_suffix(".sql")
 
 @dataclass(frozen=True)
 class AveragesOrders(ReadsEquations):
-    orders: Annotated[
-        Literal["cyclic", "random"],
-        Means(
-            "what is averaged over. cyclic: the question's N cyclic shifts and nothing else; random: the random orders"
-            " of it that the signals hold, split permuted"
-        ),
-    ] = "cyclic"
+    orders: Orders = None
+    passes: Passes = "all"
 
 
 def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
     orders = orders_of(inputs.signals)
-    if options.orders == "cyclic":
+    if options.orders in (None, "cyclic"):
         _refuse_incomplete_shifts(inputs.signals, orders)
-    _refuse_missing_first_rounds(inputs.signals)
+    basis = heard(inputs.signals, options.passes, "permutation_average")
+    if options.passes == "all":  # every order would give the same answer
+        _refuse_missing_first_rounds(inputs.signals)
+        first = inputs.signals.filter(pc.equal(inputs.signals["round"], pc.min(inputs.signals["round"])))
+        basis = basis.filter(pc.is_in(basis["presentation_id"], value_set=first["presentation_id"].combine_chunks()))
     scores = query.run(
         _QUERY,
-        {"observed_scores": observed_scores(inputs, options.equations), "signals": inputs.signals},
+        {"observed_scores": observed_scores(inputs, options.equations), "signals": inputs.signals, "heard": basis},
         {"average": options.equations.average},
     )
     return best_positions(scores)
-
-
-def _split(options: AveragesOrders) -> Split:
-    return "permuted" if options.orders == "random" else "symmetrized"
 
 
 def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) -> None:
@@ -93,7 +89,7 @@ METHOD = Method(
     description="argmax over candidates of the mean of P over the question's N cyclic shifts, or over random orders",
     answers=answers,
     options_type=AveragesOrders,
-    split_for=_split,
+    split_for=lambda options: SPLIT_OF[options.orders or "cyclic"],
     rows=(TableRow("permutations", 30, optional=False),),
     published=(PublishedName("permutation_average"),),
 )

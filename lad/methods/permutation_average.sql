@@ -1,6 +1,6 @@
--- Relation scores: a question's scores averaged over its orders by candidate, in the first of these orders.
--- One row per question and position. Relations in: observed_scores, signals. Parameter: $average, whether
--- probabilities (printed) or log-domain scores (released) are averaged.
+-- Relation scores: scores by candidate, averaged over the orders that an answer rests on. One row per answered
+-- presentation and position. Relations in: observed_scores, signals, heard. Parameter: $average, whether probabilities
+-- (printed) or log-domain scores (released) are averaged.
 with
 shown as (
     select
@@ -12,27 +12,22 @@ shown as (
 
 candidates as (
     select
-        observed_scores.question_id,
+        heard.presentation_id,
         shown.candidate,
+        -- In one order, whatever joins do, so that the same signals give the same bits.
         case $average
-            when 'probabilities' then avg(exp(observed_scores.log_probability))
-            when 'logs' then avg(observed_scores.score)
+            when 'probabilities' then avg(exp(observed_scores.log_probability) order by heard.heard)
+            when 'logs' then avg(observed_scores.score order by heard.heard)
         end as score
     from observed_scores
     inner join shown using (presentation_id, position)
-    group by observed_scores.question_id, shown.candidate
-),
-
-first_orders as (
-    select question_id, arg_min(presentation_id, {'round': round, 'id': presentation_id}) as presentation_id
-    from signals
-    group by question_id
+    inner join heard on observed_scores.presentation_id = heard.heard
+    group by heard.presentation_id, shown.candidate
 )
 
 select
-    first_orders.presentation_id,
+    shown.presentation_id,
     shown.position,
     candidates.score
-from first_orders
-inner join shown using (presentation_id)
-inner join candidates using (question_id, candidate)
+from shown
+inner join candidates using (presentation_id, candidate)

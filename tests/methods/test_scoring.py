@@ -84,7 +84,7 @@ def test_a_constant_added_to_all_logits_changes_nothing(method, formulation):
     "method",
     [
         *("agd;layers=all", "agd;formulation=released;k=3", "permutation_average", "permutation_average;orders=random"),
-        *("batch_calibration", "majority_vote"),
+        *("batch_calibration", "majority_vote", "majority_vote;passes=2", "gold_panning"),
     ],
 )
 def test_the_same_signals_give_the_same_bits(method):
@@ -115,7 +115,7 @@ def test_a_method_answers_the_same_whatever_was_asked_of_the_signals_before():
 def test_an_unknown_target_is_no_obstacle_to_an_answer():
     table, calibration = evaluation_signals(0), calibrate(random_signals(0))
     unknown = replace_column(table, "target_position", [None] * len(table))
-    for method in ("vanilla", "agd", "pride", "majority_vote"):
+    for method in ("vanilla", "agd", "pride", "majority_vote", "gold_panning"):
         known, blind = (score(signals, calibration, method) for signals in (table, unknown))
         assert blind.drop_columns(["target_position", "correct"]).equals(
             known.drop_columns(["target_position", "correct"])
@@ -167,13 +167,13 @@ def test_an_order_that_does_not_show_every_candidate_is_refused():
     orders = table["order"].to_pylist()
     for wrong in ([1, 2, 3, 3], [0, 1, 2, 3], [1, 2, 3, 7]):
         partial = replace_column(table, "order", [*orders[:5], wrong, *orders[6:]])
-        for method in ("permutation_average", "permutation_average;orders=random", "majority_vote"):
+        for method in ("permutation_average", "permutation_average;orders=random", "majority_vote", "gold_panning"):
             with pytest.raises(ScoringError, match=r"symmetrized-000001-01 is \[.*shows each of the candidates 1 to 4"):
-                score(partial, None, method)
+                score(partial, calibrated_for(method, 0), method)
 
 
 @pytest.mark.parametrize(
-    "method", ["vanilla", "pride", "agd", "permutation_average", "batch_calibration", "majority_vote"]
+    "method", ["vanilla", "pride", "agd", "permutation_average", "batch_calibration", "majority_vote", "gold_panning"]
 )
 def test_missing_probabilities_are_refused(method):
     """A presentation without them would else be left out of the answers."""

@@ -48,6 +48,7 @@ def values(option: Option) -> st.SearchStrategy[tuple[Any, str]]:
     by_name = {
         "top_k": st.integers(1, 99).map(lambda k: (k, str(k))),
         "heads": st.integers(1, 99).map(lambda k: (k, str(k))),
+        "passes": st.integers(1, 99).map(lambda k: (k, str(k))) | st.just(("all", "all")),
         "temperature": numbers.map(lambda tau: (tau, str(tau))),
         **dict.fromkeys(("prior", "filter"), st.sampled_from([(True, "yes"), (False, "no")])),
         "layers": ranges | st.just(("all", "all")),
@@ -113,8 +114,9 @@ def test_text_and_mapping_agree(data, name):
         ("agd;formulation=printed+mixture=log", "mixture cannot be 'log'; allowed: probabilities, logs"),
         ("agd;k=2;k=3", "option k is given twice"),
         ("agd;k=2;top_k=3", "option top_k is given twice"),
-        ("permutation_average;orders=16", "option orders cannot be '16'; allowed: cyclic, random"),
-        ("majority_vote;orders=random", "majority_vote has no option 'orders'; it has none"),
+        ("permutation_average;orders=16", "option orders cannot be '16'; allowed: evaluated, cyclic, random"),
+        ("batch_calibration;orders=random", "batch_calibration has no option 'orders'; it has correction"),
+        ("gold_panning;passes=0", "option passes cannot be '0'; allowed: all, or a whole number from 1"),
         ({"method": "adg"}, r"unknown method 'adg' \(did you mean 'agd'\?\)"),
         ({"method": "agd", "topk": 3}, r"\{method: agd, topk: 3\}: agd has no option 'topk' \(did you mean 'top_k'"),
         (

@@ -40,6 +40,8 @@ DIVERGENCES = (
 )
 FURTHER = (
     *("batch_calibration", "batch_calibration;correction=ratio", "majority_vote"),
+    *(f"{method};passes={passes}" for method in ("majority_vote", "gold_panning") for passes in (1, 2, 5)),
+    *(f"permutation_average;orders=evaluated;passes={passes}" for passes in (1, 2, 5)),
     *("contextual_calibration", "attention_less_content_free"),
     *("retrieval_heads", "retrieval_heads;against=none;heads=3", "retrieval_heads;row=query"),
 )

@@ -54,7 +54,7 @@ def shown_by(planned: dict[str, Needs], relation: str, scoring: Scoring) -> set[
         (scoring("random", 4, calibrated_on="adversarial"), {"table3", "published"}),
         (
             scoring("random", 8),
-            {"fig1", "fig5", "fig_heads", "fig_layers", "fig_sofa"}
+            {"fig1", "fig5", "fig_heads", "fig_layers", "fig_sofa", "fig_passes"}
             | {"table6", "table7", "table8", "table_baselines", "published"},
         ),
     ],

@@ -96,6 +96,7 @@ def test_a_row_that_is_measured_in_part_is_refused_and_one_that_is_not_is_left_o
         ("fig6", [{"calibration_questions": [1, 5]}], "fewer than two values of tau"),
         ("fig6", [{"methods": ["agd", "agd;tau=1"]}], "fewer than two values of calibration_questions"),
         ("fig_sofa", [{}], "no run measures probe sofa"),
+        ("fig_passes", [{"methods": ["majority_vote;passes=1"]}], "together at passes none .*name each of them"),
         ("table3", [{}], "runs measure agd after fewer than two calibrations .*; say calibrated_on in a run"),
         ("table8", [{}], "no run measures method permutation_average"),
         ("table_baselines", [{}, {"methods": ["batch_calibration"]}], "method attention_less_content_free"),
