@@ -18,7 +18,7 @@ from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import Options, ScoringError
 from lad.methods.orders import orders_of
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import best_positions, probabilities, said_positions
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -26,8 +26,11 @@ _QUERY: Final = Path(__file__).with_suffix(".sql")
 def answers(inputs: Inputs, options: Options) -> pa.Table:
     orders_of(inputs.signals)  # refuses orders that do not show every candidate
     _refuse_single_orders(inputs.signals)
-    scores = observed_scores(inputs, PRINTED)
-    relations = {"vanilla_answers": best_positions(scores), "observed_scores": scores, "signals": inputs.signals}
+    relations = {
+        "vanilla_answers": said_positions(inputs),
+        "observed_scores": probabilities(inputs, PRINTED),
+        "signals": inputs.signals,
+    }
     return best_positions(query.run(_QUERY, relations))
 
 
@@ -51,5 +54,6 @@ METHOD = Method(
     description="the candidate that vanilla names in most orders of the question",
     answers=answers,
     options_type=Options,
+    reads_for=lambda _: "answers",
     rows=(TableRow("baselines", 60),),
 )

@@ -4,7 +4,8 @@
 
 Paper, table 8; also called the cyclic probability ensemble. Printed, the orders are the N cyclic shifts, where each
 candidate stands once at each position and a static bias favours none. The released code averages over 16 random orders
-(`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question.
+(`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question. Where an answer
+alone is known it has probability 1, so that the mean is its share of the votes.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ import pyarrow.compute as pc
 from lad import query
 from lad.calibration.observations import number_of_candidates
 from lad.methods.base import Inputs, Method, PublishedName, Split, TableRow
-from lad.methods.options import Means, ReadsEquations, ScoringError
+from lad.methods.options import Means, ReadsEquations, ScoringError, Signal
 from lad.methods.orders import orders_of
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import best_positions, probabilities
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -36,6 +37,10 @@ class AveragesOrders(ReadsEquations):
         ),
     ] = "cyclic"
 
+    @property
+    def reads(self) -> Signal:
+        return "answers" if self.equations.average == "probabilities" else "logprobs"
+
 
 def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
     orders = orders_of(inputs.signals)
@@ -44,7 +49,7 @@ def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
     _refuse_missing_first_rounds(inputs.signals)
     scores = query.run(
         _QUERY,
-        {"observed_scores": observed_scores(inputs, options.equations), "signals": inputs.signals},
+        {"observed_scores": probabilities(inputs, options.equations), "signals": inputs.signals},
         {"average": options.equations.average},
     )
     return best_positions(scores)
