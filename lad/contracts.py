@@ -32,6 +32,8 @@ class Column:
         kept: what extraction has to be asked to keep for the column to be there.
         by_layer: whether the outer list is that of all the model's layers, in their order. Those without softmax
             attention (linear attention, convolutions) hold an empty list, so that places stay the model's own numbers.
+            No list at all says that no attention was read: these signals come from the log of another tool.
+        of_a_pass: whether a forward pass always leaves it behind. It is null only in signals from such a log.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Column:
     formerly: str | None = None
     kept: frozenset[Keep] = frozenset()
     by_layer: bool = False
+    of_a_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Contract:
 
 def _ints(name: str, meaning: str, **rules: Any) -> Column:
     return Column(name, pa.list_(pa.int32()), meaning, **rules)
+
+
+def _of_a_pass(name: str, kind: pa.DataType, meaning: str, **rules: Any) -> Column:
+    return Column(name, kind, meaning, nullable=True, of_a_pass=True, **rules)
 
 
 _floats: Final = pa.list_(pa.float32())
@@ -192,32 +199,35 @@ PRESENTATIONS: Final = Contract(
 
 SIGNALS: Final = Contract(
     "signals",
-    "one row per presentation: what one forward pass leaves behind",
+    "one row per presentation: what one forward pass leaves behind, or the log of another tool tells. There no"
+    " attention was read (lists without a layer), and what a pass always leaves is null where it is unknown",
     (
         *PRESENTATIONS.columns,
-        Column(
+        _of_a_pass(
             "identifier_logits",
             _floats,
             "raw logit of each identifier's first token at the last prompt token, before any logits processor",
             length="n_candidates",
         ),
-        Column(
+        _of_a_pass(
             "processed_logits",
             _floats,
             "the same after the model's own generation-config processors (a repetition penalty, say)",
             length="n_candidates",
         ),
-        Column(
+        _of_a_pass(
             "candidate_logprobs",
             _floats,
-            "log-probability of each identifier, each token's softmax restricted to valid tokens; exp sums to 1",
+            "log-probability of each identifier, each token's softmax restricted to valid tokens; exp sums to 1; null"
+            " where an answer alone is known",
             length="n_candidates",
         ),
         Column(
             "candidate_attention",
             _per_layer,
             "layer x position: head mean of the last prompt token's attention, summed over the candidate's own tokens;"
-            " here and below a layer without softmax attention holds an empty list",
+            " here and below a layer without softmax attention holds an empty list, and where no attention was read"
+            " there is no layer",
             length="n_candidates",
             formerly="image_attention",
             by_layer=True,
@@ -229,13 +239,27 @@ SIGNALS: Final = Contract(
             length="n_candidates",
             by_layer=True,
         ),
-        _ints("candidate_tokens", "tokens per candidate", length="n_candidates", formerly="image_tokens"),
-        Column("prompt_tokens", pa.int32(), "prompt length in tokens"),
+        _of_a_pass(
+            "candidate_tokens",
+            pa.list_(pa.int32()),
+            "tokens per candidate",
+            length="n_candidates",
+            formerly="image_tokens",
+        ),
+        _of_a_pass("prompt_tokens", pa.int32(), "prompt length in tokens"),
         Column(
             "generated_text",
             pa.string(),
             "greedy answer text, where it was asked for; of a generating probe the text of sample 0",
             nullable=True,
+        ),
+        Column(
+            "answered_position",
+            pa.int32(),
+            "the answer as the log of another tool has it; null where none could be read (optional)",
+            nullable=True,
+            required=False,
+            places=True,
         ),
         _optional(
             "head_attention",
@@ -393,7 +417,7 @@ PREDICTIONS: Final = Contract(
         Column(
             "scores",
             pa.list_(pa.float64()),
-            "the score of each position, the answer has the largest; null for parsed text",
+            "the score of each position, the answer has the largest; null where the answer alone is known",
             nullable=True,
             length="n_candidates",
         ),

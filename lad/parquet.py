@@ -154,6 +154,8 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     checked = pa.table(arrays, schema=schema)
     for column in present:
         _check_values(checked, column, contract, where)
+        if column.of_a_pass:
+            _check_pass(checked, column, contract, where)
     if contract.one_target:
         _check_targets(checked, where)
     _check_key(checked, contract, where)
@@ -228,6 +230,18 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
             )
     if column.places:
         _check_places(table, column, array.to_numpy(zero_copy_only=False), rows, contract, where)
+
+
+def _check_pass(table: pa.Table, column: Column, contract: Contract, where: str) -> None:
+    """A forward pass that left attention behind left this as well; only the log of another tool may lack it."""
+    of_a_pass = pc.greater(pc.list_value_length(table["candidate_attention"]), 0)
+    lacking = pc.and_(pc.is_null(table[column.name]), of_a_pass)
+    if pc.any(lacking).as_py():
+        row = pc.index(lacking, pa.scalar(True)).as_py()
+        raise TableError(
+            f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}, which has attention: only"
+            " signals without attention may lack it"
+        )
 
 
 def _check_places(

@@ -20,6 +20,7 @@ from lad import contracts, parquet, query
 from lad.calibration.formulation import FORMULATIONS, PRINTED, RELEASED, Formulation, get_formulation
 from lad.calibration.fusion import fit_fusion
 from lad.calibration.observations import (
+    has_logprobs,
     layers_told,
     mean_attention,
     number_of_candidates,
@@ -110,11 +111,11 @@ def read_calibration(folder: Path) -> Calibration:
         raise CalibrationError(f"{folder}: a calibration is for one N, these files hold {sorted(sizes) or 'none'}")
     facts = parquet.read_metadata(folder / f"{contracts.ATTENTION_PRIOR.name}.parquet")
     # Tables from elsewhere carry no metadata: then the prior is taken to cover all of the model's layers.
-    covered = pc.max(parts["attention_prior"]["layer"]).as_py() + 1
+    layers = parts["attention_prior"]["layer"].to_pylist()
     return Calibration(
         **parts,
         n_candidates=sizes.pop(),
-        model_layers=facts.get("model_layers", covered),
+        model_layers=facts.get("model_layers", max(layers, default=-1) + 1),
         questions=tuple(facts.get("calibration_questions", ())),
     )
 
@@ -129,6 +130,10 @@ def calibrate(
 ) -> Calibration:
     """Fit position bias, attention prior and PriDe's static prior.
 
+    Of signals without attention the tables about attention are empty. Where an answer alone is known of a presentation,
+    only `position_bias` is fitted, by formulations that average probabilities: how often each position was answered. A
+    prior that is divided out of answers would leave each of them as it is, or replace all alike by one position.
+
     Args:
         signals: presentations of one N, one model and one split, each question with its target equally often at every
             position, as its cyclic shifts have it.
@@ -141,7 +146,7 @@ def calibrate(
     Raises:
         TableError: signals that break their contract.
         CalibrationError: too few questions, an unknown target, several splits, a question that does not show its
-            target equally often at all positions, no such layer.
+            target equally often at all positions, no such layer, answers alone and formulations that need more.
         SignalsError: presentations of several N or of several models.
         FormulationError: unknown formulation.
     """
@@ -153,6 +158,8 @@ def calibrate(
     refuse_several_splits(signals)
     signals = _question_set(signals, questions, question_set)
     refuse_uneven_targets(signals)
+    if not has_logprobs(signals):
+        chosen_formulations = _for_answers(chosen_formulations)
     covered_layers = _layer_range(layers, model_layers, read_layers(signals))
     return Calibration(
         position_bias=pa.concat_tables(_position_bias(signals, f, n_candidates) for f in chosen_formulations),
@@ -220,7 +227,19 @@ def refuse_uneven_targets(signals: pa.Table) -> None:
         )
 
 
+def _for_answers(formulations: Sequence[Formulation]) -> list[Formulation]:
+    fitting = [formulation for formulation in formulations if formulation.average == "probabilities"]
+    if not fitting:
+        raise CalibrationError(
+            f"the signals hold presentations without log-probabilities, and {formulations[0].name} averages logs; fit a"
+            " formulation that averages probabilities, such as printed"
+        )
+    return fitting
+
+
 def _layer_range(layers: tuple[int, int] | None, model_layers: int, with_attention: Sequence[int]) -> tuple[int, int]:
+    if not model_layers and layers is None:
+        return 0, 0
     first, last = layers or (0, model_layers - 1)
     if not 0 <= first <= last or first >= model_layers:
         raise CalibrationError(f"layers = {first}-{last}: the model has layers 0 to {model_layers - 1}")
@@ -258,6 +277,8 @@ def _attention_prior(
 
 
 def _position_prior(signals: pa.Table, n_candidates: int) -> pa.Table:
+    if not has_logprobs(signals):
+        return contracts.POSITION_PRIOR.schema.empty_table()
     prior = query.run(
         _SQL / "position_prior.sql",
         {
@@ -279,6 +300,8 @@ def _attention_skill(signals: pa.Table, n_candidates: int) -> pa.Table:
 
 
 def _fusion(signals: pa.Table, n_candidates: int, covered_layers: tuple[int, int]) -> pa.Table:
+    if not read_layers(signals):
+        return contracts.FUSION.schema.empty_table()
     fitted = fit_fusion(signals, covered_layers)
     size = pa.repeat(pa.scalar(n_candidates, pa.int32()), len(fitted))
     return parquet.conform(fitted.append_column("n_candidates", size), contracts.FUSION, "calibration")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad import query
-from lad.calibration.formulation import Formulation
+from lad.calibration.formulation import Formulation, Scores
 from lad.calibration.rows import Row, attention_column
 from lad.refusal import Refusal
 
@@ -26,9 +26,30 @@ class SignalsError(Refusal):
 
 
 def observed_scores(signals: pa.Table, formulation: Formulation) -> pa.Table:
-    """One row per presentation and position: score, and log-probability over the N positions."""
+    """One row per presentation and position: score, and log-probability over the N positions.
+
+    Where an answer alone is known, it has probability 1, and every other position 0, which is minus infinity as a log.
+    """
+    if "answered_position" not in signals.column_names:
+        signals = signals.append_column("answered_position", pa.nulls(len(signals), pa.int32()))
+    return query.run(
+        _SQL / "observed_scores.sql", {"signals": signals}, {"scores": scores_column(signals, formulation)}
+    )
+
+
+def scores_column(signals: pa.Table, formulation: Formulation) -> Scores:
+    """The signals column that stands for log P(c_j|x).
+
+    The log of another tool has no logits. Log-probabilities take their place: they differ by one number from all logits
+    of a presentation, which changes no answer.
+    """
     column = formulation.scores_column(number_of_candidates(signals))
-    return query.run(_SQL / "observed_scores.sql", {"signals": signals}, {"scores": column})
+    return column if signals[column].null_count < len(signals) else "candidate_logprobs"
+
+
+def has_logprobs(signals: pa.Table) -> bool:
+    """Whether there are log-probabilities of every presentation; of the others an answer alone is known."""
+    return not signals["candidate_logprobs"].null_count
 
 
 def layer_attention(signals: pa.Table, formulation: Formulation, row: Row = "last") -> pa.Table:
@@ -65,7 +86,7 @@ def number_of_candidates(signals: pa.Table) -> int:
 
 
 def number_of_layers(signals: pa.Table) -> int:
-    """The number of decoder layers, the same in every row.
+    """The number of decoder layers, the same in every row; 0 where no attention was read.
 
     Raises:
         SignalsError: if rows, or the attention columns, differ in their number of layers.
@@ -85,6 +106,8 @@ def read_layers(signals: pa.Table) -> tuple[int, ...]:
         SignalsError: if rows, or the attention columns, differ in their number of layers or in these.
     """
     layers = number_of_layers(signals)
+    if not layers:
+        return ()
     inner = [signals[column].combine_chunks().flatten() for column in _OF_EVERY_MODEL]
     has = np.concatenate([pc.list_value_length(lists).to_numpy().reshape(-1, layers) > 0 for lists in inner])
     if differing := np.flatnonzero((has != has[0]).any(axis=0)).tolist():

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from lad.cli import benchmark, measurement, pipeline, rank, results
+from lad.cli import benchmark, logs, measurement, pipeline, rank, results
 from lad.cli.arguments import KEYS_OF_A_FORMAT
 from lad.cli.sql import AsksResults, sql
 from lad.refusal import one_line
@@ -20,7 +20,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "In one call": (rank.rank,),
     "Stages, in their order": (
         *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
-        *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
+        *(measurement.extract, logs.import_log, measurement.calibrate, measurement.score, measurement.evaluate),
         measurement.compare,
     ),
     "Results": (sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
@@ -39,6 +39,7 @@ _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
     # A query may begin with a comment, which is no option.
     sql: {"cls": AsksResults, "context_settings": {"ignore_unknown_options": True}},
     measurement.score: {"cls": measurement.ListsMethods},
+    logs.import_log: {"name": "import", "cls": logs.ListsFormats, **KEYS_OF_A_FORMAT},
     # What follows is a command of its own, with options of its own.
     pipeline.warm: {
         "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}

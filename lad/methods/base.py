@@ -12,7 +12,7 @@ import pyarrow as pa
 from lad import query
 from lad.calibration.calibrate import Calibration
 from lad.contracts import Keep
-from lad.methods.options import Option, Options, options_of
+from lad.methods.options import Option, Options, Signal, options_of
 
 Split = Literal["evaluation", "symmetrized", "permuted"]
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -103,6 +103,8 @@ class Method(Generic[AnyOptions]):
         split_for: the split of the signals that the method with these options is meant for.
         keeps_for: what the method with these options reads that extraction keeps only where it is asked to, in the
             signals to be answered and in those calibrated on; by default what the options say.
+        reads_for: what of the signals it answers from with these options; by default what the options say. Signals that
+            come from the log of another tool may lack it.
         needs_calibration, needs_content_free, needs_generations: what it reads besides those signals: a calibration,
             whatever its options (see `reads_calibration`), the signals of the split content_free, generated texts.
         rows: its rows in tables that list many methods.
@@ -120,6 +122,7 @@ class Method(Generic[AnyOptions]):
     options_type: type[AnyOptions]
     split_for: Callable[[AnyOptions], Split] = lambda _: "evaluation"
     keeps_for: Callable[[AnyOptions], frozenset[Keep]] = lambda options: options.keeps
+    reads_for: Callable[[AnyOptions], Signal] = lambda options: options.reads
     needs_calibration: bool = False
     needs_content_free: bool = False
     needs_generations: bool = False

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lad.contracts import Keep
 from lad.methods.base import Method
-from lad.methods.options import Option, as_text
+from lad.methods.options import Option, Signal, as_text
 
 
 def names(methods: Iterable[Method[Any]]) -> str:
@@ -49,8 +49,11 @@ def page(methods: Sequence[Method[Any]]) -> str:
     ]
     parts = [
         _table(
-            ("method", "in figures", "answer", "needs", "options"),
-            [(f"`{m.name}`", m.display, m.description, _needs(m) or "-", _labels(m) or "-") for m in methods],
+            ("method", "in figures", "answer", "answers from", "needs", "options"),
+            [
+                (f"`{m.name}`", m.display, m.description, _READ[_reads(m)], _needs(m) or "-", _labels(m) or "-")
+                for m in methods
+            ],
         ),
         _table(("option", "in full", "default", "allowed", "meaning", "methods"), options) if options else "",
         *(f"## `{method.name}`\n\n{method.explanation}" for method in methods),
@@ -63,6 +66,18 @@ _KEPT: Final[dict[Keep, str]] = {
     "rows": "the attention of other rows",
     "null_query": "the null query",
 }
+
+
+_READ: Final[dict[Signal, str]] = {
+    "answers": "answers",
+    "logprobs": "log-probabilities",
+    "attention": "attention",
+    "texts": "texts",
+}
+
+
+def _reads(method: Method[Any]) -> Signal:
+    return method.reads_for(method.options_type())
 
 
 def _needs(method: Method[Any]) -> str:

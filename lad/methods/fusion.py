@@ -29,7 +29,7 @@ from lad.calibration.fusion import TERMS, Evidence, fused_scores
 from lad.contracts import Keep
 from lad.methods.attention import refuse_missing_attention, without_kept
 from lad.methods.base import Inputs, Method, TableRow
-from lad.methods.options import Means, Options
+from lad.methods.options import Means, Options, Signal
 from lad.methods.scores import best_positions, refuse_missing_logprobs
 
 
@@ -42,6 +42,10 @@ class Fuses(Options):
             " their layers and heads; null: these less the same where the query is N/A"
         ),
     ] = "layers"
+
+    @property
+    def reads(self) -> Signal:
+        return "attention"
 
     @property
     def keeps(self) -> frozenset[Keep]:

@@ -31,7 +31,7 @@ from lad.calibration.formulation import PRINTED, Formulation
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import Orders, Passes, ReadsEquations, ScoringError
 from lad.methods.orders import SPLIT_OF, orders_of, refuse_fewer_orders
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import said_positions
 from lad.panning import Floats, Rates, rates_of
 from lad.parquet import nested_lists
 
@@ -52,7 +52,7 @@ def answers(inputs: Inputs, options: Pans) -> pa.Table:
     refuse_fewer_orders(signals, options.passes, "gold_panning")
     rates = calibrated_rates(inputs.fitted, options.equations)
     orders = orders_of(signals).astype(np.int64)
-    said = _answered(signals, best_positions(observed_scores(inputs, options.equations)))
+    said = _answered(signals, said_positions(inputs, options.equations))
     probabilities = np.empty(orders.shape)
     best = np.empty(len(orders), dtype=np.int64)
     for rows in _questions(signals):
@@ -101,7 +101,7 @@ def pan(orders: Integers, answered: Integers, rates: Rates, passes: int) -> Floa
 
     Args:
         orders: the candidate at each position, orders x N, from 1.
-        answered: the position that each order led to, from 1.
+        answered: the position that each order led to, from 1; 0 where none was named, which changes no belief.
         passes: at most as many as there are orders.
 
     Returns:
@@ -111,6 +111,7 @@ def pan(orders: Integers, answered: Integers, rates: Rates, passes: int) -> Floa
     places = orders.argsort(axis=1)  # of each candidate in each order
     is_answered = places == answered[:, None] - 1
     gains = np.where(is_answered, rates.if_answered[places], rates.if_not_answered[places])
+    gains[answered == 0] = 0
     tells = rates.diagnosticity[places]
     left = np.ones((len(orders), len(orders)), dtype=bool)  # first orders x orders not shown yet
     belief, shown = np.zeros(orders.shape), everything
@@ -127,9 +128,9 @@ def pan(orders: Integers, answered: Integers, rates: Rates, passes: int) -> Floa
 
 
 def _answered(signals: pa.Table, answers: pa.Table) -> Integers:
-    """The answered position of each presentation, in the order of the signals."""
+    """The answered position of each presentation, in the order of the signals; 0 where there is none."""
     at = pc.index_in(signals["presentation_id"], value_set=answers["presentation_id"].combine_chunks())
-    positions: Integers = answers["position"].take(at.combine_chunks()).to_numpy().astype(np.int64)
+    positions: Integers = pc.fill_null(answers["position"].take(at.combine_chunks()), 0).to_numpy().astype(np.int64)
     return positions
 
 
@@ -150,6 +151,7 @@ METHOD = Method(
     answers=answers,
     options_type=Pans,
     split_for=lambda options: SPLIT_OF[options.orders or "evaluated"],
+    reads_for=lambda _: "answers",
     needs_calibration=True,
     rows=(TableRow("baselines", 65),),
 )

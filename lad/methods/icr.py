@@ -19,7 +19,7 @@ from lad.calibration.rows import keeps, row_attention
 from lad.contracts import Keep
 from lad.methods.attention import refuse_missing_attention
 from lad.methods.base import Inputs, Method, TableRow
-from lad.methods.options import Means, Options, ScoringError, YesOrNo
+from lad.methods.options import Means, Options, ScoringError, Signal, YesOrNo
 from lad.methods.scores import best_positions
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
@@ -39,6 +39,10 @@ class SumsGains(Options):
     def __post_init__(self) -> None:
         if self.filter and self.tokens != "suffix":
             raise ScoringError("filter=yes goes with tokens=suffix: of those alone the filtered sums are kept")
+
+    @property
+    def reads(self) -> Signal:
+        return "attention"
 
     @property
     def keeps(self) -> frozenset[Keep]:

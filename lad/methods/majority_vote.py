@@ -20,7 +20,7 @@ from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import Options, Orders, Passes, ScoringError
 from lad.methods.orders import SPLIT_OF, heard, orders_of
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import best_positions, probabilities, said_positions
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -35,10 +35,9 @@ def answers(inputs: Inputs, options: Votes) -> pa.Table:
     orders_of(inputs.signals)  # refuses orders that do not show every candidate
     if options.passes == "all":
         _refuse_single_orders(inputs.signals)
-    scores = observed_scores(inputs, PRINTED)
     relations = {
-        "vanilla_answers": best_positions(scores),
-        "observed_scores": scores,
+        "vanilla_answers": said_positions(inputs),
+        "observed_scores": probabilities(inputs, PRINTED),
         "signals": inputs.signals,
         "heard": heard(inputs.signals, options.passes, "majority_vote"),
     }
@@ -66,5 +65,6 @@ METHOD = Method(
     answers=answers,
     options_type=Votes,
     split_for=lambda options: SPLIT_OF[options.orders or "evaluated"],
+    reads_for=lambda _: "answers",
     rows=(TableRow("baselines", 60),),
 )

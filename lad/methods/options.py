@@ -191,9 +191,18 @@ FormulationName = Annotated[
 # --- options that several methods share ------------------------------------------------------------------------
 
 
+Signal = Literal["answers", "logprobs", "attention", "texts"]
+"""What of its signals a method answers from. answers: which position was answered, be it by log-probabilities."""
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of a method that has none."""
+
+    @property
+    def reads(self) -> Signal:
+        """What of the signals they ask for; who reads attention may read log-probabilities as well."""
+        return "logprobs"
 
     @property
     def keeps(self) -> frozenset[Keep]:
@@ -228,6 +237,10 @@ class ReadsRow(Options):
             " mean; suffix: all tokens behind the candidates, their mean"
         ),
     ] = "last"
+
+    @property
+    def reads(self) -> Signal:
+        return "attention"
 
 
 @dataclass(frozen=True)
@@ -279,3 +292,7 @@ class ReadsTexts(Options):
             " 3D; released: any digits, by the released code's rules"
         ),
     ] = "integers"
+
+    @property
+    def reads(self) -> Signal:
+        return "texts"

@@ -5,7 +5,8 @@
 Paper, table 8; also called the cyclic probability ensemble. Printed, the orders are the N cyclic shifts, where each
 candidate stands once at each position and a static bias favours none. The released code averages over 16 random orders
 (`orders=random`) and log-domain scores (`formulation=released`). There is one answer per question. Of fewer passes
-(`passes`) there is one for each order: it rests on that order and the next ones.
+(`passes`) there is one for each order: it rests on that order and the next ones. Where an answer alone is known it has
+probability 1, so that the mean is its share of the votes.
 """
 
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ import pyarrow.compute as pc
 from lad import query
 from lad.calibration.observations import number_of_candidates
 from lad.methods.base import Inputs, Method, PublishedName, TableRow
-from lad.methods.options import Orders, Passes, ReadsEquations, ScoringError
+from lad.methods.options import Orders, Passes, ReadsEquations, ScoringError, Signal
 from lad.methods.orders import SPLIT_OF, heard, orders_of
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import best_positions, probabilities
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -31,6 +32,10 @@ _QUERY: Final = Path(__file__).with_suffix(".sql")
 class AveragesOrders(ReadsEquations):
     orders: Orders = None
     passes: Passes = "all"
+
+    @property
+    def reads(self) -> Signal:
+        return "answers" if self.equations.average == "probabilities" else "logprobs"
 
 
 def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
@@ -44,7 +49,7 @@ def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
         basis = basis.filter(pc.is_in(basis["presentation_id"], value_set=first["presentation_id"].combine_chunks()))
     scores = query.run(
         _QUERY,
-        {"observed_scores": observed_scores(inputs, options.equations), "signals": inputs.signals, "heard": basis},
+        {"observed_scores": probabilities(inputs, options.equations), "signals": inputs.signals, "heard": basis},
         {"average": options.equations.average},
     )
     return best_positions(scores)

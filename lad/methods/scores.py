@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration import observations
-from lad.calibration.formulation import Formulation
-from lad.calibration.observations import number_of_candidates
+from lad.calibration.formulation import PRINTED, Formulation
+from lad.calibration.observations import scores_column
 from lad.methods.base import Inputs
 from lad.methods.options import ScoringError
 
@@ -18,8 +18,27 @@ _SQL: Final = Path(__file__).parent
 
 def observed_scores(inputs: Inputs, formulation: Formulation) -> pa.Table:
     """The scores of every presentation: see `scores_of`."""
-    column = formulation.scores_column(number_of_candidates(inputs.signals))
-    return inputs.steps.once(("observed_scores", column), lambda: scores_of(inputs.signals, formulation))
+    refuse_missing_logprobs(inputs.signals, scores_column(inputs.signals, formulation))
+    return probabilities(inputs, formulation)
+
+
+def probabilities(inputs: Inputs, formulation: Formulation) -> pa.Table:
+    """The same for methods that read no logs: where an answer alone is known, it has probability 1."""
+    column = scores_column(inputs.signals, formulation)
+    return inputs.steps.once(
+        ("observed_scores", column), lambda: observations.observed_scores(inputs.signals, formulation)
+    )
+
+
+def said_positions(inputs: Inputs, formulation: Formulation = PRINTED) -> pa.Table:
+    """The model's own answers: of each presentation the most probable position, or the one that is known as answered.
+
+    Of these there are no scores, and no position where none was answered.
+    """
+    scores = probabilities(inputs, formulation)
+    if observations.has_logprobs(inputs.signals):
+        return best_positions(scores)
+    return query.run(_SQL / "said_positions.sql", {"observed_scores": scores})
 
 
 def scores_of(signals: pa.Table, formulation: Formulation) -> pa.Table:
@@ -29,8 +48,7 @@ def scores_of(signals: pa.Table, formulation: Formulation) -> pa.Table:
         ScoringError: a presentation without a value in the column that the formulation reads; SQL would leave it out
             without a word.
     """
-    column = formulation.scores_column(number_of_candidates(signals))
-    refuse_missing_logprobs(signals, column)
+    refuse_missing_logprobs(signals, scores_column(signals, formulation))
     return observations.observed_scores(signals, formulation)
 
 
@@ -59,7 +77,16 @@ def mean_prior(scores: pa.Table, method: str) -> pa.Table:
 
 
 def less_static_prior(scores: pa.Table, prior: pa.Table, method: str) -> pa.Table:
-    """The scores less the log of a static prior over positions, the one that the position_prior has for the method."""
+    """The scores less the log of a static prior over positions, the one that the position_prior has for the method.
+
+    Raises:
+        ScoringError: it has none.
+    """
+    if method not in prior["method"].to_pylist():
+        raise ScoringError(
+            f"the calibration has no prior for {method}: of some presentations that it was fitted on, an answer alone"
+            " was known; calibrate on signals with log-probabilities"
+        )
     return query.run(
         _SQL / "less_static_prior.sql", {"observed_scores": scores, "position_prior": prior}, {"method": method}
     )

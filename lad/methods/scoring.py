@@ -9,10 +9,17 @@ import pyarrow.compute as pc
 
 from lad import contracts, parquet, query
 from lad.calibration.calibrate import Calibration
-from lad.calibration.observations import layers_told, number_of_candidates, number_of_layers, read_layers
+from lad.calibration.observations import (
+    has_logprobs,
+    layers_told,
+    number_of_candidates,
+    number_of_layers,
+    read_layers,
+)
 from lad.methods.base import Inputs, Method
-from lad.methods.options import Options, ScoringError
-from lad.methods.specification import Specification, parse_method
+from lad.methods.options import Options, ScoringError, Signal
+from lad.methods.scores import refuse_missing_logprobs
+from lad.methods.specification import Specification, Specified, parse_method
 
 _PREDICTIONS: Final = Path(__file__).with_name("predictions.sql")
 
@@ -47,7 +54,8 @@ class Session:
         Raises:
             ScoringError, SignalsError: as `score`.
         """
-        method, options, variant = parse_method(specification, defaults)
+        method, options, variant = specified = parse_method(specification, defaults)
+        _refuse_unread(specified, self._inputs.signals)
         _refuse_missing(method, options, self._inputs)
         predictions = query.run(
             _PREDICTIONS,
@@ -107,6 +115,32 @@ def _refuse_missing(method: Method[Any], options: Options, inputs: Inputs) -> No
         _refuse_other_content_free(method, inputs.signals, inputs.content_free)
     if method.needs_generations:
         _refuse_other_texts(method, inputs.signals, inputs.generations)
+
+
+def _refuse_unread(specified: Specified, signals: pa.Table) -> None:
+    """The log of another tool tells of no attention, and it may tell of answers alone."""
+    number_of_candidates(signals)
+    read, of_a_pass = specified.method.reads_for(specified.options), bool(read_layers(signals))
+    if of_a_pass:
+        if read in ("answers", "logprobs"):
+            refuse_missing_logprobs(signals, "candidate_logprobs")
+        return
+    lacking: dict[Signal, str] = {"attention": "the signals have no attention: they come from the log of another tool"}
+    if not has_logprobs(signals):
+        without = pc.index(pc.is_null(signals["candidate_logprobs"]), pa.scalar(True)).as_py()
+        lacking["logprobs"] = (
+            f"presentation {signals['presentation_id'][without].as_py()} has no candidate_logprobs, an answer at most"
+        )
+    if read in lacking:
+        serving = _that_read_other_than({*lacking, "texts"})
+        raise ScoringError(f"{specified.text} cannot answer: {lacking[read]}; methods that serve: {', '.join(serving)}")
+
+
+def _that_read_other_than(lacking: set[Signal]) -> list[str]:
+    # The registry imports every module of this package, this one among them.
+    from lad.methods import METHODS
+
+    return [name for name, each in METHODS.items() if each.reads_for(each.options_type()) not in lacking]
 
 
 def _refuse_other_calibration(method: Method[Any], signals: pa.Table, calibration: Calibration | None) -> None:

@@ -3,19 +3,19 @@
     answer = argmax_j P(c_j|x)
 
 P(c_j|x) is the probability of the identifier of position j after the prompt (paper, appendix B). The probe decides how
-the question is put; prompting by instruction and SoFA are vanilla, asked by another probe.
+the question is put; prompting by instruction and SoFA are vanilla, asked by another probe. Where the log of another
+tool tells the answer alone, that is vanilla's answer.
 """
 
 import pyarrow as pa
 
-from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, PublishedName, TableRow
 from lad.methods.options import Options
-from lad.methods.scores import best_positions, observed_scores
+from lad.methods.scores import said_positions
 
 
 def answers(inputs: Inputs, options: Options) -> pa.Table:
-    return best_positions(observed_scores(inputs, PRINTED))
+    return said_positions(inputs)
 
 
 METHOD = Method(
@@ -27,6 +27,7 @@ METHOD = Method(
     description="argmax P(c_j|x), appendix B",
     answers=answers,
     options_type=Options,
+    reads_for=lambda _: "answers",
     rows=(
         TableRow("main", 10, optional=False),
         TableRow("main", 30, "Instruction", probe="instruction"),

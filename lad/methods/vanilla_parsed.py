@@ -14,7 +14,7 @@ import pyarrow as pa
 from lad import query
 from lad.calibration.observations import number_of_candidates
 from lad.methods.base import Inputs, Method, TableRow
-from lad.methods.options import Means, Options, ScoringError
+from lad.methods.options import Means, Options, ScoringError, Signal
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -28,6 +28,10 @@ class ReadsAnswer(Options):
             " last: the last word that is an identifier"
         ),
     ] = "careful"
+
+    @property
+    def reads(self) -> Signal:
+        return "texts"
 
 
 def answers(inputs: Inputs, options: ReadsAnswer) -> pa.Table:
