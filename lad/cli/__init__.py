@@ -21,7 +21,10 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
         *(measurement.extract, measurement.calibrate, measurement.score, measurement.evaluate),
         measurement.compare,
     ),
-    "Results": (results.sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
+    "Results": (
+        *(results.sql, results.draw, results.report, results.explorer, results.plan),
+        *(results.bundle, results.unbundle),
+    ),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
     "Helpers of the pipeline and its demo": (
         pipeline.render,
