@@ -121,9 +121,18 @@ function drawList(page) {
   place.list.replaceChildren(questionList(cell, criteria, found, state.page, question, addressOf));
   const turn = (name, by) =>
     element("button", { type: "button", disabled: !(state.page + by in [...Array(pages)]), onclick: () => drawList(state.page + by) }, name);
-  place.list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  keepInSight(place.list.querySelector("[aria-current]"));
   place.pages.hidden = pages === 1;
   place.pages.replaceChildren(turn("‹ Before", -1), `page ${state.page + 1} of ${pages}`, turn("Next ›", 1));
+}
+
+/** Scroll the list, and not the page, to where the question is. */
+function keepInSight(link) {
+  if (!link) return;
+  const { top, bottom } = link.getBoundingClientRect();
+  const box = place.list.getBoundingClientRect();
+  if (top < box.top) place.list.scrollTop += top - box.top;
+  else if (bottom > box.bottom) place.list.scrollTop += bottom - box.bottom;
 }
 
 async function openQuestion(question, { listed = false } = {}) {

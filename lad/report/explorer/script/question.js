@@ -78,8 +78,8 @@ function shownAt(cell, question, order, position, methods, pictures) {
       { class: "said" },
       element("span", { class: "name" }, `c${candidate}`, isTarget ? element("strong", {}, " target") : null),
       element("span", { class: "probability", title: "probability of the identifier" }, bar, percent(probability)),
-      ...badges,
     ),
+    element("span", { class: "badges" }, ...badges),
   );
 }
 
