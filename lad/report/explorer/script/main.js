@@ -1,5 +1,5 @@
 // The page: what is looked at, its address, and the keys. An address names a cell, a question and the filters:
-// #model/dataset/setting/N/probe/question?method=agd&outcome=wrong; a question's id alone finds its first cell.
+// #model/dataset/setting/N/probe/question?method=agd&outcome=wrong; a question's id alone finds a cell that has it.
 
 import { Cell } from "./cell.js";
 import { unpack } from "./blocks.js";
@@ -46,13 +46,13 @@ async function followAddress() {
   const [path, query] = location.hash.slice(1).split("?");
   const names = path.split("/").map(decoded);
   const asked = Object.fromEntries([...new URLSearchParams(query)].filter(([key]) => key in ANYTHING));
-  let id = names.length === 6 ? names[5] : names.length === 1 ? names[0] : "";
+  const id = names.length === 6 ? names[5] : names.length === 1 ? names[0] : "";
   let number = index.cells.findIndex((cell) =>
     ["model", "dataset", "setting", "n", "probe"].every((key, k) => String(cell[key]) === names[k]),
   );
   if (number < 0 && names.length === 1 && id) number = await cellWith(id);
-  const unknown = (number < 0 && path !== "") || false;
-  if (number < 0) [number, id] = [Math.max(0, state.number), unknown ? "" : id];
+  const unknown = number < 0 && path !== "";
+  if (number < 0) number = state.number < 0 ? index.preferred[0] : state.number;
   await openCell(number, asked);
   const question = state.cell.questionOf(id);
   const first = state.found.length ? state.found[0].question : -1;
@@ -69,7 +69,9 @@ function decoded(text) {
 }
 
 async function cellWith(id) {
-  for (const [number, facts] of index.cells.entries()) if ((await unpack(facts.block)).ids.includes(id)) return number;
+  for (const number of index.preferred) {
+    if ((await unpack(index.cells[number].block)).ids.includes(id)) return number;
+  }
   return -1;
 }
 
