@@ -224,7 +224,8 @@ def test_answers_probabilities_and_attention_are_those_of_the_results(opened, pa
     assert [float(text.split()[0]) for text in told] == pytest.approx(100 * probabilities, abs=0.06)
     with catalog.connect(few_results) as connection:
         answers = connection.execute(
-            "select candidate, position, correct from predictions where question_id = ? and method = 'agd' order by round",
+            "select candidate, position, correct from predictions where question_id = ? and method = 'agd'"
+            " order by round",
             [question],
         ).fetchall()
     line = page.locator(".answers tbody tr").filter(has_text=re.compile("^AGD"))

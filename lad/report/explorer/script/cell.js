@@ -23,7 +23,7 @@ export class Cell {
     this.methods = content.methods;
     this.pictures = () => unpack(pictures);
     this.logits = this.methodOf("vanilla");
-    this.attention = Math.max(this.methodOf("purified_attention"), -1);
+    this.attention = this.methodOf("purified_attention");
     if (this.attention < 0) this.attention = this.methodOf("attention_readout");
   }
 

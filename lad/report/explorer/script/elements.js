@@ -20,17 +20,11 @@ export function quoted(text) {
   return element("bdi", {}, text);
 }
 
-/** A labelled choice. Options are [value, name] or [value, name, disabled]; groups are [name, options]. */
+/** A labelled choice. Options are [value, name] or [value, name, disabled]. */
 export function choice(label, name, options, value, onchange) {
   const made = element("select", { name, onchange: () => onchange(made.value) });
-  const filled = (parent, all) => {
-    for (const [key, text, more] of all) {
-      if (Array.isArray(text)) parent.append(filled(element("optgroup", { label: key }), text));
-      else parent.append(element("option", { value: key, disabled: more === true }, text));
-    }
-    return parent;
-  };
-  filled(made, options).value = value;
+  made.append(...options.map(([key, text, disabled = false]) => element("option", { value: key, disabled }, text)));
+  made.value = value;
   return element("label", {}, element("span", {}, label), made);
 }
 

@@ -5,15 +5,13 @@ import { ANYTHING } from "./filter.js";
 
 const OUTCOMES = [["", "right or wrong"], ["right", "right"], ["wrong", "wrong"]];
 
-/** The choice of a cell, those of one model on one dataset together. */
+/** The choice of a cell. */
 export function cellChoice(cells, chosen, onchange) {
-  const groups = new Map();
-  for (const [number, { model, dataset, setting, n, probe, questions }] of cells.entries()) {
-    const name = `${model} on ${dataset}`;
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push([String(number), `${setting}, N = ${n}, asked by ${probe} (${questions})`]);
-  }
-  const made = choice("Asked", "cell", [...groups], String(chosen), (value) => onchange(Number(value)));
+  const options = cells.map(({ model, dataset, setting, n, probe, questions }, number) => [
+    String(number),
+    `${model} on ${dataset}, ${setting}, N = ${n}, asked by ${probe} (${questions} questions)`,
+  ]);
+  const made = choice("Cell", "cell", options, String(chosen), (value) => onchange(Number(value)));
   made.classList.add("wide");
   return made;
 }

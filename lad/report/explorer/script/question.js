@@ -151,12 +151,12 @@ function headMaps({ cell, question, row, on }, onchange) {
     ...answers.map((method) => [cell.methods[method].id, `the answer of ${cell.methods[method].name}`]),
     ...fixed,
   ];
-  let on_ = options.some(([key, , disabled]) => key === seen.heads && !disabled) ? seen.heads : "1";
+  const of = options.some(([key, , disabled]) => key === seen.heads && !disabled) ? seen.heads : "1";
   const maps = [];
   for (let order = 0; order < cell.orders; order++) {
     if (!cell.wasShown(question, order)) continue;
-    const method = cell.methodOf(on_);
-    const candidate = on_ === "target" ? cell.target(question) : method >= 0 ? cell.answer(method, question, order) : Number(on_);
+    const method = cell.methodOf(of);
+    const candidate = of === "target" ? cell.target(question) : method >= 0 ? cell.answer(method, question, order) : Number(of);
     const position = candidate ? cell.positionOf(question, order, candidate) : 0;
     const value = (layer, head) => {
       if (!position) return NaN;
@@ -167,7 +167,7 @@ function headMaps({ cell, question, row, on }, onchange) {
     const columns = Array.from({ length: heads }, (_, head) => String(head));
     maps.push({ order, columns, value, marked: -1, rows: cell.facts.layers.map(String) });
   }
-  const control = choice("Each head: its share that goes to", "heads", options, on_, onchange);
+  const control = choice("Each head: its share that goes to", "heads", options, of, onchange);
   return [element("div", { class: "controls" }, control), ...drawn(maps, "head", { scale: "share" })];
 }
 
