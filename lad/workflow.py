@@ -460,8 +460,26 @@ class Workflow:
     def explorer_words(self) -> list[str]:
         """What `lad explorer` shows of what it reads."""
         words = [option(key, value) for key, value in self.config.report.explorer.model_dump().items()]
-        folders = {dataset: self.photographs(dataset) for dataset in sorted(set(self.explored.photographs))}
-        return [*words, *(f"--images={dataset}={folder}" for dataset, folder in folders.items() if folder)]
+        return [*words, *(f"--images={dataset}={folder}" for dataset, folder in self.explored_folders.items())]
+
+    @cached_property
+    def explored_folders(self) -> dict[str, str]:
+        """By dataset, the folders of the pictures that the explorer shows.
+
+        It fetches none: of a dataset that is downloaded, it shows them where they are there, or extraction wants them.
+        """
+        folders = {dataset: self.photographs(dataset) for dataset in self.explored.photographs}
+        return {dataset: folder for dataset, folder in folders.items() if folder and self._is_fetched(dataset)}
+
+    def _is_fetched(self, dataset: str) -> bool:
+        if not self.dataset(dataset).download or Path(self.receipt(dataset)).exists():
+            return True
+        signals = [
+            self.table("signals", **vars(cell), split=split)
+            for cell, split in self.grid.signals
+            if cell.dataset == dataset and split != "content_free"
+        ]
+        return self.config.bundle is None and not all(Path(table).exists() for table in signals)
 
     def needed(self, needs: Needs) -> list[str]:
         """The tables that hold what is needed."""

@@ -541,5 +541,5 @@ def test_a_dataset_with_questions_of_its_own_is_planned_from_its_files_to_table_
     outcome = snakemake(config, tmp_path, "--dry-run")
     assert rules_run(outcome) == {
         *("read_images", "build_questions", "build_presentations", "extract_signals", "calibrate", "score"),
-        *("evaluate", "draw_table", "write_report", "write_explorer", "all"),
+        *("evaluate", "draw_table", "write_report", "all"),
     }

@@ -57,10 +57,16 @@ def extracted(relation: str):
     return temp(W.shard(relation)) if W.is_sharded else W.table(relation)
 
 
-def photographs_of(needs, made: str) -> list[str]:
-    """What the job that makes the file `made` waits for to show pictures."""
-    shown = [dataset for dataset in dict.fromkeys(needs.photographs) if W.photographs(dataset)]
+def photographs_in(artifact: str) -> list[str]:
+    """What the drawing of an artifact waits for to show pictures."""
+    made = str(W.artifacts / f"{artifact}.json")
+    shown = [dataset for dataset in W.needs[artifact].photographs if W.photographs(dataset)]
     return [file for dataset in shown for file in image_files(dataset, made=made)]
+
+
+def explored_photographs() -> list[str]:
+    """What the explorer waits for to show pictures."""
+    return [file for dataset in W.explored_folders for file in image_files(dataset, made=W.explorer)]
 
 
 wildcard_constraints:

@@ -5,7 +5,7 @@ ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.r
 rule draw_figure:
     input:
         tables=lambda w: W.needed(W.needs[w.figure]),
-        photographs=lambda w: photographs_of(W.needs[w.figure], made=str(W.artifacts / f"{w.figure}.json")),
+        photographs=lambda w: photographs_in(w.figure),
         code=lambda w: drawing_code(w.figure),
     output:
         multiext(str(W.artifacts / "{figure}"), ".pdf", ".svg", ".png", ".json"),
@@ -75,7 +75,7 @@ rule write_report:
 rule write_explorer:
     input:
         tables=W.needed(W.explored),
-        photographs=photographs_of(W.explored, made=W.explorer),
+        photographs=explored_photographs(),
         code=code("report/explorer", "report/needs.py", "report/results.py", "pictures.py"),
     output:
         W.explorer,
