@@ -154,12 +154,25 @@ class Run(Section):
     )
 
 
+class Explorer(Section):
+    pictures: Literal["licensed", "all", "none"] = Field(
+        "licensed",
+        description="Which pictures it shows: those whose licence the images table names; `all`, on a page that you do"
+        " not pass on; or `none`.",
+    )
+    picture_bytes: int = Field(8_000_000, ge=0, description="Bytes that all its thumbnails may take.")
+    attention_bytes: int = Field(
+        16_000_000, ge=0, description="Bytes that all its attention may take, by layer first, then by head."
+    )
+
+
 class Report(Section):
     model: str = Field(description="Model that the artifacts show, unless they name another.")
     dataset: str = Field(description="Dataset that the artifacts show, unless they name another.")
     artifacts: dict[str, dict[str, Any]] = Field(
         min_length=1, description="Figures and tables to draw, each with the options that differ from its defaults."
     )
+    explorer: Explorer = Field(Explorer(), description="What `explorer.html` holds.")
 
 
 class Configuration(Section):

@@ -24,7 +24,7 @@ from lad.grid import Benchmark, Cell, Grid, Scoring, build_grid, shard_count
 from lad.packaged import PackagedError, checkpoint_path
 from lad.report.artifacts import ARTIFACTS, sources
 from lad.report.needs import Needs
-from lad.report.planned import configured_options, headline_needs, planned_needs
+from lad.report.planned import configured_options, explorer_needs, headline_needs, planned_needs
 
 GGUF: Final = ".gguf"
 
@@ -89,7 +89,9 @@ def code(*parts: str) -> list[str]:
 def _code_of(part: Path) -> list[Path]:
     if part.is_file():
         return [part]
-    return sorted(file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".mplstyle"))
+    return sorted(
+        file for file in part.rglob("*.*") if file.suffix in (".py", ".sql", ".css", ".j2", ".js", ".mplstyle")
+    )
 
 
 def _from_here(file: Path) -> str:
@@ -100,7 +102,7 @@ def _from_here(file: Path) -> str:
 def drawing_code(artifact: str) -> list[str]:
     """What drawing an artifact runs: the code that all share, names and colours of methods, its own module and SQL."""
     common = map(Path, code("report", "methods", "shipped/published.csv"))
-    shared = (file for file in common if file.parent.name != "artifacts")
+    shared = (file for file in common if not {"artifacts", "explorer"} & {*file.parts})
     drawing = (str(file) for file in shared if file.stem not in ("page", "headline"))
     return [*drawing, *(_from_here(file) for file in sources(artifact))]
 
@@ -193,6 +195,10 @@ class Workflow:
     @property
     def report(self) -> str:
         return str(self.results / "report.html")
+
+    @property
+    def explorer(self) -> str:
+        return str(self.results / "explorer.html")
 
     @property
     def is_sharded(self) -> bool:
@@ -445,6 +451,35 @@ class Workflow:
     def headline(self) -> Needs:
         """What the report's first lines read."""
         return headline_needs(self.config, self.grid)
+
+    @cached_property
+    def explored(self) -> Needs:
+        """What the explorer reads."""
+        return explorer_needs(self.config, self.grid)
+
+    def explorer_words(self) -> list[str]:
+        """What `lad explorer` shows of what it reads."""
+        words = [option(key, value) for key, value in self.config.report.explorer.model_dump().items()]
+        return [*words, *(f"--images={dataset}={folder}" for dataset, folder in self.explored_folders.items())]
+
+    @cached_property
+    def explored_folders(self) -> dict[str, str]:
+        """By dataset, the folders of the pictures that the explorer shows.
+
+        It fetches none: of a dataset that is downloaded, it shows them where they are there, or extraction wants them.
+        """
+        folders = {dataset: self.photographs(dataset) for dataset in self.explored.photographs}
+        return {dataset: folder for dataset, folder in folders.items() if folder and self._is_fetched(dataset)}
+
+    def _is_fetched(self, dataset: str) -> bool:
+        if not self.dataset(dataset).download or Path(self.receipt(dataset)).exists():
+            return True
+        signals = [
+            self.table("signals", **vars(cell), split=split)
+            for cell, split in self.grid.signals
+            if cell.dataset == dataset and split != "content_free"
+        ]
+        return self.config.bundle is None and not all(Path(table).exists() for table in signals)
 
     def needed(self, needs: Needs) -> list[str]:
         """The tables that hold what is needed."""

@@ -96,6 +96,13 @@ def test_the_pipeline_ends_in_a_report_with_the_artifacts(small):
         assert (Path(config["results"]) / "artifacts" / name).stat().st_size > 0
 
 
+def test_the_report_and_the_explorer_lead_to_each_other(small):
+    config, _ = small
+    report, explorer = (Path(config["results"]) / name for name in ("report.html", "explorer.html"))
+    assert '<a href="explorer.html">' in report.read_text()
+    assert '<a href="report.html">' in explorer.read_text()
+
+
 def test_a_second_run_has_nothing_to_do(small):
     assert rules_run(snakemake(*small)) == set()
 
@@ -104,7 +111,7 @@ def test_changing_tau_runs_scoring_and_what_follows_and_no_extraction(small):
     config, folder = small
     changed = {**config, "scoring": {**config["scoring"], "temperature": 4}}
     assert rules_run(snakemake(changed, folder, "--dry-run")) == {
-        *("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
+        *("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "write_explorer", "all")
     }
 
 
@@ -156,7 +163,9 @@ def test_lost_results_are_made_again_from_the_signals(small):
         shutil.rmtree(Path(config["results"]) / lost)
     outcome = snakemake(config, folder)
     assert outcome.returncode == 0
-    assert rules_run(outcome) == {*("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")}
+    assert rules_run(outcome) == {
+        *("score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "write_explorer", "all")
+    }
 
 
 def test_every_relation_of_the_results_has_rows(small):
@@ -224,7 +233,18 @@ def test_a_bundle_rebuilds_the_same_artifacts_without_the_model_and_the_images(s
     """Byte by byte, but for figure 7's photographs and the seconds of scoring, which was done again."""
     config, _folder, rules = from_bundle
     assert rules == {
-        *("unpack", "calibrate", "score", "evaluate", "compare", "draw_figure", "draw_table", "write_report", "all")
+        *(
+            "unpack",
+            "calibrate",
+            "score",
+            "evaluate",
+            "compare",
+            "draw_figure",
+            "draw_table",
+            "write_report",
+            "write_explorer",
+            "all",
+        )
     }
     original, rebuilt = Path(small[0]["results"]) / "artifacts", Path(config["results"]) / "artifacts"
     names = sorted(path.name for path in original.iterdir())
@@ -443,7 +463,18 @@ def test_a_space_in_a_path_reaches_every_command_as_one_word(tmp_path):
     commands = re.findall(r"^Shell command: (lad .*)$", outcome.stdout, flags=re.M)
     assert {shlex.split(line)[1] for line in commands} == {
         *("render", "download", "images", "embed", "questions"),
-        *("presentations", "content-free", "extract", "merge", "calibrate", "score", "evaluate", "draw", "report"),
+        *(
+            "presentations",
+            "content-free",
+            "extract",
+            "merge",
+            "calibrate",
+            "score",
+            "evaluate",
+            "draw",
+            "report",
+            "explorer",
+        ),
     }
     for line in commands:
         for word in shlex.split(line):

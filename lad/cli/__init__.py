@@ -23,7 +23,10 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
         *(measurement.extract, logs.import_log, measurement.calibrate, measurement.score, measurement.evaluate),
         measurement.compare,
     ),
-    "Results": (sql, results.draw, results.report, results.plan, results.bundle, results.unbundle),
+    "Results": (
+        *(sql, results.draw, results.report, results.explorer, results.plan),
+        *(results.bundle, results.unbundle),
+    ),
     "What there is": (measurement.methods, results.artifacts, results.configuration),
     "Helpers of the pipeline and its demo": (
         pipeline.render,

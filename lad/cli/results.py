@@ -57,11 +57,51 @@ def report(
     title: Annotated[str, typer.Option(help="Title of the page.")],
     label: Annotated[str, typer.Option(help="What the numbers were measured on.")],
     provenance: Annotated[list[str] | None, typer.Option(help="Facts for the end of the page, name=value.")] = None,
+    explorer: Annotated[str | None, typer.Option(help="Address of the explorer, for a link to it.")] = None,
 ) -> None:
     """Put all drawn artifacts on one self-contained page."""
     from lad.report.page import report as write_report
 
-    write_report(results, artifacts, out, title, label, named(provenance or []))
+    write_report(results, artifacts, out, title, label, named(provenance or []), explorer)
+
+
+def explorer(
+    results: Annotated[Path, typer.Option(help="Results folder.")],
+    out: Out,
+    title: Annotated[str, typer.Option(help="Title of the page.")],
+    label: Annotated[str, typer.Option(help="What the numbers were measured on.")],
+    calibration_questions: Annotated[
+        int, typer.Option(min=1, help="After which calibration methods answer, where there are several.")
+    ] = 5,
+    images: Annotated[
+        list[str] | None, typer.Option(help="Folder of a dataset's pictures, dataset=folder; may be repeated.")
+    ] = None,
+    pictures: Annotated[
+        Literal["licensed", "all", "none"],
+        typer.Option(help="Which pictures are shown: those whose licence the images table names, all, or none."),
+    ] = "licensed",
+    picture_bytes: Annotated[int, typer.Option(min=0, help="Bytes that all thumbnails may take.")] = 8_000_000,
+    attention_bytes: Annotated[
+        int, typer.Option(min=0, help="Bytes that all attention may take, by layer first, then by head.")
+    ] = 16_000_000,
+    report: Annotated[str | None, typer.Option(help="Address of the report, for a link to it.")] = None,
+) -> None:
+    """Put single questions on one self-contained page: all their orders, answers, and where the model looked."""
+    from lad.report.explorer.page import explorer as write_explorer
+
+    written = write_explorer(
+        results,
+        out,
+        title,
+        label,
+        calibration_questions=calibration_questions,
+        image_folders={dataset: Path(folder) for dataset, folder in named(images or []).items()},
+        pictures=pictures,
+        picture_bytes=picture_bytes,
+        attention_bytes=attention_bytes,
+        report=report,
+    )
+    typer.echo(f"{out}: {written}")
 
 
 def plan(

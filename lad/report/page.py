@@ -1,6 +1,6 @@
 """The report: one page with every figure and table, their sentences, and what was measured on what.
 
-The page needs nothing beside itself: figures are inlined, there is no script and no link to elsewhere.
+The page needs nothing beside itself: figures are inlined, there is no script and no link but that to the explorer.
 """
 
 import json
@@ -33,6 +33,7 @@ def report(
     title: str,
     label: str,
     provenance: Mapping[str, str] | None = None,
+    explorer: str | None = None,
 ) -> None:
     """Write the page `out`.
 
@@ -43,6 +44,7 @@ def report(
         title: of the page.
         label: what the numbers were measured on.
         provenance: how the results came to be, as names and values for the end of the page.
+        explorer: address of the explorer beside the page.
 
     Raises:
         ArtifactError: no artifact was drawn there.
@@ -56,6 +58,7 @@ def report(
         artifacts=[_with_picture(description, artifacts_folder) for description in descriptions],
         missing=[artifact.title for name, artifact in ARTIFACTS.items() if name not in _names(descriptions)],
         provenance=dict(provenance or {}),
+        explorer=explorer,
     )
     with whole.file(out) as partial:
         partial.write_text(page, encoding="utf-8")

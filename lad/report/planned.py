@@ -4,6 +4,7 @@ Importing this takes no matplotlib, because Snakemake reads it with every config
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ from lad.methods import parse_method
 from lad.report import headline
 from lad.report.artifact import AnyArtifact, ArtifactError
 from lad.report.artifacts import ARTIFACTS
+from lad.report.explorer.choice import SPLIT, chosen_scorings, needs_of
 from lad.report.needs import Available, Key, Needs, wanted_keys
 from lad.report.options import ArtifactOptions, in_words, options_of, selectable
 
@@ -96,6 +98,14 @@ def headline_needs(config: Configuration, grid: Grid) -> Needs:
     first = next(name for name in ARTIFACTS if name in config.report.artifacts)
     options = ARTIFACTS[first].options.read(configured_options(config, first))
     return headline.needs(Planned(grid), options)
+
+
+def explorer_needs(config: Configuration, grid: Grid) -> Needs:
+    """What the explorer reads: of every cell with evaluation signals, one scoring."""
+    evaluated = [scoring for scoring in grid.methods if (scoring.cell, SPLIT) in grid.signals]
+    chosen = chosen_scorings(evaluated, config.calibration.questions).values()
+    needs = needs_of(Planned(grid), {scoring: grid.needs_calibration(scoring) for scoring in chosen})
+    return needs if config.report.explorer.pictures != "none" else replace(needs, photographs=())
 
 
 def _needs(config: Configuration, planned: Planned, name: str) -> Needs:

@@ -128,7 +128,7 @@ def test_where_signals_are_present_their_data_are_not_wanted_until_something_new
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     planned = rules_planned(snakemake(plan, tmp_path, "--dry-run"))
-    assert planned == {"draw_figure", "write_report", "all"}
+    assert planned == {"draw_figure", "write_report", "write_explorer", "all"}
 
     more = {**plan, "runs": [{**plan["runs"][0], "n": [2, 3]}]}
     output = snakemake(more, tmp_path, "--dry-run")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from made_once import made_once
-from synthetic_results import build_results
+from synthetic_results import build_few, build_results
 
 from lad import contracts, parquet
 from lad.report.artifacts import ARTIFACTS
@@ -21,6 +21,12 @@ LABEL = "made-up signals & 100 % real code"
 def results(of_all_processes: Path) -> Path:
     """Not to be changed: `edited` makes copies."""
     return made_once(of_all_processes / "results", build_results)
+
+
+@pytest.fixture(scope="session")
+def few_results(of_all_processes: Path) -> Path:
+    """Two cells of such results. Not to be changed."""
+    return made_once(of_all_processes / "few_results", build_few)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,23 @@ def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int
     return folder
 
 
+def build_few(folder: Path, *, ns: Sequence[int] = (4, 8), questions: int = 16) -> Path:
+    """The same of one model in one setting, answered by the basic methods alone: it takes a second or two."""
+    images = _images(folder)
+    _write(folder, "images", images, dataset="scenes")
+    for n in ns:
+        keys = {"dataset": "scenes", "setting": "random", "n": n}
+        asked = build_questions(images, **keys, evaluation=questions, calibration=5, seed=0)
+        _write(folder, "questions", asked, **keys)
+        cell = {"model": "demo", **keys, "probe": "vanilla"}
+        for split in ("calibration", "evaluation"):
+            shown = build_presentations(asked, split, rounds=5, seed=0)
+            _write(folder, "presentations", shown, **keys, split=split)
+            _write(folder, "signals", _signals(shown, cell), _extraction(shown, cell), **cell, split=split)
+        _answer(folder, cell, CalibrationSource("scenes", "random"), 5)
+    return folder
+
+
 def _cells(ns: Sequence[int]) -> Iterator[dict[str, str | int]]:
     """The demo in both settings, its identifier styles at N = 4, SoFA; the unplanted model in the random setting."""
     for n in ns:

@@ -64,6 +64,11 @@ def photographs_in(artifact: str) -> list[str]:
     return [file for dataset in shown for file in image_files(dataset, made=made)]
 
 
+def explored_photographs() -> list[str]:
+    """What the explorer waits for to show pictures."""
+    return [file for dataset in W.explored_folders for file in image_files(dataset, made=W.explorer)]
+
+
 wildcard_constraints:
     **{key: one_of(W.values(key)) for key in ("model", "dataset", "setting", "n", "probe")},
     split="calibration|evaluation|symmetrized|permuted|content_free",

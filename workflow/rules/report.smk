@@ -1,4 +1,4 @@
-# Figures and tables, each from the tables that it needs, and the report that shows them all.
+# Figures and tables, each from the tables that it needs, the report that shows them all, and the explorer of questions.
 ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.report.artifacts]
 
 
@@ -64,8 +64,34 @@ rule write_report:
         title=CONFIG.title,
         label=CONFIG.label,
         provenance=W.provenance_words(),
+        explorer=Path(W.explorer).name,
     message:
         "Writing {output}"
     shell:
         "lad report --results {params.results:q} --artifacts {params.folder:q} --out {output:q} --title {params.title:q}"
-        " --label {params.label:q} {params.provenance:q} > {log:q} 2>&1"
+        " --label {params.label:q} {params.provenance:q} --explorer {params.explorer:q} > {log:q} 2>&1"
+
+
+rule write_explorer:
+    input:
+        tables=W.needed(W.explored),
+        photographs=explored_photographs(),
+        code=code("report/explorer", "report/needs.py", "report/results.py", "pictures.py"),
+    output:
+        W.explorer,
+    log:
+        W.log("write_explorer"),
+    conda:
+        "../../environment.yml"
+    params:
+        results=W.results,
+        title=CONFIG.title,
+        label=CONFIG.label,
+        questions=CONFIG.calibration.questions,
+        words=W.explorer_words(),
+        report=Path(W.report).name,
+    message:
+        "Writing {output}"
+    shell:
+        "lad explorer --results {params.results:q} --out {output:q} --title {params.title:q} --label {params.label:q}"
+        " --calibration-questions {params.questions} {params.words:q} --report {params.report:q} > {log:q} 2>&1"
