@@ -1,30 +1,30 @@
-"""Every type of transformers' image-text-to-text models: is it read out as eager attention has it?
+"""Every type of transformers' image-text-to-text and causal language models: is it read out as eager attention has it?
 
 `python -m benchmarks.families` builds a tiny random checkpoint of each type that `benchmarks.architectures` describes,
 with its own processor class, and compares ours with the processor's prompts and with eager attention, on presentations
-of twelve images. It writes the verdicts to docs/families.md. Nothing is typed by hand but why a type is not described.
+of twelve images; `benchmarks.text_families` does the same for models of texts. It writes the verdicts to
+docs/families.md. Nothing is typed by hand but why a type is not described.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CONFIG_MAPPING, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from transformers import CONFIG_MAPPING, AutoModelForImageTextToText, ProcessorMixin
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.utils import logging as transformers_logging
 
-from benchmarks import architectures
-from benchmarks.straightforward import extended, last_row, processed
+from benchmarks import architectures, text_families
+from benchmarks.straightforward import last_row, processed
+from benchmarks.verdicts import Differences, Verdict, largest, log_probabilities, reason_of
 from lad.extraction.backbone import Backbone, BackboneError, load_backbone, load_processor
 from lad.extraction.batch import Batch, collate
-from lad.extraction.candidates import IdentifierTrie, Prefix
 from lad.extraction.checkpoint import refuse_other_attention
 from lad.extraction.forward import answer_trie, read_batch
 from lad.extraction.inputs import encode, prepare
@@ -32,14 +32,14 @@ from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES, Probe
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "families.md"
+OF_TEXTS: Final = "## Texts\n"
+_HEAD: Final = "| type | verdict | attention | logits | reason |\n|---|---|---|---|---|\n"
 CAPTION: Final = "a red circle"
 SIZES: Final = ((120, 60), (50, 64), (56, 56))
 """Widths and heights: wide, high and square, so that one prompt shows images of several numbers of tokens."""
 N: Final = 12
 """Candidates: some identifiers have two digits, hence two tokens."""
 ORDERS: Final = (tuple(range(N)), (3, 4, 1, 0, 2, 11, 7, 5, 6, 10, 8, 9))
-ATTENTION_TOLERANCE: Final = 1e-5
-LOGITS_TOLERANCE: Final = 1e-4
 
 UNDESCRIBED: Final[dict[str, str]] = {
     "gemma3n": "its vision tower is timm's",
@@ -52,25 +52,6 @@ UNDESCRIBED: Final[dict[str, str]] = {
 }
 """Why a type has no tiny checkpoint here, where that cannot be told from transformers' tables."""
 _SOFTMAX: Final = {"full_attention", "sliding_attention", "chunked_attention"}
-
-
-@dataclass(frozen=True)
-class Differences:
-    """The largest differences between ours and eager attention.
-
-    Attributes:
-        attention: of the attention sums of images and their delimiters.
-        logits: of the identifiers' logits, and of the log-probabilities of identifiers of several tokens.
-        spread: by how much the attention to an image differs between the orders; with none, nothing was compared.
-    """
-
-    attention: float
-    logits: float
-    spread: float
-
-    @property
-    def equal(self) -> bool:
-        return self.attention < ATTENTION_TOLERANCE and self.logits < LOGITS_TOLERANCE
 
 
 class OtherPromptError(Exception):
@@ -101,15 +82,10 @@ def compare(checkpoint: Path) -> Differences:
         sums = torch.stack([rows[:, batch.segments[row] == k].sum(-1) for k in range(2 * N)], -1)
         of_attention.append(attention[row] - sums)
         of_logits.append(signals.identifier_logits[row] - logits[0, trie.first_tokens])
-        of_logits.append(signals.candidate_logprobs[row] - _log_probabilities(eager, inputs, logits, trie))
+        of_logits.append(signals.candidate_logprobs[row] - log_probabilities(eager, inputs, logits, trie))
     own = signals.candidate_attention
     spread = float((own[0] - own[1][..., list(ORDERS[1]).index(0)][..., None]).abs().max())
-    return Differences(_largest(of_attention), _largest(of_logits), spread)
-
-
-def _largest(differences: Sequence[Tensor]) -> float:
-    # Unlike max(), this does not lose a NaN.
-    return float(torch.cat([own.flatten() for own in differences]).abs().max())
+    return Differences(largest(of_attention), largest(of_logits), spread)
 
 
 def _write_pictures(folder: Path) -> list[Path]:
@@ -133,42 +109,6 @@ def _batch(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> Batch:
 def _processed(backbone: Backbone, probe: Probe, files: Sequence[Path]) -> dict[str, Tensor]:
     inputs = processed(backbone, probe, CAPTION, [Image.open(file) for file in files])
     return {name: value for name, value in inputs.items() if name != "labels"}
-
-
-def _log_probabilities(
-    eager: PreTrainedModel, inputs: dict[str, Tensor], logits: Tensor, trie: IdentifierTrie
-) -> Tensor:
-    """(N,) of the identifiers; a full pass for every open prefix."""
-    after: dict[Prefix, Tensor] = {(): logits}
-    for prefix in trie.fed_prefixes:
-        after[prefix], _ = last_row(eager, extended(inputs, prefix))
-    return trie.log_probabilities(after)[0]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is said of a type: `equal`, `differs`, `refused` (with the reason of loading) or `not built`."""
-
-    type: str
-    verdict: str
-    differences: Differences | None = None
-    reason: str = ""
-
-    @property
-    def row(self) -> str:
-        """A row of the page's table."""
-        measured = ("", "")
-        if self.differences is not None:
-            measured = (below(self.differences.attention, least=-6), below(self.differences.logits, least=-5))
-        return "|" + "|".join(f" {cell} " for cell in (f"`{self.type}`", self.verdict, *measured, self.reason)) + "|"
-
-
-def below(difference: float, least: int) -> str:
-    """The power of ten that a difference is below, `least` or more, so that another machine writes the same page."""
-    power = least
-    while power < 6 and not difference < 10.0**power:
-        power += 1
-    return f"below 1e{power}" if power < 6 else "not a number"
 
 
 def described() -> dict[str, list[str]]:
@@ -230,18 +170,23 @@ def _tells_what_it_writes(processor: str) -> bool:
     return method is not None and method is not ProcessorMixin.replace_image_token
 
 
-def reason_of(error: BackboneError) -> str:
-    """The reason alone, as a cell of a table: without the checkpoint in front and the advice behind."""
-    message = str(error)
-    reason = message.split(": ", 1)[1] if message.startswith("checkpoint ") else message
-    return reason.split("; use")[0].replace("|", "\\|").replace("<", "&lt;")
+def page(found: Sequence[Verdict], found_of_texts: Sequence[Verdict]) -> str:
+    """docs/families.md: its words as they are, and both tables."""
+    above, _, below_it = PAGE.read_text(encoding="utf-8").partition(_HEAD)
+    between = OF_TEXTS + below_it.partition(OF_TEXTS)[2].partition(_HEAD)[0]
+    return above + _table(found) + "\n" + between + _table(found_of_texts)
 
 
-def page(found: Sequence[Verdict]) -> str:
-    """docs/families.md: the words above its table, and the table."""
-    above = PAGE.read_text(encoding="utf-8").partition("| type |")[0]
-    head = "| type | verdict | attention | logits | reason |\n|---|---|---|---|---|\n"
-    return above + head + "".join(f"{verdict.row}\n" for verdict in found)
+def _table(found: Sequence[Verdict]) -> str:
+    return _HEAD + "".join(f"{verdict.row}\n" for verdict in found)
+
+
+def _told(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    told = []
+    for verdict in verdicts:
+        print(verdict.row, flush=True)
+        told.append(verdict)
+    return told
 
 
 def main() -> None:
@@ -249,11 +194,7 @@ def main() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(1)
-    found = []
-    for verdict in verdicts():
-        print(verdict.row, flush=True)
-        found.append(verdict)
-    PAGE.write_text(page(found), encoding="utf-8")
+    PAGE.write_text(page(_told(verdicts()), _told(text_families.verdicts())), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Families of multimodal LLMs, each as a tiny checkpoint with random weights and its own processor class.
+"""Families of LLMs, each as a tiny checkpoint with random weights; multimodal ones with their own processor class.
 
 `build("gemma3", folder)` writes what a download would have written: config, weights, processor, tokenizer (the demo
 checkpoint's, with the family's special tokens added) and a short chat template of the family's form. Geometries are
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
-from benchmarks.architectures import deepseek, gemma, glm, hybrid, idefics, llava, qwen, refused, tiles
+from benchmarks.architectures import deepseek, gemma, glm, idefics, llava, qwen, refused, texts, tiles
 from benchmarks.architectures.family import VOCABULARY as VOCABULARY
 from benchmarks.architectures.family import Family as Family
 from benchmarks.architectures.family import Ids
@@ -38,15 +38,15 @@ CORE = (
 """Those that every test is run with; the others have one comparison each."""
 
 REFUSED: dict[str, Family] = {**deepseek.REFUSED, **refused.FAMILIES}
-"""Those that cannot: images by cross-attention, prompts of another kind, no images at all."""
+"""Those that cannot: images by cross-attention, prompts of another kind."""
 
-HYBRID_OF_TEXTS: dict[str, Family] = hybrid.FAMILIES
-"""Models of texts alone in which some layers have no softmax attention."""
+TEXTS: dict[str, Family] = texts.FAMILIES
+"""Models of texts alone, by their type; whether they can be read out, docs/families.md says."""
 
 
 def build(name: str, folder: Path, *, seed: int = 0) -> Path:
     """Write a tiny checkpoint of that family to `folder / name`, and return that path."""
-    family = {**FAMILIES, **REFUSED, **HYBRID_OF_TEXTS}[name]
+    family = {**FAMILIES, **REFUSED, **TEXTS}[name]
     path = folder / name
     ids = _write_tokenizer(family, path)
     torch.manual_seed(seed)

@@ -1,8 +1,8 @@
-"""Models that cannot be read out: images by cross-attention, no images at all."""
+"""Models that cannot be read out: images by cross-attention."""
 
-from transformers import MllamaConfig, PreTrainedConfig, Qwen2Config
+from transformers import MllamaConfig, PreTrainedConfig
 
-from benchmarks.architectures.family import CHATML, LLAVA, Family, Ids, language
+from benchmarks.architectures.family import LLAVA, Family, Ids, language
 
 
 def _mllama(ids: Ids) -> PreTrainedConfig:
@@ -24,5 +24,4 @@ FAMILIES: dict[str, Family] = {
         named_tokens={},
         bos="<bos>",
     ),
-    "qwen2": Family(lambda ids: Qwen2Config(**language()), CHATML, {}),
 }

@@ -124,7 +124,7 @@ class Backbone:
 
     @functools.cached_property
     def trial(self) -> readout.Trial:
-        """What a forward pass of two tokens tells."""
+        """What forward passes of two tokens tell."""
         return readout.try_out(self.model, self.eos_token_ids[0])
 
     @property
@@ -132,7 +132,7 @@ class Backbone:
         """The layers whose attention is read, ascending, from 0: all, but of a hybrid model those that have softmax
         attention.
         """
-        return self.trial.layers
+        return tuple(self.trial.heads)
 
     @property
     def is_hybrid(self) -> bool:

@@ -18,8 +18,17 @@ from lad.packaged import checkpoint_path
 from lad.refusal import Refusal
 
 _GIGABYTE: Final = 1e9
+_OTHER_KINDS: Final = {
+    "indexed_attention": "chooses tokens for every query (sparse attention)",
+    "minimax_m3_sparse": "chooses tokens for every query (sparse attention)",
+    "compressed_sparse_attention": "attends to several tokens at once (compressed attention)",
+    "heavily_compressed_attention": "attends to several tokens at once (compressed attention)",
+}
+"""What layers of these kinds, by their name in a configuration, do that the read-out does not reproduce."""
 _OWN_WAYS: Final = {
+    "diffllama": "subtracts what one half of its heads attends to from what the other half does",
     "emu3": "pads the images of a prompt to one size before it encodes them, so that each depends on the others",
+    "moshi": "lets every token see all before it, but keeps only the last of them to continue from",
     "paligemma": "lets all tokens of a prompt see each other, images the question too, and counts positions from 1",
 }
 """Types of models that read images or prompts in ways that ours do not allow for, and which ways these are."""
@@ -76,18 +85,18 @@ def refuse_other_attention(checkpoint: str | Path, config: PreTrainedConfig) -> 
     """What a configuration alone tells: attention that cannot be read as that of one causal sequence.
 
     Raises:
-        BackboneError: an encoder and a decoder, tokens chosen for every query, or a way of the type's own.
+        BackboneError: an encoder and a decoder, tokens that are chosen or compressed, or a way of the type's own.
     """
     where = f"checkpoint {checkpoint}: model type '{config.model_type}'"
-    advice = "use a model whose prompt is one causal sequence with image tokens (Qwen2.5-VL, InternVL, LLaVA ...)"
+    advice = "use a model whose prompt is one causal sequence (Qwen2.5-VL, InternVL ...; of texts Llama, Qwen3 ...)"
     parts = [config, *(getattr(config, name) for name in config.sub_configs)]
     if any(getattr(part, "is_encoder_decoder", False) for part in parts):
-        raise BackboneError(f"{where} has an encoder and a decoder, which looks at images by cross-attention; {advice}")
-    if "indexed_attention" in (getattr(config.get_text_config(), "layer_types", None) or []):
         raise BackboneError(
-            f"{where} chooses tokens for every query (sparse attention), which the read-out does not reproduce;"
-            f" {advice}"
+            f"{where} has an encoder and a decoder, which looks at its input by cross-attention; {advice}"
         )
+    kinds = getattr(config.get_text_config(), "layer_types", None) or []
+    if other := next((_OTHER_KINDS[kind] for kind in kinds if kind in _OTHER_KINDS), None):
+        raise BackboneError(f"{where} {other}, which the read-out does not reproduce; {advice}")
     if config.model_type in _OWN_WAYS:
         raise BackboneError(f"{where} {_OWN_WAYS[config.model_type]}; {advice}")
 

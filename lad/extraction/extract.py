@@ -113,7 +113,8 @@ def extract(
 
     Raises:
         InputError: an image is missing or cannot be decoded, a presentation is longer than the model's context window.
-        BackboneError: the model's generation config, or the probe of a hybrid model, asks for what is not done here.
+        BackboneError: the model's generation config, the probe of a hybrid model, or `keep` of a model whose layers
+            have different numbers of heads, asks for what is not done here.
         ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
             fit into memory.
         ValueError: a presentation's question or image is in none of the tables; an unknown probe.
@@ -127,6 +128,7 @@ def extract(
         generation = Generation(new_tokens=max(map(len, trie.identifiers)) + 2)
     refuse_other_ways(backbone, generation)
     _refuse_to_soften_states(backbone, probe)
+    _refuse_heads_that_differ_in_number(backbone, keep)
     reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
     recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
@@ -184,6 +186,19 @@ def _refuse_to_soften_states(backbone: Backbone, probe: Probe) -> None:
         raise BackboneError(
             f"checkpoint {backbone.checkpoint}: the probe {probe.name} softens a mask that {without} of"
             f" {backbone.layers} layers do not have, as they have no softmax attention; ask this model by other probes"
+        )
+
+
+def _refuse_heads_that_differ_in_number(backbone: Backbone, keep: Collection[Keep]) -> None:
+    """The signals hold as many heads of each layer.
+
+    Raises:
+        BackboneError: heads are to be kept, and layers have different numbers of them.
+    """
+    if "heads" in keep and len(numbers := set(backbone.trial.heads.values())) > 1:
+        raise BackboneError(
+            f"checkpoint {backbone.checkpoint}: its layers have {' and '.join(map(str, sorted(numbers)))} heads, so"
+            " that heads cannot be kept in one table; leave 'heads' out of what is kept"
         )
 
 

@@ -7,6 +7,7 @@ runs the whole model once more for every such prefix.
 That takes a cache of keys and values alone. Layers with linear attention or convolutions keep a state of all that they
 have read instead (hybrid models: Qwen3.5, LFM2 ...): it knows no masks, and cannot be taken back to an earlier token.
 Behind such a cache each prefix is fed by itself, token by token, to a copy; what needs an earlier token is read anew.
+Prefixes are fed by themselves as well where a model's masks are numbers that it adds to scores (Doge).
 """
 
 import copy
@@ -124,7 +125,7 @@ def after_prefixes(
     fed = trie.fed_prefixes
     if not fed:
         return {}
-    if not _has_keys_and_values_alone(cache):
+    if backbone.trial.adds_masks or not _has_keys_and_values_alone(cache):
         return {
             prefix: _after(backbone, copy.deepcopy(cache), prefix, prompt=prompt, members=members)
             for prefix in trie.open_prefixes

@@ -12,11 +12,14 @@ its numbers do not depend on what else is read.
 The same function applies the mask of a tree of tokens (`branching`), with which one cached step continues a prompt in
 several ways at once, and SoFA's softened mask (`softened`).
 
+Soft caps and sinks, which some models add to their softmax, are read as the model computes with them
+(`lad.extraction.softmax`). What else a model may add is refused.
+
 Layers without softmax attention (linear attention, convolutions) do not call it, and have no place in what is read:
 `try_out` says which layers do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,13 +33,13 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from lad.extraction.prompts import Softening
+from lad.extraction.softmax import Softmax, capped_attention, with_sink
 
 NAME: Final = "lad_readout"
+_PLAIN: Final = Softmax()
 
 _UNREADABLE: Final = {
-    "softcap": "soft-capped scores",
-    "s_aux": "attention sinks",
-    "sinks": "attention sinks",
+    "sinks": "attention sinks that differ by query",
     "position_bias": "a position bias",
     # Such models mask what they do not choose for eager attention and SDPA only, and leave it to others to do so.
     "indices": "a choice of tokens for every query (sparse attention)",
@@ -74,31 +77,59 @@ class Readout:
     Attributes:
         token_sums: (batch, kinds, T) float32; what the rows of each kind attend to each token, summed over layers and
             heads. None without other rows.
+        adds_masks: whether a layer's mask added to its scores so far, in place of saying what is visible.
     """
 
     def __init__(self, segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None) -> None:
         self.heads = heads
         self.rows = rows
         self.token_sums: Tensor | None = None
+        self.adds_masks = False
         # (batch, T, n_segments), 1 where a token belongs to a segment. A product with it sums by segment in the same
         # order every time, which scattering does not on a GPU.
         self._belongs = (segments[..., None] == torch.arange(n_segments, device=segments.device)).float()
         self.layers: dict[int, Tensor] = {}
         self._layers_of_rows: dict[int, Tensor] = {}
 
-    def record(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+    def record(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor | None,
+        scaling: float,
+        softmax: Softmax = _PLAIN,
+    ) -> None:
         """Reduce one layer's attention rows to segments.
 
         Args:
             query: (batch, heads, fed, d); behind a cache only the last tokens are fed.
             key: (batch, key-value heads, T, d).
             mask: broadcastable to (batch, heads, fed, T), boolean (True = visible) or additive; None = causal.
-        """
-        self._record_last(layer, query, key, mask, scaling)
-        if self.rows is not None:
-            self._record_rows(layer, self.rows, query, key, mask, scaling)
 
-    def _record_last(self, layer: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+        Raises:
+            ValueError: the layer was recorded before.
+        """
+        if layer in self.layers:
+            raise ValueError(
+                "a block of its attention serves several layers, or one layer several times, so that attention cannot"
+                " be told apart by layer"
+            )
+        self.adds_masks |= mask is not None and mask.dtype != torch.bool
+        by_group = softmax.by_group(key.shape[1])
+        self._record_last(layer, query, key, mask, scaling, by_group)
+        if self.rows is not None:
+            self._record_rows(layer, self.rows, query, key, mask, scaling, by_group)
+
+    def _record_last(
+        self,
+        layer: int,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor | None,
+        scaling: float,
+        by_group: Sequence[Softmax],
+    ) -> None:
         heads, groups = query.shape[1], key.shape[1]
         rows = (
             [None] * groups if mask is None else mask[:, :, -1, : key.shape[2]].expand(-1, heads, -1).chunk(groups, 1)
@@ -107,12 +138,19 @@ class Readout:
         # One key-value head at a time: no float32 copy of all keys, and no copy at all of keys that are float32.
         for group, last in enumerate(query[:, :, -1].float().chunk(groups, dim=1)):
             scores = last @ key[:, group].float().transpose(1, 2) * scaling
-            weights = _masked(scores, rows[group]).softmax(-1)
+            weights = by_group[group].weights(scores, rows[group])
             sums.append((weights if self.heads else weights.mean(1, keepdim=True)) @ self._belongs)
         self.layers[layer] = torch.cat(sums, dim=1)
 
     def _record_rows(
-        self, layer: int, rows: Rows, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float
+        self,
+        layer: int,
+        rows: Rows,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor | None,
+        scaling: float,
+        by_group: Sequence[Softmax],
     ) -> None:
         (batch, heads, fed, _), (_, groups, keys, _) = query.shape, key.shape
         each, at = torch.arange(batch, device=query.device)[:, None], rows.places - (keys - fed)
@@ -127,7 +165,7 @@ class Readout:
         sums = []
         for group, own in enumerate(asked.float().chunk(groups, dim=1)):
             scores = own @ key[:, group, None].float().transpose(2, 3) * scaling
-            means = rows.weights[:, None] @ _masked(scores, masks[group]).softmax(-1)
+            means = rows.weights[:, None] @ by_group[group].weights(scores, masks[group])
             by_token = means.sum(1)
             self.token_sums = by_token if self.token_sums is None else self.token_sums + by_token
             sums.append((means if self.heads else means.mean(1, keepdim=True)) @ self._belongs[:, None])
@@ -139,7 +177,7 @@ class Readout:
         Raises:
             RuntimeError: if the forward pass did not go through the read-out.
         """
-        return self._stacked().mean(2)
+        return self._of_last().mean(2)
 
     def head_attention(self) -> Tensor:
         """(batch, layers read, heads, n_segments) float32: the summed attention of every head.
@@ -149,7 +187,7 @@ class Readout:
         """
         if not self.heads:
             raise RuntimeError("heads were not kept: ask for them with reading(..., heads=True)")
-        return self._stacked()
+        return self._of_last()
 
     def rows_attention(self) -> Tensor:
         """(batch, layers read, heads, kinds, n_segments) float32: what the other rows attend to, by kind of average.
@@ -161,19 +199,20 @@ class Readout:
         """
         if not self._layers_of_rows:
             raise RuntimeError("no other rows were read: ask for them with reading(..., rows=...)")
-        return torch.stack([self._layers_of_rows[layer] for layer in sorted(self._layers_of_rows)], dim=1)
+        return _stacked(self._layers_of_rows)
 
-    def _stacked(self) -> Tensor:
+    def _of_last(self) -> Tensor:
         if not self.layers:
             raise RuntimeError("no layer was read out: the model does not use the read-out attention")
-        return torch.stack([self.layers[layer] for layer in sorted(self.layers)], dim=1)
+        return _stacked(self.layers)
 
 
-def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Scores with a mask applied that is boolean (True = visible) or additive."""
-    if mask is None:
-        return scores
-    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+def _stacked(by_layer: Mapping[int, Tensor]) -> Tensor:
+    """(batch, layers read, heads or key-value heads, ...); the mean of these where layers have different numbers."""
+    layers = [by_layer[layer] for layer in sorted(by_layer)]
+    if len({len(own[0]) for own in layers}) > 1:
+        layers = [own.mean(1, keepdim=True) for own in layers]
+    return torch.stack(layers, dim=1)
 
 
 class Tree:
@@ -278,28 +317,41 @@ def attention_with_readout(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """SDPA, plus the read-out and the mask of a tree where one is active.
+
+    Args:
+        s_aux: (heads,) sinks, by transformers' name for them.
 
     Raises:
         ValueError: the model adds something to its scores that the read-out would leave out.
     """
     if added := [what for name, what in _UNREADABLE.items() if kwargs.get(name) is not None]:
         raise ValueError(f"its attention has {' and '.join(added)}, which the read-out does not reproduce")
+    causal = kwargs.get("is_causal")
+    if attention_mask is None and not (getattr(module, "is_causal", True) if causal is None else causal):
+        attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool)
+    scaling, softmax = query.shape[-1] ** -0.5 if scaling is None else scaling, Softmax(softcap, s_aux)
     # Before SDPA, so that the row's memory is free again when SDPA takes its own.
     if (readout := _active.get()) is not None:
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        readout.record(module.layer_idx, query, key, attention_mask, scale)
+        readout.record(module.layer_idx, query, key, attention_mask, scaling, softmax)
     if (soft := _soft.get()) is not None and query.shape[2] == key.shape[2] == soft.segments.shape[1]:
         attention_mask = soft.mask(module.layer_idx, attention_mask, query.dtype)
     if (tree := _tree.get()) is not None and query.shape[2] > 1:
         attention_mask = tree.mask(attention_mask, query.shape[2], key.shape[2])
+    if softcap is not None:
+        return capped_attention(query, key, value, attention_mask, scaling, softmax), None
+    lead = 0
+    if s_aux is not None:
+        query, key, value, attention_mask, lead = with_sink(query, key, value, attention_mask, scaling, s_aux)
     if _no_kernel_takes_groups(query, key):
         key, value = (repeat_kv(states, query.shape[1] // states.shape[1]) for states in (key, value))
         module = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    return output, None
+    return output[:, lead:], None
 
 
 def _no_kernel_takes_groups(query: Tensor, key: Tensor) -> bool:
@@ -328,22 +380,23 @@ def install(model: PreTrainedModel) -> None:
     parts = [name for name in model.config.sub_configs if getattr(model.config, name) is text]
     model.set_attn_implementation({parts[0]: NAME} if parts else NAME)
     if text._attn_implementation != NAME:
-        raise ValueError(
-            f"{type(model).__name__} does not use transformers' AttentionInterface: its attention cannot be read"
-        )
+        raise ValueError("it does not use transformers' AttentionInterface")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a forward pass of two tokens tells of a model.
+    """What forward passes of two tokens tell of a model.
 
     Attributes:
-        layers: those of the language half that pass through the read-out, ascending, from 0.
+        heads: how many query heads each layer of the language half has that passes through the read-out, by its number
+            from 0, ascending.
         makes_cache: whether the model begins a cache by itself; Granite 4's leaves that to the caller.
+        adds_masks: whether its masks add to scores, by numbers of its own (Doge): they cannot be made those of a tree.
     """
 
-    layers: tuple[int, ...]
+    heads: Mapping[int, int]
     makes_cache: bool
+    adds_masks: bool
 
 
 def try_out(model: PreTrainedModel, token: int) -> Trial:
@@ -354,18 +407,29 @@ def try_out(model: PreTrainedModel, token: int) -> Trial:
         token: any token of its vocabulary.
 
     Raises:
-        ValueError: the model adds something to its scores that the read-out would leave out, or its forward pass gives
-            no cache, or one that is not known to be continued rightly.
+        ValueError: the model adds something to its scores that the read-out would leave out; its tokens see what stands
+            behind them; its positions are not those of the tokens' places; or its forward pass gives no cache, or one
+            that is not known to be continued rightly.
     """
-    tokens = torch.full((1, 2), token, device=model.device)
-    with torch.inference_mode(), reading(torch.zeros_like(tokens), 1) as read:
+    tokens, places = torch.full((1, 2), token, device=model.device), torch.arange(2, device=model.device)[None]
+    first = Rows(places[:, :1], torch.ones(1, 1, 1, device=model.device))
+    with torch.inference_mode(), reading(places, 2, heads=True, rows=first) as read:
         output = model(input_ids=tokens, use_cache=True)
+    if any(own[..., 1].any() for own in read._layers_of_rows.values()):
+        raise ValueError("its tokens see those that stand behind them, so that a prompt cannot be continued")
     own = getattr(output, "past_key_values", None)
     cache = _filled_cache(model, tokens) if own is None else own
     if type(cache) is not DynamicCache:
         given = "no cache" if cache is None else f"a {type(cache).__name__}"
         raise ValueError(f"its forward pass gives {given} to continue from, not transformers' DynamicCache")
-    return Trial(tuple(sorted(read.layers)), makes_cache=own is not None)
+    # Models with three-dimensional positions work them out from the places all the same.
+    if not hasattr(model.base_model, "get_rope_index"):
+        with torch.inference_mode():
+            placed = model(input_ids=tokens, position_ids=places, use_cache=False)
+        if (placed.logits - output.logits).abs().max() > 1e-3 * (output.logits.max() - output.logits.min()):
+            raise ValueError("it does not count positions from 0, so that a prompt would be continued at other places")
+    heads = {layer: read.layers[layer].shape[1] for layer in sorted(read.layers)}
+    return Trial(heads, makes_cache=own is not None, adds_masks=read.adds_masks)
 
 
 def _filled_cache(model: PreTrainedModel, tokens: Tensor) -> DynamicCache | None:

@@ -5,7 +5,6 @@ answer by a pass of its own. Qwen3.5, which takes images, is among the families 
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,14 +12,7 @@ import plain
 import pyarrow as pa
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    BambaConfig,
-    FalconH1Config,
-    MambaConfig,
-    MiniMaxConfig,
-    RecurrentGemmaConfig,
-)
+from transformers import AutoModelForCausalLM
 
 from benchmarks import architectures
 from lad import contracts, parquet
@@ -38,27 +30,7 @@ from lad.extraction.texts import noise_stream
 EVERYTHING = frozenset(get_args(Keep))
 TEXTS = tuple(f"number {k} of {shape}s" for k, shape in enumerate(["circle", "square", "triangle"] * 4))
 QUERY = "which is blue?"
-SIZES = architectures.language(num_hidden_layers=4)
-STATES = {"mamba_n_heads": 4, "mamba_d_state": 8, "mamba_n_groups": 1}
-KINDS = 2 * ["linear_attention", "full_attention"]
-
-OTHERS = {
-    "bamba": lambda: BambaConfig(**SIZES, **STATES, attn_layer_indices=[1, 3], mamba_d_head=16),
-    # Both kinds in every layer.
-    "falcon_h1": lambda: FalconH1Config(**SIZES, **STATES, mamba_d_ssm=32, mamba_d_head=8),
-    "minimax": lambda: MiniMaxConfig(**SIZES, layer_types=KINDS, head_dim=8, num_local_experts=2),
-    "mamba": lambda: MambaConfig(vocab_size=SIZES["vocab_size"], hidden_size=32, num_hidden_layers=2, state_size=8),
-    "recurrent_gemma": lambda: RecurrentGemmaConfig(**SIZES, head_dim=8, lru_width=32, attention_window_size=64),
-}
 READ = {"lfm2": (1, 3), "bamba": (1, 3), "falcon_h1": (0, 1, 2, 3)}
-
-
-def build(name: str, folder: Path) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        if name in OTHERS:
-            family = replace(architectures.HYBRID_OF_TEXTS["lfm2"], config=lambda ids: OTHERS[name]())
-            patch.setitem(architectures.HYBRID_OF_TEXTS, name, family)
-        return architectures.build(name, folder)
 
 
 @dataclass
@@ -72,7 +44,7 @@ class Case:
 
 @pytest.fixture(scope="module", params=READ)
 def case(request, tmp_path_factory) -> Case:
-    path = build(request.param, tmp_path_factory.mktemp("checkpoints"))
+    path = architectures.build(request.param, tmp_path_factory.mktemp("checkpoints"))
     backbone = load_backbone(path)
     eager = AutoModelForCausalLM.from_pretrained(path, attn_implementation="eager", dtype=torch.float32).eval()
     prompts = TextPromptBuilder(backbone, PROBES["vanilla"], EVERYTHING)
@@ -176,6 +148,13 @@ def test_a_probe_that_softens_the_mask_is_refused(case):
         extract(case.backbone, get_probe("sofa"), **tables())
 
 
+def test_heads_of_layers_that_have_other_numbers_of_them_are_not_kept(tmp_path):
+    backbone = load_backbone(architectures.build("laguna", tmp_path))
+    with pytest.raises(BackboneError, match="its layers have 4 and 8 heads, so that heads cannot be kept in one table"):
+        extract(backbone, **tables(), keep=["heads", "rows"])
+    assert read_layers(extract(backbone, **tables(), keep=["rows"]).signals) == (0, 1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -186,17 +165,17 @@ def test_a_probe_that_softens_the_mask_is_refused(case):
 )
 def test_a_model_that_cannot_be_read_or_continued_is_refused(tmp_path, name, reason):
     with pytest.raises(BackboneError, match=reason):
-        load_backbone(build(name, tmp_path))
+        load_backbone(architectures.build(name, tmp_path))
 
 
 def test_a_model_whose_linear_layers_are_all_it_has_is_refused(tmp_path, monkeypatch):
-    family = architectures.HYBRID_OF_TEXTS["lfm2"]
+    family = architectures.TEXTS["lfm2"]
 
     def without_attention(ids):
         config = family.config(ids)
         config.layer_types = ["conv"] * 4
         return config
 
-    monkeypatch.setitem(architectures.HYBRID_OF_TEXTS, "lfm2", replace(family, config=without_attention))
+    monkeypatch.setitem(architectures.TEXTS, "lfm2", replace(family, config=without_attention))
     with pytest.raises(BackboneError, match="no layer of its language half has softmax attention to be read"):
         load_backbone(architectures.build("lfm2", tmp_path))
