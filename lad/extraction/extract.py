@@ -438,7 +438,8 @@ def _progress(total: int, done: int, *, shown: bool) -> "tqdm[Any]":
     return tqdm(
         total=total,
         initial=done,
-        disable=not shown,
+        # Left out where it is shown: TQDM_DISABLE then still has its say.
+        **({} if shown else {"disable": True}),
         desc="extract",
         unit=" presentations",
         bar_format=None if watched else line + "\n",
