@@ -101,6 +101,7 @@ RELATIONS: Final = {
         Relation(contracts.METRICS, "metrics", _SCORING),
         Relation(contracts.DIFFERENCES, "metrics", _SCORING),
         Relation(contracts.COMPARISONS, "metrics", _SCORING),
+        Relation(contracts.CHOICES, "choices", _CELL),
     )
 }
 

@@ -507,11 +507,48 @@ COMPARISONS: Final = Contract(
     ),
 )
 
+CHOICES: Final = Contract(
+    "choices",
+    "one row per method, chooser and number of calibration questions: accuracy after calibration on those questions",
+    (
+        Column("method", pa.string(), "name of the method"),
+        Column("variant", pa.string(), "as in predictions"),
+        Column("n_candidates", pa.int32(), "N"),
+        Column(
+            "chooser",
+            pa.string(),
+            "random (the mean of several draws), first, disagreement, uncertainty or null; none of them sees a target",
+        ),
+        Column("stopped", pa.bool_(), "whether the stopping rule said how many questions"),
+        Column("pool", pa.int32(), "questions to choose from"),
+        Column("questions", pa.int32(), "questions that were chosen, labelled and calibrated on"),
+        Column("passes", pa.int32(), "forward passes of choosing and calibrating"),
+        Column("accuracy", pa.float64(), "percent"),
+        Column(
+            "low",
+            pa.float64(),
+            "random: the 2.5th percentile of the draws; else the lower end of the 95 % bootstrap interval over"
+            " evaluation questions, null as in metrics",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "random: the 97.5th percentile; else the upper end", nullable=True),
+        Column(
+            "lead",
+            pa.float64(),
+            "points: accuracy less the mean of the draws of as many questions, or of the next smaller number drawn;"
+            " null for random",
+            nullable=True,
+        ),
+        Column("lead_low", pa.float64(), "lower end of its 95 % bootstrap interval over questions", nullable=True),
+        Column("lead_high", pa.float64(), "upper end", nullable=True),
+    ),
+)
+
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
         *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
         *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, ATTENTION_SKILL, FUSION, PREDICTIONS, METRICS, DIFFERENCES),
-        COMPARISONS,
+        *(COMPARISONS, CHOICES),
     )
 }

@@ -481,6 +481,12 @@ class Workflow:
         ]
         return self.config.bundle is None and not all(Path(table).exists() for table in signals)
 
+    @property
+    def chosen_for(self) -> list[str]:
+        """The methods that choices of calibration questions are measured by, where the report says which."""
+        options = self.config.report.artifacts.get("table_calibration_choice", {})
+        return list(options.get("methods", []))
+
     def needed(self, needs: Needs) -> list[str]:
         """The tables that hold what is needed."""
         return [str(path) for paths in needs.files(self.results).values() for path in paths]

@@ -21,7 +21,7 @@ PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Stages, in their order": (
         *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
         *(measurement.extract, logs.import_log, measurement.calibrate, measurement.score, measurement.evaluate),
-        measurement.compare,
+        *(measurement.compare, measurement.choices),
     ),
     "Results": (
         *(sql, results.draw, results.report, results.explorer, results.plan),

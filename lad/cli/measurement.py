@@ -244,3 +244,24 @@ def compare(
     )
     metadata = {"predictions": predictions, "reference": reference, "resamples": resamples, "seed": seed}
     parquet.write(compared, out, contracts.COMPARISONS, metadata)
+
+
+def choices(
+    calibration: Annotated[list[str], typer.Option(help="Signals of the pool, as --signals elsewhere.")],
+    evaluation: Annotated[list[str], typer.Option(help="Signals of the questions to be answered.")],
+    out: Out,
+    method: Annotated[list[str] | None, typer.Option(help="Method that is calibrated; four by default.")] = None,
+    pool: Annotated[int, typer.Option(min=2, help="Choose from the first so many questions.")] = 40,
+    draws: Annotated[int, typer.Option(min=2, help="Random draws of each number of questions.")] = 20,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the questions.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Compare choosers of calibration questions that see no target with random draws, for 1 to 10 questions."""
+    from lad.choosing import METHODS, measure_choices
+
+    fitted_on, answered = (parquet.read(files(paths), contracts.SIGNALS) for paths in (calibration, evaluation))
+    measured = measure_choices(
+        fitted_on, answered, methods=method or METHODS, pool=pool, draws=draws, resamples=resamples, seed=seed
+    )
+    metadata = {"calibration": calibration, "evaluation": evaluation, "resamples": resamples, "seed": seed}
+    parquet.write(measured, out, contracts.CHOICES, metadata)

@@ -96,6 +96,7 @@ class Needs:
         signals: cells and splits whose signals are read.
         priors: scorings whose calibrated attention prior is read, in a formulation.
         benchmarks: benchmarks whose questions, evaluation presentations and images are read.
+        choices: cells in which chosen calibration questions are compared.
         photographs: datasets whose picture files are shown, where there are any.
     """
 
@@ -106,6 +107,7 @@ class Needs:
     signals: tuple[tuple[Cell, str], ...] = ()
     priors: tuple[tuple[Scoring, str], ...] = ()
     benchmarks: tuple[Benchmark, ...] = ()
+    choices: tuple[Cell, ...] = ()
     photographs: tuple[str, ...] = ()
 
     def __add__(self, other: Needs) -> Needs:
@@ -140,6 +142,8 @@ class Needs:
             yield "signals", {**vars(cell), "split": split}
         for scoring, _ in self.priors:
             yield "attention_prior", scoring.calibration_keys
+        for cell in self.choices:
+            yield "choices", vars(cell)
         for benchmark in self.benchmarks:
             for relation in ("questions", "presentations", "images"):
                 yield relation, {**vars(benchmark), "split": "evaluation"}

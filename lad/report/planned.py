@@ -50,6 +50,10 @@ class Planned(Available):
             if (cell, split) not in self._grid.signals:
                 # Vanilla answers from the evaluation signals and asks for nothing else.
                 raise self._unmeasured({**vars(cell), "method": "vanilla"})
+        for cell in needs.choices:
+            for split in ("calibration", "evaluation"):
+                if (cell, split) not in self._grid.signals:
+                    raise self._unmeasured({**vars(cell), "method": "agd"})
         for scoring, formulation in needs.priors:
             if formulation not in self._grid.formulations.get(scoring.calibration_cell, ["printed"]):
                 raise ArtifactError(

@@ -35,6 +35,7 @@ MAKERS: Final = {
     "metrics": "`lad evaluate`",
     "differences": "`lad evaluate --differences`",
     "comparisons": "`lad compare`",
+    "choices": "`lad choices`",
 }
 """What produces the files of a relation."""
 

@@ -21,6 +21,7 @@ from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.calibration.calibrate import calibrate
 from lad.catalog import RELATIONS
+from lad.choosing import measure_choices
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
 from lad.grid import CalibrationSource, Scoring
@@ -74,6 +75,8 @@ def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int
             _write(folder, "signals", _signals(shown, cell), _extraction(shown, cell), **cell, split=split)
     for cell in cells:
         _score(folder, cell)
+        if (cell["setting"], cell["probe"]) == ("adversarial", "vanilla") and cell["n"] in (4, 8):
+            _choose(folder, cell)
     _compare(folder)
     return folder
 
@@ -167,6 +170,13 @@ def _answer(
     _write(folder, "predictions", answers, {"seconds": seconds}, **keys)
     _write(folder, "metrics", evaluate(answers, resamples=50), **keys)
     _write(folder, "differences", differences(answers, resamples=50), **keys)
+
+
+def _choose(folder: Path, cell: dict[str, str | int]) -> None:
+    """What chosen calibration questions are worth, by few draws of few questions."""
+    pool, asked = (_read(folder, "signals", **cell, split=split) for split in ("calibration", "evaluation"))
+    few = {"methods": ("pride", "agd"), "questions": (1, 5), "draws": 2, "resamples": 50}
+    _write(folder, "choices", measure_choices(pool, asked, **few), **cell)
 
 
 def _compare(folder: Path) -> None:

@@ -24,7 +24,7 @@ from lad.report.wording import signed
 FIGURES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "figure"]
 TABLES = [name for name, artifact in ARTIFACTS.items() if artifact.kind == "table"]
 SOURCE = ("calibration_dataset", "calibration_setting", "calibration_split", "calibration_set")
-SCORES = [name for name in TABLES if name not in ("table2", "table5", "published")]
+SCORES = [name for name in TABLES if name not in ("table2", "table5", "table_calibration_choice", "published")]
 """Tables of scores and leads; the others have tests of their own."""
 
 
@@ -174,6 +174,20 @@ def test_the_spread_over_sets_of_calibration_questions_is_that_of_their_accuraci
         assert shown == [n, method, "2", *(f"{value:.1f}" for value in spread), interval]
 
 
+def test_choices_of_calibration_questions_are_shown_as_they_were_measured(drawn):
+    with (drawn / "table_calibration_choice.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shown = markdown_rows(drawn / "table_calibration_choice.md")
+    assert len(rows) == 2 * len(shown), "two methods stand side by side"
+    assert [cell.split(" ")[0] for row in shown for cell in row[4:]] == [
+        f"{float(row['accuracy']):.1f}" for row in rows
+    ]
+    at_random = [row for row in shown if row[2] == "at random, mean of draws"]
+    assert [row[:2] for row in at_random] == [[n, count] for n in ("4", "8") for count in ("1", "5")]
+    assert all("[" not in cell for row in at_random for cell in row)
+    assert "against 5 fixed questions" in read_sentence(drawn, "table_calibration_choice")
+
+
 @pytest.mark.parametrize("name", [name for name in SCORES if name != "table_calibration_sets"])
 def test_markdown_shows_the_values_of_the_csv_in_its_order(drawn, name):
     with (drawn / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -248,9 +262,10 @@ def test_options_may_come_as_text(results, options, drawn, tmp_path):
         draw("fig1", results, options("fig1") | {"n": "four"}, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in ARTIFACTS if name not in ("fig2", "fig3", "fig7", "fig_heads", "table2", "published")]
-)
+OF_NO_METRICS = ("fig2", "fig3", "fig7", "fig_heads", "table2", "table_calibration_choice", "published")
+
+
+@pytest.mark.parametrize("name", [name for name in ARTIFACTS if name not in OF_NO_METRICS])
 def test_a_method_that_was_not_scored_is_one_clear_error(edited, options, tmp_path, name):
     without_agd = edited(lambda row: None if row["method"] == "agd" else row)
     with pytest.raises(ArtifactError, match=rf"^{name}: .*\bagd\b.*`lad ") as error:

@@ -44,3 +44,26 @@ rule compare:
         "lad compare --predictions {input.predictions:q} --reference {input.reference:q}"
         " --calibration-questions {params.questions} --resamples {params.resamples} --seed {params.seed}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+# All choices of one cell in one job: what its calibration signals hold beyond 40 questions is left out.
+rule measure_choices:
+    input:
+        calibration=lambda w: W.table("signals", **vars(cell_of(w)), split="calibration"),
+        evaluation=lambda w: W.table("signals", **vars(cell_of(w)), split="evaluation"),
+        code=code("calibration", "methods", "evaluation", "choosing.py"),
+    output:
+        W.table("choices"),
+    log:
+        W.log("measure_choices", *RELATIONS["choices"].keys),
+    conda:
+        "../../environment.yml"
+    params:
+        methods=[f"--method={name}" for name in W.chosen_for],
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
+    message:
+        "Choosing calibration questions for {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates"
+    shell:
+        "lad choices --calibration {input.calibration:q} --evaluation {input.evaluation:q} {params.methods:q}"
+        " --resamples {params.resamples} --seed {params.seed} --out {output:q} > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule score:
             if W.grid.needs_generations(scoring_of(w))
             else []
         ),
-        code=code("methods", "calibration"),
+        code=code("methods", "calibration", "panning.py"),
     output:
         W.table("predictions"),
     log:

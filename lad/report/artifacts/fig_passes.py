@@ -143,7 +143,7 @@ def draw(results: Results, options: Options) -> Picture:
     handles = {
         label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles, loc="outside upper center", ncols=4)
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=3 if len(handles) > 8 else 4)
     passes = [options.calibration_questions * n for n in options.ns]
     return Picture(
         figure,
