@@ -121,19 +121,23 @@ def _of_one_size(shown: Sequence[Shown], n: int | None) -> list[Shown]:
 
 
 def _numbered(asked: Sequence[Shown]) -> list[list[int]]:
-    """The order of each presentation: candidates that are texts are numbered as their question first shows them."""
+    """The order of each presentation: candidates that are texts are numbered by a hash of the question and the text.
+
+    Of equal votes the lower number wins. As first shown, the numbers would be positions, and the vote lean to one.
+    """
     first: dict[str, Shown] = {}
+    known: dict[str, list[Any]] = {}
     target: dict[str, tuple[int, Shown]] = {}
     orders = []
     for one in asked:
         base = first.setdefault(one.question_id, one)
+        names = known.setdefault(one.question_id, _in_their_order(base))
         if sorted(map(str, base.candidates)) != sorted(map(str, one.candidates)):
             raise LogError(
                 f"{one.where} shows other candidates of question {one.question_id} than {base.where} does; every order"
                 " shows the same ones"
             )
-        known = base.candidates if isinstance(base.candidates[0], str) else tuple(sorted(base.candidates))
-        order = [known.index(candidate) + 1 for candidate in one.candidates]
+        order = [names.index(candidate) + 1 for candidate in one.candidates]
         if one.target_position is not None:
             right = order[one.target_position - 1]
             before, where = target.setdefault(one.question_id, (right, one))
@@ -144,6 +148,12 @@ def _numbered(asked: Sequence[Shown]) -> list[list[int]]:
                 )
         orders.append(order)
     return orders
+
+
+def _in_their_order(one: Shown) -> list[Any]:
+    if isinstance(one.candidates[0], int):
+        return sorted(one.candidates)
+    return shuffled(one.candidates, "candidate", one.question_id)
 
 
 def _logprobs(told: tuple[float | None, ...] | None, floor: float | None) -> list[float] | None:

@@ -28,6 +28,13 @@ def rows_of(signals: pa.Table, *, logprobs: bool = True) -> list[dict[str, Any]]
     return rows
 
 
+def shown_texts(signals: pa.Table, first: list[str]) -> list[list[str]]:
+    """The texts at each position, of one question whose first presentation shows these."""
+    orders = signals["order"].to_pylist()
+    names = dict(zip(orders[0], first, strict=True))
+    return [[names[candidate] for candidate in order] for order in orders]
+
+
 def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     return path
