@@ -5,10 +5,14 @@ every so often the pipeline itself - begins anew on the same inputs, is killed w
 and runs again to its end. Its files must then be those of the undisturbed run: tables equal row by row, everything else
 byte for byte. What is not is a loss.
 
-The first line tells the seed; the same seed kills in the same order (at moments that depend on the machine's speed).
+Each kill is a line of a file (`--out`), written at once: a run that is stopped has its counts there, and the next one
+with the same file goes on behind them (after the undisturbed run anew). The first line tells the seed; the same seed
+kills at the same shares of a command's time, however often the run was stopped.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import random
 import shlex
@@ -20,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +37,10 @@ ROOT: Final = Path(__file__).parents[1]
 STAGES: Final = ("extract", "calibrate", "score", "evaluate", "bundle")
 """Commands that are killed on their own; each tenth kill is the pipeline's."""
 
+_SAME, _LATE = "same", "done before the kill"
+_FINE: Final = (_SAME, _LATE)
+_TRIES: Final = 3
+"""How often a command is begun that ends before it is killed."""
 _NOT_COMPARED: Final = ("logs", ".snakemake", "finished", "timings")
 """What tells times, or keeps what was begun."""
 
@@ -64,7 +72,7 @@ class Run:
     Attributes:
         words: of the command.
         outputs: what it makes, relative to the folder; removed before it begins.
-        seconds: how long it takes undisturbed, at the quickest so far: the first time, the machine may have been busy.
+        seconds: how long it takes undisturbed, the last time that it was.
     """
 
     words: list[str]
@@ -112,8 +120,18 @@ class Kills:
             )
         return done.stdout + done.stderr
 
-    def kill(self, run: Run, chance: random.Random) -> str:
-        """Begin, kill, run again; `same`, `done before the kill`, or what differs."""
+    def kill(self, run: Run, share: float) -> str:
+        """Begin, kill after that share of the command's time, run again; as of `Kill.found`.
+
+        A command that ended before its moment is begun anew: it tells how long it takes at the moment.
+        """
+        for _ in range(_TRIES):
+            found = self._once(run, share)
+            if found != _LATE:
+                break
+        return found
+
+    def _once(self, run: Run, share: float) -> str:
         work = Path(tempfile.mkdtemp(dir=self.folder))
         shutil.copytree(self.whole, work, dirs_exist_ok=True, symlinks=True)
         _remove(work, run.outputs)
@@ -127,13 +145,15 @@ class Kills:
         )
         began = time.perf_counter()
         try:
-            child.wait(chance.uniform(0, run.seconds))
-            run.seconds = min(run.seconds, time.perf_counter() - began)
-            early = "done before the kill"
+            child.wait(share * run.seconds)
+            run.seconds, found = time.perf_counter() - began, _LATE
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
+            found = _SAME
+        finally:
+            # Also where this very program is stopped.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            early = "same"
         try:
             self._finish(work, run.words)
         except RuntimeError as error:
@@ -141,7 +161,7 @@ class Kills:
         if differing := _differing(self.whole, work):
             return f"differ after a kill of {shlex.join(run.words[:2])}: {', '.join(differing[:5])}"
         shutil.rmtree(work)
-        return early
+        return found
 
 
 _SNAKEMAKE: Final = [
@@ -189,31 +209,96 @@ _TELLS_TIMES: Final = (".html", ".tar")
 """The report says how long things took, and a bundle holds the tables with their metadata; both must be there."""
 
 
-def main(kills: int, seed: int, only: str | None = None) -> int:
-    """Print a line per kind of command; how many kills lost something."""
-    print(f"{kills} kills, seed {seed}", flush=True)
-    chance, told = random.Random(seed), Counter[tuple[str, str]]()
+@dataclass(frozen=True)
+class Kill:
+    """What came of one.
+
+    Attributes:
+        number: from 0.
+        command: a stage, or the pipeline.
+        share: of the command's time, after which it was killed.
+        found: `same`, `done before the kill`, or what was lost.
+        seconds: that it took, with the run to its end and the comparison.
+    """
+
+    number: int
+    command: str
+    share: float
+    found: str
+    seconds: float
+
+
+class Record:
+    """The kills so far, in a file of JSON lines."""
+
+    def __init__(self, file: Path, seed: int) -> None:
+        self.file = file
+        self.kills: list[Kill] = []
+        head = json.dumps({"seed": seed, "commit": _commit()})
+        if not file.exists():
+            file.write_text(head + "\n")
+            return
+        first, *lines = file.read_text().splitlines()
+        if first != head:
+            raise SystemExit(f"{file} is of another run: {first}, not {head}; name another file")
+        # The last line may have been cut when the machine went down.
+        self.kills = [Kill(**json.loads(line)) for line in lines if line.endswith("}")]
+
+    def add(self, kill: Kill) -> None:
+        self.kills.append(kill)
+        with self.file.open("a") as lines:
+            lines.write(json.dumps(asdict(kill)) + "\n")
+
+    @property
+    def lost(self) -> int:
+        return sum(kill.found not in _FINE for kill in self.kills)
+
+    def summary(self) -> str:
+        """A line for each kind of command and what came of it."""
+        told = Counter((kill.command, kill.found) for kill in self.kills)
+        lines = [f"{command}: {times} x {found}" for (command, found), times in sorted(told.items())]
+        return "\n".join([*lines, f"{len(self.kills)} kills, {self.lost} lost"])
+
+
+def _commit() -> str:
+    words = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def main(kills: int, seed: int, file: Path, only: str | None = None) -> int:
+    """Print progress, and a line for each kind of command; how many kills lost something."""
+    record = Record(file, seed)
+    print(f"{kills} kills, seed {seed}, {len(record.kills)} of them in {file} already", flush=True)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    with tempfile.TemporaryDirectory() as folder, forking() as warm:
-        environment = {**os.environ, **ONE_THREAD, "PATH": path, **warm}
-        runs = Kills(Path(folder), environment)
-        for number in range(kills):
-            name = only or ("pipeline" if number % 10 == 9 else STAGES[number % len(STAGES)])
-            found = runs.kill(runs.pipeline if name == "pipeline" else runs.stages[name], chance)
-            told[name, found] += 1
-            if number % 50 == 49:
-                print(f"{number + 1} kills: {sum(n for (_, f), n in told.items() if f not in _FINE)} lost", flush=True)
-    for (name, found), times in sorted(told.items()):
-        print(f"{name}: {times} x {found}")
-    return sum(times for (_, found), times in told.items() if found not in _FINE)
+    try:
+        with tempfile.TemporaryDirectory() as folder, forking() as warm:
+            environment = {**os.environ, **ONE_THREAD, "PATH": path, **warm}
+            runs = Kills(Path(folder), environment)
+            for number in range(len(record.kills), kills):
+                record.add(_one(runs, number, seed, only))
+                if number % 20 == 19:
+                    mean = sum(kill.seconds for kill in record.kills[-20:]) / 20
+                    print(f"{number + 1} kills, {record.lost} lost, {mean:.1f} s each", flush=True)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", flush=True)
+    print(record.summary(), flush=True)
+    return record.lost
 
 
-_FINE: Final = ("same", "done before the kill")
+def _one(runs: Kills, number: int, seed: int, only: str | None) -> Kill:
+    command = only or ("pipeline" if number % 10 == 9 else STAGES[number % len(STAGES)])
+    share, began = random.Random(f"{seed}/{number}").random(), time.perf_counter()
+    found = runs.kill(runs.pipeline if command == "pipeline" else runs.stages[command], share)
+    return Kill(number, command, round(share, 4), found, round(time.perf_counter() - began, 2))
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("kills.jsonl"), help="where each kill is written")
     parser.add_argument("--only", choices=[*STAGES, "pipeline"], help="kill nothing else")
     given = parser.parse_args()
-    sys.exit(main(given.kills, given.seed, given.only) > 0)
+    # As an interrupt, so that what it showed so far is told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(given.kills, given.seed, given.out, given.only) > 0)

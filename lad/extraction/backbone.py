@@ -31,6 +31,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     ProcessorMixin,
 )
+from transformers.utils import is_torchvision_available
 from transformers.utils import logging as transformers_logging
 
 import lad.backbones  # noqa: F401 (registers LLaVA-OneVision-1.5 with transformers' Auto classes)
@@ -330,8 +331,15 @@ def forbid_tf32() -> None:
 
 
 def library_versions() -> dict[str, str]:
-    """Of the libraries that make numbers of files and prompts: decoding and resizing, tokens, the model, arithmetic."""
-    return {name: importlib.metadata.version(name) for name in ("pillow", "tokenizers", "torch", "transformers")}
+    """Of the libraries that make numbers of files and prompts: decoding and resizing, tokens, the model, arithmetic.
+
+    Where torchvision is installed, transformers resizes by it in place of Pillow: pixels differ by a step of 255 or so,
+    and finished work of either kind is not the other's.
+    """
+    names = ["pillow", "tokenizers", "torch", "transformers"]
+    if is_torchvision_available():
+        names.append("torchvision")
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def _refuse_random_weights(checkpoint: str | Path, loading: Mapping[str, Any]) -> None:

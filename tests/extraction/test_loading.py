@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, CLIPConfig
 
 from benchmarks import architectures
 from lad.cli.arguments import scalar
+from lad.extraction import backbone as loading
 from lad.extraction import checkpoint, main_memory
-from lad.extraction.backbone import BackboneError, load_backbone
+from lad.extraction.backbone import BackboneError, library_versions, load_backbone
 from lad.extraction.inputs import prepare
 from lad.extraction.prompt_tokens import PromptBuilder
 from lad.extraction.prompts import PROBES
@@ -226,3 +227,11 @@ def test_a_setting_on_the_command_line_is_what_it_spells(text, value):
     """The workflow writes Python's True and False."""
     found = scalar(text)
     assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_torchvision_is_told_where_it_is_there_as_pictures_are_resized_by_it(monkeypatch, there):
+    """Finished work is found by these versions, and torchvision's pixels are not Pillow's."""
+    monkeypatch.setattr(loading, "is_torchvision_available", lambda: there)
+    monkeypatch.setattr(loading.importlib.metadata, "version", lambda name: f"{name} 1")
+    assert (library_versions().get("torchvision") == "torchvision 1") is there
