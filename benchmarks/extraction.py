@@ -4,7 +4,7 @@
     python -m benchmarks.extraction --model qwen2.5-vl-3b --device cuda --dtype bfloat16
     python -m benchmarks.extraction --model internvl3-8b --device cuda --dtype bfloat16
 
-Every variant sees the same presentations: the calibration split and T = 5 orders of rendered scenes. All but ours see
+Every variant sees the same presentations: the calibration split and T = 5 orders of rendered scenes. The slow ones see
 the first of them only; rates are per presentation. Loading the model is not counted, everything else is. On a CPU every
 measurement has a process of its own, so that its peak memory is its own.
 """
@@ -40,12 +40,13 @@ from lad.extraction import extract as extraction
 from lad.extraction import forward, memory, passes
 from lad.extraction.backbone import Backbone
 from lad.extraction.batch import Batch
-from lad.extraction.candidates import IdentifierTrie
+from lad.extraction.candidates import IdentifierTrie, Prefix
 from lad.extraction.features import ImageFeatures
 from lad.extraction.plan import join
 from lad.extraction.prompts import get_probe
 
 PROBE: Final = get_probe("vanilla")
+NOT_READ: Final = "ours, attention not read"
 SPLITS: Final = ("calibration", "evaluation")
 SCENES: Final = 400
 
@@ -90,14 +91,14 @@ class Measurement:
 def measure(setup: Setup, variant: str, n: int, backbone: Backbone | None = None) -> Measurement:
     """Run one variant from image files to Parquet."""
     backbone = backbone or setup.backbone()
-    work = _work(setup, n)
+    work = work_of(setup, n)
     run = VARIANTS[variant]
-    if variant != "ours":
+    if variant not in ("ours", NOT_READ):
         work = [(questions, presentations.slice(0, setup.slow)) for questions, presentations in work[-1:]]
     if backbone.device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    images = _images(setup)
+    images = scenes_table(setup.scenes)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         for number, (questions, presentations) in enumerate(work):
@@ -114,9 +115,9 @@ def measure(setup: Setup, variant: str, n: int, backbone: Backbone | None = None
     return Measurement(variant, n, shown, seconds, shown / seconds, memory.peak_bytes(backbone.device))
 
 
-def _images(setup: Setup) -> pa.Table:
-    """The images table, without pycocotools: machines with a GPU are often bare."""
-    described = json.loads((setup.scenes / "captions.json").read_text())
+def scenes_table(scenes: Path) -> pa.Table:
+    """The images table of rendered scenes, without pycocotools: machines with a GPU are often bare."""
+    described = json.loads((scenes / "captions.json").read_text())
     captions = {annotation["image_id"]: annotation["caption"] for annotation in described["annotations"]}
     rows = (
         {
@@ -130,10 +131,16 @@ def _images(setup: Setup) -> pa.Table:
     return parquet.from_rows(rows, contracts.IMAGES)
 
 
-def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
+def work_of(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
     """Questions and presentations of each split."""
     questions = build_questions(
-        _images(setup), dataset="scenes", setting="random", n=n, evaluation=setup.questions, calibration=5, seed=0
+        scenes_table(setup.scenes),
+        dataset="scenes",
+        setting="random",
+        n=n,
+        evaluation=setup.questions,
+        calibration=5,
+        seed=0,
     )
     ids = pa.array(sorted(questions["question_id"].to_pylist())[setup.part :: setup.parts])
     splits = (build_presentations(questions, split, rounds=5, seed=0) for split in SPLITS)
@@ -146,6 +153,22 @@ def _work(setup: Setup, n: int) -> list[tuple[pa.Table, pa.Table]]:
 def _ours(backbone: Backbone, out: Path, **work: Any) -> None:
     extracted = extraction.extract(backbone, PROBE, finished=out.with_suffix(".finished"), **work)
     parquet.write(extracted.signals, out, contracts.SIGNALS, extracted.metadata)
+
+
+def _not_read(backbone: Backbone, out: Path, **work: Any) -> None:
+    # What the model is, is found out by a pass that is read.
+    assert backbone.trial
+    with attending(backbone, "sdpa"), mock.patch.object(extraction, "read_batch", _prefill_alone):
+        _ours(backbone, out, **work)
+
+
+def _prefill_alone(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_options: Any) -> forward.Signals:
+    """The batch's prefill and no more: no attention, and after an identifier's first token nothing."""
+    with torch.inference_mode():
+        logits, _ = passes.prefill(backbone, batch, keep_cache=False)
+    answers = logits[:, trie.first_tokens].float()
+    nothing = answers.new_zeros(len(answers), backbone.layers, batch.n)
+    return forward.Signals(answers, answers, answers.log_softmax(-1), nothing, nothing)
 
 
 def _one_at_a_time(backbone: Backbone, out: Path, **work: Any) -> None:
@@ -177,26 +200,30 @@ def _read_with_full_passes(backbone: Backbone, batch: Batch, trie: IdentifierTri
     first_tokens = IdentifierTrie(tuple((token,) for token in dict.fromkeys(trie.first_tokens)), trie.eos)
     signals = forward.read_batch(backbone, batch, first_tokens, **options)
     for prefix in trie.open_prefixes:
-        more = torch.tensor(prefix)
-        elsewhere = torch.full_like(more, 2 * batch.n)
-        prompts = (
-            replace(
-                own,
-                token_ids=torch.cat([own.token_ids, more]),
-                segments=torch.cat([own.segments, elsewhere]),
-                types={name: torch.cat([types, more.new_zeros(len(more))]) for name, types in own.types.items()},
-            )
-            for own in batch.prompts
-        )
-        extended = replace(batch, prompts=tuple(prompts))
-        forward.read_batch(backbone, extended, first_tokens, **options)
+        forward.read_batch(backbone, extended(batch, prefix), first_tokens, **options)
     # The read-out and the logits are the first pass's; the joint probabilities are left to the tests.
     wide = torch.zeros(len(batch.token_ids), batch.n)
     return replace(signals, identifier_logits=wide, processed_logits=wide, candidate_logprobs=wide)
 
 
+def extended(batch: Batch, prefix: Prefix) -> Batch:
+    """The same presentations with the first tokens of an answer behind the prompt."""
+    more = torch.tensor(prefix)
+    elsewhere = torch.full_like(more, 2 * batch.n)
+    prompts = (
+        replace(
+            own,
+            token_ids=torch.cat([own.token_ids, more]),
+            segments=torch.cat([own.segments, elsewhere]),
+            types={name: torch.cat([types, more.new_zeros(len(more))]) for name, types in own.types.items()},
+        )
+        for own in batch.prompts
+    )
+    return replace(batch, prompts=tuple(prompts))
+
+
 def _eager_attention(backbone: Backbone, out: Path, **work: Any) -> None:
-    with _eagerly(backbone), mock.patch.object(extraction, "read_batch", _read_eagerly):
+    with attending(backbone, "eager"), mock.patch.object(extraction, "read_batch", _read_eagerly):
         _ours(backbone, out, **work)
 
 
@@ -221,17 +248,17 @@ def _read_eagerly(backbone: Backbone, batch: Batch, trie: IdentifierTrie, **_opt
 def _straightforward(backbone: Backbone, out: Path, **work: Any) -> None:
     asked = join(work["images"], work["image_folder"], work["questions"], work["presentations"])
     trie = forward.answer_trie(backbone, PROBE.identifiers(len(asked[0].files)))
-    with _eagerly(backbone):
+    with attending(backbone, "eager"):
         pq.write_table(pa.Table.from_pylist(list(straightforward.signals(backbone, PROBE, trie, asked))), out)
 
 
 @contextlib.contextmanager
-def _eagerly(backbone: Backbone) -> Iterator[None]:
-    """The language half with eager attention, as long as this lasts."""
+def attending(backbone: Backbone, attention: str) -> Iterator[None]:
+    """The language half with another attention (`eager`, `sdpa`), as long as this lasts."""
     text = backbone.model.config.get_text_config()
     (part,) = [name for name in backbone.model.config.sub_configs if getattr(backbone.model.config, name) is text]
     read_out = text._attn_implementation
-    backbone.model.set_attn_implementation({part: "eager"})
+    backbone.model.set_attn_implementation({part: attention})
     try:
         yield
     finally:
@@ -248,6 +275,7 @@ VARIANTS: Final[dict[str, Callable[..., None]]] = {
     "straightforward": _straightforward,
     "straightforward, a pass per method": _pass_per_method,
     "ours": _ours,
+    NOT_READ: _not_read,
     "ours, one presentation per batch": _one_at_a_time,
     "ours, eager attention": _eager_attention,
     "ours, features not kept": _features_not_kept,
@@ -262,12 +290,12 @@ SIDE_BY_SIDE: Final = tuple(variant + PER_CORE for variant in ("straightforward"
 
 def batching_changes(setup: Setup, backbone: Backbone, n: int) -> dict[str, float]:
     """How far batches are from one presentation at a time: largest differences, and answers that differ in percent."""
-    questions, presentations = _work(setup, n)[1]
+    questions, presentations = work_of(setup, n)[1]
     together, alone = (
         extraction.extract(
             backbone,
             PROBE,
-            images=_images(setup),
+            images=scenes_table(setup.scenes),
             image_folder=setup.scenes / "images",
             questions=questions,
             presentations=presentations.slice(0, setup.slow),
@@ -362,13 +390,13 @@ def _machine(setup: Setup) -> dict[str, Any]:
     return {
         "model": setup.model,
         "dtype": setup.dtype,
-        "device": torch.cuda.get_device_name() if on_gpu else f"{_processor_name()}, {setup.threads} threads",
+        "device": torch.cuda.get_device_name() if on_gpu else f"{processor_name()}, {setup.threads} threads",
         "torch": torch.__version__,
         "questions": setup.questions,
     }
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
     described = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":")[1].strip() for line in described.splitlines() if line.startswith("model name")]
     return names[0] if names else platform.machine()

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+import transformers
 from transformers import (
-    HyperCLOVAXVisionV2Config,
     InternVLConfig,
     LlavaConfig,
     LlavaNextConfig,
@@ -115,7 +115,7 @@ def _hyperclovax(ids: Ids) -> PreTrainedConfig:
         **{"intermediate_size": 48, "out_hidden_size": 32, "patch_size": 14},
         **{"window_size": 56, "fullatt_block_indexes": [1]},
     }
-    return HyperCLOVAXVisionV2Config(
+    return transformers.HyperCLOVAXVisionV2Config(
         text_config=language(model_type="hyperclovax", attention_multiplier=0.3, head_dim=8),
         vision_config=vision,
         image_token_id=ids["<|image_pad|>"],
@@ -196,7 +196,10 @@ FAMILIES: dict[str, Family] = {
         tokens=("<image>", "<video>"),
         processor=_CLIP_PROCESSOR,
     ),
-    "hyperclovax_vision_v2": Family(
+}
+
+if hasattr(transformers, "HyperCLOVAXVisionV2Config"):  # transformers 5.17 has none.
+    FAMILIES["hyperclovax_vision_v2"] = Family(
         _hyperclovax,
         CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
         {
@@ -206,5 +209,4 @@ FAMILIES: dict[str, Family] = {
         tokenizer={"add_prefix_space": False},
         delimiters=("<|vision_start|>", "<|vision_end|>"),
         margin=1,
-    ),
-}
+    )

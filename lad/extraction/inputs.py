@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from lad.extraction.backbone import Backbone, BackboneError
@@ -166,13 +167,16 @@ def encode(backbone: Backbone, prepared: Sequence[PreparedImage]) -> list[Encode
 def _image_features(backbone: Backbone, images: Sequence[dict[str, Tensor]]) -> ModelOutput:
     accepted = backbone.vision_arguments
     inputs = {name: torch.cat([image[name] for image in images]) for name in images[0] if name in accepted}
-    return backbone.image_encoder.get_image_features(
+    output = backbone.image_encoder.get_image_features(
         **{
             name: value.to(backbone.device, backbone.model.dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         },
         return_dict=True,
     )
+    # transformers 5.17 hangs them on outputs that have no such field (Idefics 3, Gemma 4 ...): no copy would take them.
+    hung_on = getattr(output, _PER_IMAGE, None)
+    return output if _PER_IMAGE in output or hung_on is None else BaseModelOutputWithPooling(pooler_output=hung_on)
 
 
 def _split_features(features: ModelOutput, n: int) -> list[ModelOutput]:

@@ -77,8 +77,10 @@ def _images_given(backbone: Backbone, encoder_outputs: dict[str, Any] | None) ->
     owners = [module for module in backbone.model.modules() if hasattr(type(module), "get_image_features")]
     for owner in owners:
         owner.get_image_features = lambda *args, **kwargs: encoder_outputs["image"]
+    # Video-LLaVA's has another name.
+    pixels = "pixel_values" if "pixel_values" in backbone.forward_arguments else "pixel_values_images"
     try:
-        yield {"pixel_values": torch.zeros(1, device=backbone.device)}
+        yield {pixels: torch.zeros(1, device=backbone.device)}
     finally:
         for owner in owners:
             del owner.get_image_features

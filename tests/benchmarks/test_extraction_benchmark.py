@@ -35,12 +35,12 @@ def signals(setup, backbone, tmp_path_factory):
     folder = tmp_path_factory.mktemp("signals")
 
     def written(variant: str) -> dict[str, np.ndarray]:
-        questions, presentations = extraction._work(setup, 10)[1]
+        questions, presentations = extraction.work_of(setup, 10)[1]
         out = folder / f"{variant}.parquet"
         extraction.VARIANTS[variant](
             backbone,
             out,
-            images=extraction._images(setup),
+            images=extraction.scenes_table(setup.scenes),
             image_folder=setup.scenes / "images",
             questions=questions,
             presentations=presentations.slice(0, setup.slow),
@@ -77,6 +77,6 @@ def test_every_variant_is_measured(setup, backbone):
 @pytest.mark.parametrize("name", geometries.REAL)
 def test_a_real_geometry_has_the_parameters_it_is_named_for(name):
     """Without weights: what the published model cards say, in billions, language and vision."""
-    published = {"qwen2.5-vl-3b": 3.75, "internvl3-8b": 7.94}
+    published = {"llava-onevision-1.5-8b": 8.53, "qwen2.5-vl-3b": 3.75, "internvl3-8b": 7.94}
     model = geometries.load(name, device="meta", dtype="bfloat16").model
     assert sum(weights.numel() for weights in model.parameters()) / 1e9 == pytest.approx(published[name], rel=0.02)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from lad.benchmark.formats.coco import read_images
+from benchmarks.extraction import scenes_table
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.demo.scenes import write_dataset
@@ -56,7 +56,7 @@ def scenes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def images(scenes) -> pa.Table:
-    return read_images(scenes / "captions.json", scenes / "images", scenes / "instances.json")
+    return scenes_table(scenes)
 
 
 @pytest.fixture(scope="session")

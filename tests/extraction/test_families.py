@@ -1,10 +1,12 @@
 """The families beside the core ones: one comparison each with processor and eager attention, as on docs/families.md."""
 
+import importlib.metadata
 import re
 
 import plain
 import pytest
 import torch
+from packaging.version import Version
 from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as TYPES
 
@@ -19,6 +21,10 @@ from lad.extraction.prompt_tokens import TextPromptBuilder
 from lad.extraction.prompts import PROBES
 
 OTHERS = [name for name in FAMILIES if name not in CORE]
+OLDER = Version(importlib.metadata.version("transformers")) < Version("5.23")
+of_the_page = pytest.mark.skipif(OLDER, reason="docs/families.md is about a later transformers")
+FAIL_IN_OLDER = ("vipllava", "granite4_vision")
+"""Their vision towers fail in transformers 5.17 itself, with these tiny sizes."""
 ROW = re.compile(r"^\| `([^`]+)` \| ([a-z ]+) \| (.*) \| (.*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -31,6 +37,8 @@ def rows() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("name", OTHERS)
 def test_twelve_images_are_read_as_processor_and_eager_attention_have_them(name, tmp_path):
     """Prompts token by token, attention sums of all layers, logits, and identifiers of two tokens."""
+    if OLDER and name in FAIL_IN_OLDER:
+        pytest.skip("this transformers does not encode its images")
     found = families.compare(architectures.build(name, tmp_path))
     assert found.attention < ATTENTION_TOLERANCE
     assert found.logits < LOGITS_TOLERANCE
@@ -74,7 +82,7 @@ def test_a_family_with_prompts_of_another_kind_is_refused_with_the_reason(name, 
     ("kind", "reason"),
     [
         ("florence2", "has an encoder and a decoder"),
-        ("mistral_large4", r"chooses tokens for every query \(sparse attention\)"),
+        pytest.param("mistral_large4", r"chooses tokens for every query \(sparse attention\)", marks=of_the_page),
         ("paligemma", "lets all tokens of a prompt see each other"),
     ],
 )
@@ -83,10 +91,12 @@ def test_a_configuration_that_tells_of_other_attention_is_refused_before_weights
         refuse_other_attention("folder", CONFIG_MAPPING[kind]())
 
 
+@of_the_page
 def test_the_page_lists_every_type_of_the_mapping_once(rows):
     assert [kind for kind, *_ in rows] == sorted(TYPES)
 
 
+@of_the_page
 def test_the_pages_verdicts_are_those_of_the_families(rows):
     verdicts = {kind: verdict for kind, verdict, *_ in rows}
     names = families.described()

@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForCausalLM, Qwen2Config
 
+from benchmarks.counted import LiveBytes
 from lad.extraction import readout
 
 TOKENS, BATCH, IMAGES = 640, 2, 8
@@ -28,27 +26,6 @@ def language_model(geometry: str, dtype: torch.dtype, attention: str = "sdpa"):
     config = Qwen2Config(vocab_size=100, num_hidden_layers=2, **GEOMETRIES[geometry])
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
     return model.eval().requires_grad_(False)
-
-
-class LiveBytes(TorchDispatchMode):
-    """Counts, after every operation, the bytes of all tensors that the operations so far made and nobody freed."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__()
-        self.weights = {weight.untyped_storage()._cdata for weight in model.parameters()}
-        self.live: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.peak = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        output = operation(*args, **(kwargs or {}))
-        for tensor in tree_leaves(output):
-            if isinstance(tensor, torch.Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in self.weights:
-                    self.live[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
-        self.live = {key: (made, size) for key, (made, size) in self.live.items() if not made.expired()}
-        self.peak = max(self.peak, sum(size for _, size in self.live.values()))
-        return output
 
 
 def forward(model, tokens, **options):
