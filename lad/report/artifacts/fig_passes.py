@@ -131,7 +131,7 @@ def draw(results: Results, options: Options) -> Picture:
                 options.methods.index(specification) - len(options.methods) / 2 + 0.5
             )
             _draw_point(axes, place, results.measures.get(once[specification]), specification)
-        axes.set_title(f"{setting.capitalize()} candidates, N = {n}", loc="left")
+        axes.set_title(f"{setting.capitalize()}, N = {n}", loc="left")
         axes.set_xticks([*lines["gold_panning"]])
         axes.set_ylim(0, 103)
         axes.grid(axis="y")
