@@ -173,6 +173,8 @@ def test_every_relation_of_the_results_has_rows(small):
 
     connection = catalog.connect(Path(small[0]["results"]))
     for name in catalog.RELATIONS:
+        if name == "choices":  # only where table_calibration_choice is asked for
+            continue
         assert connection.sql(f"from {name} limit 1").fetchall(), name
 
 
@@ -541,5 +543,5 @@ def test_a_dataset_with_questions_of_its_own_is_planned_from_its_files_to_table_
     outcome = snakemake(config, tmp_path, "--dry-run")
     assert rules_run(outcome) == {
         *("read_images", "build_questions", "build_presentations", "extract_signals", "calibrate", "score"),
-        *("evaluate", "draw_table", "write_report", "all"),
+        *("evaluate", "draw_table", "write_explorer", "write_report", "all"),
     }
