@@ -136,7 +136,9 @@ def tests(tell: Tell, device: str, small: bool) -> None:
         if importlib.util.find_spec("xdist") is not None:
             options += ["--numprocesses=6", "--dist=loadfile"]
     heard = _Heard(tell)
-    status = int(pytest.main([*options, *files], plugins=[heard]))
+    with tempfile.TemporaryDirectory() as folder:
+        # A folder of its own: in the usual one pytest waits for what other runs left to be removed.
+        status = int(pytest.main([*options, f"--basetemp={folder}/pytest", *files], plugins=[heard]))
     tell("tests", **heard.counts)
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest ended with status {status}")
