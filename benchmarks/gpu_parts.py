@@ -133,10 +133,13 @@ def tests(tell: Tell, device: str, small: bool) -> None:
     options = ["-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "--tb=short", "-rf"]
     if not small:
         files = ["tests/extraction"]
-        if importlib.util.find_spec("xdist") is not None:
-            options += ["--numprocesses=6", "--dist=loadfile"]
+        processes = min(6, len(os.sched_getaffinity(0)) // 2)
+        if processes > 1 and importlib.util.find_spec("xdist") is not None:
+            options += [f"--numprocesses={processes}", "--dist=loadfile"]
     heard = _Heard(tell)
-    status = int(pytest.main([*options, *files], plugins=[heard]))
+    with tempfile.TemporaryDirectory() as folder:
+        # A folder of its own: in the usual one pytest waits for what other runs left to be removed.
+        status = int(pytest.main([*options, f"--basetemp={folder}/pytest", *files], plugins=[heard]))
     tell("tests", **heard.counts)
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest ended with status {status}")

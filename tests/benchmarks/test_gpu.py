@@ -156,6 +156,7 @@ def test_parity_compares_every_signal_and_fails_where_one_is_too_far(told, monke
     facts = told(gpu_parts.parity)
     assert {"identifier_logits", "candidate_attention", "null_logprobs"} < {fact["signal"] for fact in facts}
     assert {fact["largest"] for fact in facts} == {0.0}
+    monkeypatch.setattr(gpu_parts, "_extract", lambda *_, **__: None)
     monkeypatch.setattr(gpu_parts, "_differences", lambda *_: {"candidate_attention": float("nan")})
     with pytest.raises(AssertionError, match="candidate_attention at N = 10 by nan"):
         told(gpu_parts.parity)

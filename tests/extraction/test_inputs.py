@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from transformers.modeling_outputs import BaseModelOutput
 
 from lad.extraction import inputs
 from lad.extraction.batch import collate
@@ -194,3 +195,23 @@ def test_a_presentation_of_an_unknown_question_or_image_is_named(backbone, image
     few: pa.Table = images.slice(0, 1)
     with pytest.raises(ValueError, match=r"image \d+ is not in the images table"):
         extract(**common, images=few, questions=questions, presentations=presentations)
+
+
+def test_features_that_an_older_transformers_hangs_on_its_output_are_kept(cpu_backbone, scenes, monkeypatch):
+    """As 5.17 does in Idefics 3 and others: an attribute of an output that has no such field."""
+    prepared = [prepare(cpu_backbone, file) for file in sorted((scenes / "images").iterdir())[:2]]
+    expected = encode(cpu_backbone, prepared)
+    assert cpu_backbone.vision_arguments
+    encoder = cpu_backbone.image_encoder
+    own = encoder.get_image_features
+
+    def hanging(**given):
+        features = own(**given)
+        output = BaseModelOutput(last_hidden_state=features.last_hidden_state)
+        output.pooler_output = features.pooler_output
+        return output
+
+    monkeypatch.setattr(encoder, "get_image_features", hanging)
+    for image, other in zip(encode(cpu_backbone, prepared), expected, strict=True):
+        found, wanted = (torch.cat(tuple(features.pooler_output)) for features in (image.features, other.features))
+        assert torch.equal(found, wanted)
