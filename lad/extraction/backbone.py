@@ -6,6 +6,7 @@ runs with the read-out attention (`lad.extraction.readout`), everything else as 
 is refused here, before any image is opened, with the reason.
 """
 
+import contextvars
 import functools
 import hashlib
 import importlib.metadata
@@ -126,7 +127,8 @@ class Backbone:
     @functools.cached_property
     def trial(self) -> readout.Trial:
         """What forward passes of two tokens tell."""
-        return readout.try_out(self.model, self.eos_token_ids[0])
+        # In a context of its own: it may be asked for while something else is being read.
+        return contextvars.Context().run(readout.try_out, self.model, self.eos_token_ids[0])
 
     @property
     def read_layers(self) -> tuple[int, ...]:

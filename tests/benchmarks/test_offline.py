@@ -71,5 +71,5 @@ def test_a_small_run_measures_every_method_in_every_cell(tmp_path):
     measured = catalog.connect(tmp_path / "scale-0.01").sql("from metrics where metric = 'accuracy'").to_arrow_table()
     assert pc.all(pc.is_valid(measured["low"])).as_py()
     by_n = measured.group_by("n").aggregate([([], "count_all")]).to_pylist()
-    # 13 methods in 6 cells; permutation averaging, in two formulations, where there are all shifts.
-    assert {row["n"]: row["count_all"] for row in by_n} == {2: 78, 4: 90}
+    # 15 scorings in 6 cells; permutation averaging, in two formulations, where there are all shifts.
+    assert {row["n"]: row["count_all"] for row in by_n} == {2: 90, 4: 102}

