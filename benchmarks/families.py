@@ -45,13 +45,14 @@ UNDESCRIBED: Final[dict[str, str]] = {
     "gemma3n": "its vision tower is timm's",
     "perception_lm": "its vision tower is timm's",
     "mistral3": "its processor needs torchvision, which these checks do without",
-    "lfm2_vl": "not yet described; its image processor needs torchvision, some of its layers are convolutions",
+    "minicpm_ocr": "its processor asks for that of videos, which needs torchvision, and numbers the images of a prompt",
+    "minicpmv4_6": "its processor asks for that of videos, which needs torchvision, and numbers the images of a prompt",
+    "minicpmv4_7": "its processor asks for that of videos, which needs torchvision, and numbers the images of a prompt",
     "evolla": "shows proteins, not images",
     "pi0": "writes a robot's movements, not text",
     "diffusion_gemma": "writes by diffusion, not token by token",
 }
 """Why a type has no tiny checkpoint here, where that cannot be told from transformers' tables."""
-_SOFTMAX: Final = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 class OtherPromptError(Exception):
@@ -151,13 +152,10 @@ def undescribed(kind: str, folder: Path) -> Verdict:
             load_processor(folder)
     except BackboneError as error:
         return Verdict(kind, "refused", reason=reason_of(error))
-    layers = set(getattr(config.get_text_config(), "layer_types", None) or [])
     if kind in UNDESCRIBED:
         reason = UNDESCRIBED[kind]
     elif kind in PROCESSOR_MAPPING_NAMES and not _tells_what_it_writes(PROCESSOR_MAPPING_NAMES[kind]):
         reason = "not yet described; its processor does not tell what it writes for an image, which loading needs"
-    elif layers - _SOFTMAX:
-        reason = f"not yet described; it has layers of other kinds ({', '.join(sorted(layers - _SOFTMAX))})"
     elif "pil" not in IMAGE_PROCESSOR_MAPPING_NAMES.get(kind, {"pil": ""}):
         reason = "its image processor needs torchvision, which these checks do without"
     else:

@@ -236,6 +236,7 @@ class Record:
         self.kills: list[Kill] = []
         head = json.dumps({"seed": seed, "commit": _commit()})
         if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(head + "\n")
             return
         first, *lines = file.read_text().splitlines()
@@ -296,7 +297,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("kills.jsonl"), help="where each kill is written")
+    parser.add_argument("--out", type=Path, default=Path("build/kills.jsonl"), help="where each kill is written")
     parser.add_argument("--only", choices=[*STAGES, "pipeline"], help="kill nothing else")
     given = parser.parse_args()
     # As an interrupt, so that what it showed so far is told.

@@ -7,6 +7,7 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
     Qwen3_5Config,
+    Qwen3_5MoeConfig,
     Qwen3VLConfig,
     Qwen3VLMoeConfig,
 )
@@ -57,11 +58,17 @@ def _llava_onevision15(ids: Ids) -> PreTrainedConfig:
 
 
 def _qwen3_5(ids: Ids) -> PreTrainedConfig:
-    vision = {
-        **{"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32},
-        **{"patch_size": 16, "num_position_embeddings": 64},
-    }
-    text = language(
+    return Qwen3_5Config(text_config=_qwen3_5_text(), vision_config=_QWEN3_5_VISION, **_qwen_tokens(ids))
+
+
+def _qwen3_5_moe(ids: Ids) -> PreTrainedConfig:
+    text = {**_qwen3_5_text(), "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    text["shared_expert_intermediate_size"] = 16
+    return Qwen3_5MoeConfig(text_config=text, vision_config=_QWEN3_5_VISION, **_qwen_tokens(ids))
+
+
+def _qwen3_5_text() -> dict[str, Any]:
+    return language(
         head_dim=8,
         rope_parameters={**mrope([1, 1, 0]), "mrope_interleaved": True, "partial_rotary_factor": 0.5},
         num_hidden_layers=4,
@@ -71,9 +78,12 @@ def _qwen3_5(ids: Ids) -> PreTrainedConfig:
         linear_key_head_dim=8,
         linear_value_head_dim=8,
     )
-    return Qwen3_5Config(text_config=text, vision_config=vision, **_qwen_tokens(ids))
 
 
+_QWEN3_5_VISION = {
+    **{"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32},
+    **{"patch_size": 16, "num_position_embeddings": 64},
+}
 _QWEN3_TEXT: dict[str, Any] = {"head_dim": 8, "rope_parameters": {**mrope([2, 1, 1]), "mrope_interleaved": True}}
 _QWEN3_VISION = {
     **{"depth": 3, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48, "out_hidden_size": 32},
@@ -97,6 +107,7 @@ FAMILIES: dict[str, Family] = {
     "qwen3_vl": Family(_qwen3_vl, _QWEN, _QWEN3_PIXELS, delimiters=_QWEN_DELIMITERS, margin=1),
     "qwen3_vl_moe": Family(_qwen3_vl_moe, _QWEN, _QWEN3_PIXELS, delimiters=_QWEN_DELIMITERS, margin=1),
     "qwen3_5": Family(_qwen3_5, _QWEN, _QWEN3_PIXELS, delimiters=_QWEN_DELIMITERS, margin=1),
+    "qwen3_5_moe": Family(_qwen3_5_moe, _QWEN, _QWEN3_PIXELS, delimiters=_QWEN_DELIMITERS, margin=1),
     # As published, but for smaller limits; size and max_pixels contradict each other there as well (max_pixels wins).
     # https://huggingface.co/lmms-lab/LLaVA-OneVision-1.5-4B-Base/blob/main/preprocessor_config.json
     "llava_onevision15": Family(
