@@ -1,9 +1,10 @@
-"""The demo model, a few rendered scenes with what they show, and questions about them whose answers are known."""
+"""The demo model, a few rendered scenes with what they show, and known questions about them."""
 
 import json
 from pathlib import Path
 
 import pytest
+from scene_questions import questions_of
 
 from lad.demo.scenes import write_dataset
 from lad.extraction.backbone import Backbone, load_backbone
@@ -24,16 +25,6 @@ def scenes(tmp_path_factory) -> list[tuple[str, Path]]:
     captions = json.loads((folder / "captions.json").read_text())
     files = {image["id"]: folder / "images" / image["file_name"] for image in captions["images"]}
     return [(one["caption"], files[one["image_id"]]) for one in captions["annotations"]][:60]
-
-
-def questions_of(scenes, first: int, count: int, n: int = 4) -> list[tuple[str, list[Path], int]]:
-    """`count` questions about `n` neighbours each, from the scene `first` on; the target moves from place to place."""
-    asked = []
-    for at in range(count):
-        start, target = first + at * n, at % n
-        members = [scenes[place % len(scenes)] for place in range(start, start + n)]
-        asked.append((members[target][0], [file for _, file in members], target + 1))
-    return asked
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import DEMO, questions_of
 from PIL import Image
+from scene_questions import questions_of
 from signals_factory import random_signals
 
 from lad import cli
@@ -19,6 +19,8 @@ from lad.methods import ScoringError, score
 from lad.rank.candidates import RankError
 from lad.rank.ranker import BY_KNOWN, WITHOUT_KNOWN, Ranker
 from lad.refusal import Refusal
+
+DEMO = Path(__file__).parents[2] / "resources" / "demo-model"
 
 
 def passes_of_the_model(backbone, work):
