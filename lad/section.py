@@ -5,8 +5,10 @@ Whatever takes part in the configuration - `lad.config`, the formats of datasets
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, get_args, get_origin
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, Tag
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -18,6 +20,26 @@ class Section(BaseModel):
     """A part of the configuration. Values are taken as they are: "4" is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def find_formats(package: str, folders: Iterable[str], kind: type[AnySection]) -> dict[str, type[AnySection]]:
+    """The formats of a package's modules in these folders, by name: what each module exports as FORMAT.
+
+    Args:
+        kind: what all of them are.
+
+    Raises:
+        ImportError: a format whose key `format` is not the name of its module.
+    """
+    modules = {name: import_module(f"{package}.{name}") for _, name, _ in iter_modules(folders)}
+    formats: dict[str, type[AnySection]] = {name: m.FORMAT for name, m in modules.items() if hasattr(m, "FORMAT")}
+    for name, entry in formats.items():
+        if get_args(entry.model_fields["format"].annotation) != (name,):
+            raise ImportError(f"module {package}.{name} exports a format of another name: make it Literal['{name}']")
+    return formats
 
 
 def _without_braces(path: str) -> str:

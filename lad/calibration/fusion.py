@@ -138,7 +138,7 @@ def fit_weights(said: Floats, target: Integers, expected: Floats, spread: Floats
         before = weights
         for term in range(len(weights)):
             one = said[:, term]
-            probability = np.exp(_log_softmax(scores))
+            probability = np.exp(log_softmax(scores))
             mean = (probability * one).sum(axis=1)
             slope = (one[at, target] - mean).sum() - (weights[term] - expected[term]) / spread[term] ** 2
             curvature = ((probability * one**2).sum(axis=1) - mean**2).sum() + 1 / spread[term] ** 2
@@ -156,11 +156,12 @@ def fit_weights(said: Floats, target: Integers, expected: Floats, spread: Floats
 
 
 def _objective(scores: Floats, target: Integers, weights: Floats, expected: Floats, spread: Floats) -> float:
-    likelihood = _log_softmax(scores)[np.arange(len(target)), target].sum()
+    likelihood = log_softmax(scores)[np.arange(len(target)), target].sum()
     return float(likelihood - 0.5 * np.square((weights - expected) / spread).sum())
 
 
-def _log_softmax(scores: Floats) -> Floats:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+def log_softmax(scores: Floats) -> Floats:
+    """The logarithm of the softmax over the last axis."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return logs

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from lad.extraction import Dtype
+
 Out = Annotated[Path, typer.Option(help="File to write; it appears whole or not at all.")]
 Files = Annotated[list[str], typer.Option(help="Parquet file or quoted glob; may be given several times.")]
 Seed = Annotated[int, typer.Option(help="Seed; every question draws from its own stream below it.")]
@@ -15,6 +17,11 @@ ImageFolder = Annotated[Path | None, typer.Option(help="Folder of the image file
 Candidates = Annotated[int, typer.Option(help="Candidates per question, 2 to 12.")]
 Revision = Annotated[str | None, typer.Option(help="Revision of a hub checkpoint.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda (a GPU that is free), cuda:1 ...")]
+NumberFormat = Annotated[Dtype, typer.Option(help="Number format of weights and activations.")]
+ImageSize = Annotated[int | None, typer.Option(help="Resize images to this square first.")]
+ProcessorOptions = Annotated[
+    list[str] | None, typer.Option(help="Setting of the image processor, max_patches=1; may be given repeatedly.")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 Finished = Annotated[
     Path | None, typer.Option(help="Folder for finished work, where a rerun goes on; <out>.finished by default.")

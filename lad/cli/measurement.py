@@ -13,7 +13,10 @@ from lad.cli.arguments import (
     Finished,
     ImageFolder,
     Images,
+    ImageSize,
+    NumberFormat,
     Out,
+    ProcessorOptions,
     Revision,
     Seed,
     Threads,
@@ -23,7 +26,6 @@ from lad.cli.arguments import (
     scalar,
 )
 from lad.contracts import Keep
-from lad.extraction import Dtype
 
 
 def extract(
@@ -35,12 +37,10 @@ def extract(
     image_folder: ImageFolder = None,
     probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
     revision: Revision = None,
-    dtype: Annotated[Dtype, typer.Option(help="Number format of weights and activations.")] = "float32",
+    dtype: NumberFormat = "float32",
     device: Device = "cpu",
-    image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
-    processor_option: Annotated[
-        list[str] | None, typer.Option(help="Setting of the image processor, max_patches=1; may be given repeatedly.")
-    ] = None,
+    image_size: ImageSize = None,
+    processor_option: ProcessorOptions = None,
     token_budget: Annotated[
         int | None, typer.Option(min=1, help="Tokens per forward pass; by default what the free memory admits.")
     ] = None,

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lad.cli.arguments import Device, Revision, Threads, named, scalar
-from lad.extraction import Dtype
+from lad.cli.arguments import Device, ImageSize, NumberFormat, ProcessorOptions, Revision, Threads, named, scalar
 
 
 def rank(
@@ -35,12 +34,10 @@ def rank(
     window: Annotated[int, typer.Option(min=2, max=12, help="How many candidates are shown at once, at most.")] = 12,
     probe: Annotated[str, typer.Option(help="How to ask.")] = "vanilla",
     revision: Revision = None,
-    dtype: Annotated[Dtype, typer.Option(help="Number format of weights and activations.")] = "float32",
+    dtype: NumberFormat = "float32",
     device: Device = "cpu",
-    image_size: Annotated[int | None, typer.Option(help="Resize images to this square first.")] = None,
-    processor_option: Annotated[
-        list[str] | None, typer.Option(help="Setting of the image processor, max_patches=1; may be given repeatedly.")
-    ] = None,
+    image_size: ImageSize = None,
+    processor_option: ProcessorOptions = None,
     cache: Annotated[bool, typer.Option(help="Keep the presentations of known questions for the next time.")] = True,
     threads: Threads = None,
 ) -> None:

@@ -6,16 +6,14 @@ FORMAT, a section with the format's keys that reads files of it (see `base`); `s
 formats reads FORMATS, which is found here by walking the package.
 """
 
-from collections.abc import Iterable, Mapping
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import Final, get_args
+from collections.abc import Mapping
+from typing import Final
 
 from pydantic import ValidationError
 
 from lad.logs.base import Log, LogError, Shown
 from lad.logs.signals import Imported, deal_calibration, signals_of
-from lad.section import in_words
+from lad.section import find_formats, in_words
 from lad.spelling import did_you_mean
 
 __all__ = [
@@ -25,27 +23,12 @@ __all__ = [
     "LogError",
     "Shown",
     "deal_calibration",
-    "find_formats",
     "parse_log",
     "signals_of",
 ]
 
 
-def find_formats(folders: Iterable[str]) -> dict[str, type[Log]]:
-    """The formats of this package's modules in these folders, by name.
-
-    Raises:
-        ImportError: a format whose key `format` is not the name of its module.
-    """
-    modules = {name: import_module(f"{__name__}.{name}") for _, name, _ in iter_modules(folders)}
-    formats: dict[str, type[Log]] = {name: m.FORMAT for name, m in modules.items() if hasattr(m, "FORMAT")}
-    for name, entry in formats.items():
-        if get_args(entry.model_fields["format"].annotation) != (name,):
-            raise ImportError(f"module {__name__}.{name} exports a format of another name: make it Literal['{name}']")
-    return formats
-
-
-FORMATS: Final[Mapping[str, type[Log]]] = find_formats(__path__)
+FORMATS: Final[Mapping[str, type[Log]]] = find_formats(__name__, __path__, Log)
 """All formats by name."""
 
 

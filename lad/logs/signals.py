@@ -4,7 +4,6 @@ Log-probabilities are normalised over the positions, as `candidate_logprobs` are
 of `vanilla_parsed`; before, a text that is one of the candidates names it.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad import contracts, parquet
+from lad.calibration.fusion import log_softmax
 from lad.logs.base import LogError, Shown, Style, identifiers
 from lad.methods import score
 from lad.seeded import shuffled
@@ -163,8 +163,7 @@ def _logprobs(told: tuple[float | None, ...] | None, floor: float | None) -> lis
         return None
     least = min(known) if floor is None else min(floor, *known)
     values = np.array([least if value is None else value for value in told])
-    shifted = values - values.max()
-    normalised: list[float] = (shifted - math.log(np.exp(shifted).sum())).tolist()
+    normalised: list[float] = log_softmax(values).tolist()
     return normalised
 
 

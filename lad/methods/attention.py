@@ -35,16 +35,7 @@ def chosen_layers(inputs: Inputs, options: ChoosesLayers, covered: Sequence[int]
     """
     refuse_missing_attention(inputs.signals, options.row)
     covered = read_layers(inputs.signals) if covered is None else covered
-    allowed = list(covered)
-    if isinstance(options.layers, tuple):
-        first, last = options.layers
-        allowed = [layer for layer in covered if first <= layer <= last]
-    top_k = len(allowed) if options.layers == "all" else options.top_k
-    if not 1 <= top_k <= len(allowed):
-        raise ScoringError(
-            f"k = {top_k} layers cannot be chosen from {len(allowed)}: the signals (or the calibration) cover layers"
-            f" {layers_told(covered)}, the option layers is {as_text(options.layers or 'not set')}"
-        )
+    allowed, top_k = layers_to_choose(options, covered)
     if options.layers_by == "found" and options.layers != "all":
         allowed = _layers_that_found(inputs.fitted, options.row, allowed)[:top_k]
     span = options.equations.span
@@ -59,6 +50,25 @@ def chosen_layers(inputs: Inputs, options: ChoosesLayers, covered: Sequence[int]
         )
 
     return inputs.steps.once(("chosen_layers", options.row, span, tuple(allowed), top_k), choose)
+
+
+def layers_to_choose(options: ChoosesLayers, covered: Sequence[int]) -> tuple[list[int], int]:
+    """The layers that may be chosen, of those covered, and how many are.
+
+    Raises:
+        ScoringError: more layers than there are to choose from.
+    """
+    allowed = list(covered)
+    if isinstance(options.layers, tuple):
+        first, last = options.layers
+        allowed = [layer for layer in covered if first <= layer <= last]
+    top_k = len(allowed) if options.layers == "all" else options.top_k
+    if not 1 <= top_k <= len(allowed):
+        raise ScoringError(
+            f"k = {top_k} layers cannot be chosen from {len(allowed)}: the signals (or the calibration) cover layers"
+            f" {layers_told(covered)}, the option layers is {as_text(options.layers or 'not set')}"
+        )
+    return allowed, top_k
 
 
 def purify(inputs: Inputs, options: Purifies) -> pa.Table:

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lad.calibration.calibrate import CONTRAST_TEMPERATURE
-from lad.calibration.evidence import Floats, Integers, as_array
+from lad.calibration.evidence import SMALLEST, Floats, Integers, as_array
 from lad.calibration.formulation import PRINTED, Formulation
-from lad.calibration.fusion import fit_fusion, fused_scores
-from lad.calibration.observations import layers_told, read_layers
+from lad.calibration.fusion import fit_fusion, fused_scores, log_softmax
+from lad.calibration.observations import read_layers
 from lad.calibration.rows import Against, Row, attention_column
 from lad.contracts import Keep
+from lad.methods.attention import layers_to_choose
 from lad.methods.base import Method
 from lad.methods.fusion import Fuses
 from lad.methods.icr import SumsGains
@@ -31,7 +32,6 @@ from lad.methods.specification import Specification, parse_method
 
 _NO_ATTENTION: Final = 1e-30
 _NO_PROBABILITY: Final = 1e-300
-_LEAST_OF_HEADS: Final = 1e-7
 """What counts as the smallest value, so that every logarithm exists: as in the SQL."""
 
 
@@ -95,8 +95,7 @@ def log_probabilities(signals: pa.Table) -> Floats:
 def _observed(signals: pa.Table, equations: Formulation) -> tuple[Floats, Floats]:
     """The scores that the formulation reads, and their log-softmax."""
     scores = as_array(signals, equations.scores_column(signals["n_candidates"][0].as_py()), 1)
-    peaks = scores.max(axis=1, keepdims=True)
-    return scores, scores - peaks - np.log(np.exp(scores - peaks).sum(axis=1, keepdims=True))
+    return scores, log_softmax(scores)
 
 
 def _targets(signals: pa.Table) -> Integers:
@@ -204,14 +203,8 @@ def _chosen(signals: pa.Table, options: ChoosesLayers, learnt: _Looks | None) ->
     """The attention of the layers L*, M x K x N (eq. 8, 9), and which of those with attention they are, M x K."""
     attention = _layer_attention(signals, options.equations, options.row)
     layers = read_layers(signals)
-    first, last = options.layers if isinstance(options.layers, tuple) else (0, layers[-1])
-    allowed = np.array([at for at, layer in enumerate(layers) if first <= layer <= last], dtype=np.int64)
-    top_k = len(allowed) if options.layers == "all" else options.top_k
-    if not 1 <= top_k <= len(allowed):
-        raise ScoringError(
-            f"k = {top_k} layers cannot be chosen from {len(allowed)}: the model has attention of the layers"
-            f" {layers_told(layers)}, the option layers is {options.layers or 'not set'}"
-        )
+    chosen_of, top_k = layers_to_choose(options, layers)
+    allowed = np.searchsorted(layers, chosen_of)
     if options.layers_by == "found" and options.layers != "all":
         assert learnt is not None, "the ranker refuses methods that lack known questions"
         chosen = np.sort(learnt.best[np.isin(learnt.best, allowed)][:top_k])
@@ -281,7 +274,7 @@ def _retrieval_heads(signals: pa.Table, options: ChoosesHeads, learnt: tuple[Int
         case "none":
             evidence = attention / np.maximum(attention.sum(axis=2, keepdims=True), _NO_ATTENTION)
         case "prior":
-            evidence = _log(attention, _LEAST_OF_HEADS) - _log(prior, _LEAST_OF_HEADS)
+            evidence = _log(attention, SMALLEST) - _log(prior, SMALLEST)
         case "null":
             evidence = attention - _by_head(signals, options.row, null=True)[:, chosen]
     means: Floats = evidence.mean(axis=1)

@@ -209,9 +209,9 @@ class Ranker:
         """What is known of that N, asked now where it is not there yet."""
         if n not in self.fits_:
             if not self.known_:
-                had = f"it was fitted for N = {', '.join(map(str, sorted(self.fits_)))}" if self.fits_ else ""
+                had = f" (it was fitted for N = {', '.join(map(str, sorted(self.fits_)))})" if self.fits_ else ""
                 raise RankError(
-                    f"{self.arithmetic.name} needs known questions for N = {n}{f' ({had})' * bool(had)}: give some to"
+                    f"{self.arithmetic.name} needs known questions for N = {n}{had}: give some to"
                     f" fit (--known FILE), or rank by {WITHOUT_KNOWN}, which needs none"
                 )
             images, questions = own_questions(self._folder(self._kind_of_known), calibration=at_size(self.known_, n))

@@ -6,10 +6,8 @@ the configuration, the workflow, the command line, the documentation - reads FOR
 the package. Nothing heavy is imported before a dataset is read.
 """
 
-from collections.abc import Iterable, Mapping
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union
 
 from pydantic import Discriminator, Tag, ValidationError
 
@@ -23,7 +21,7 @@ from lad.benchmark.formats.base import (
     ImagesRead,
     Rendered,
 )
-from lad.section import in_words, tag_of
+from lad.section import find_formats, in_words, tag_of
 from lad.spelling import did_you_mean
 
 __all__ = [
@@ -37,7 +35,6 @@ __all__ = [
     "FromImageFiles",
     "ImagesRead",
     "Rendered",
-    "find_formats",
     "parse_dataset",
 ]
 
@@ -45,21 +42,7 @@ DEFAULT: Final = "coco"
 """The format of a dataset that names none."""
 
 
-def find_formats(folders: Iterable[str]) -> dict[str, type[Dataset]]:
-    """The formats of this package's modules in these folders, by name.
-
-    Raises:
-        ImportError: a format whose key `format` is not the name of its module.
-    """
-    modules = {name: import_module(f"{__name__}.{name}") for _, name, _ in iter_modules(folders)}
-    formats: dict[str, type[Dataset]] = {name: m.FORMAT for name, m in modules.items() if hasattr(m, "FORMAT")}
-    for name, entry in formats.items():
-        if get_args(entry.model_fields["format"].annotation) != (name,):
-            raise ImportError(f"module {__name__}.{name} exports a format of another name: make it Literal['{name}']")
-    return formats
-
-
-FORMATS: Final[Mapping[str, type[Dataset]]] = find_formats(__path__)
+FORMATS: Final[Mapping[str, type[Dataset]]] = find_formats(__name__, __path__, Dataset)
 """All formats by name."""
 
 

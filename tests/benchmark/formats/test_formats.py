@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from lad import cli, contracts, parquet
-from lad.benchmark.formats import FORMATS, FromFiles, Rendered, find_formats, parse_dataset
+from lad.benchmark.formats import FORMATS, Dataset, FromFiles, Rendered, parse_dataset
 from lad.benchmark.formats.coco import Coco
 from lad.config import parse_configuration
+from lad.section import find_formats
 
 CONFIG = yaml.safe_load((Path(__file__).parents[3] / "config" / "config.yaml").read_text())
 FILES = {"captions": "captions.json", "images": "images"}
@@ -37,7 +38,7 @@ def test_a_format_that_does_not_bear_the_name_of_its_module_is_refused(tmp_path,
         "lad.benchmark.formats.__path__", [*sys.modules["lad.benchmark.formats"].__path__, str(tmp_path)]
     )
     with pytest.raises(ImportError, match=r"formats\.pairs exports a format of another name"):
-        find_formats([str(tmp_path)])
+        find_formats("lad.benchmark.formats", [str(tmp_path)], Dataset)
 
 
 @pytest.mark.parametrize("name", FORMATS)
