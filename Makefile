@@ -10,17 +10,17 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo texts eyes gpu test test-slurm check lock clean
 
 demo: $(INSTALLED)
-	@lad warm snakemake --cores all --rerun-incomplete --logger=lad
+	@lad warm snakemake --cores all --rerun-incomplete --prioritize opening --logger=lad
 
 # Choosing among texts, by a real model that is a Python package (93 MB). In short: make texts TEXTS=config/texts-small.yaml
 TEXTS := config/texts.yaml
 texts: $(WITH_MODEL)
-	@lad warm snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --logger=lad
+	@lad warm snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --prioritize opening --logger=lad
 
 # The same model with trained eyes (5 MB), put together once: rendered scenes, by a language model that nobody biased.
 EYES := results/smollm2-eyes
 eyes: $(EYES)/config.json
-	@lad warm snakemake --configfile config/eyes.yaml --cores all --rerun-incomplete --logger=lad
+	@lad warm snakemake --configfile config/eyes.yaml --cores all --rerun-incomplete --prioritize opening --logger=lad
 
 $(EYES)/config.json: $(WITH_MODEL) demo/eyes.py resources/smollm2-eyes/eyes.safetensors
 	@rm -rf results/smollm2

@@ -33,7 +33,12 @@ ADDRESS: Final = "LAD_WARM"
 _IMPORTED: Final = (
     *("lad.cli", "lad.config", "lad.grid", "lad.benchmark.formats", "lad.benchmark.questions", "lad.benchmark.tfidf"),
     *("lad.extraction.cell", "lad.calibration.calibrate", "lad.methods.cell", "lad.evaluation.metrics"),
-    *("lad.evaluation.differences", "lad.report.drawing", "lad.report.page"),
+    *("lad.evaluation.differences", "lad.benchmark.presentations", "lad.report.drawing", "lad.report.page"),
+    *("lad.report.explorer.page", "lad.choosing"),
+    # What libraries import only as they are used: pyarrow takes pandas for each array that it hands over.
+    *("duckdb", "pandas", "pyarrow.dataset", "pyarrow.acero", "pyarrow.pandas_compat"),
+    *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg"),
+    *("PIL.PngImagePlugin", "PIL.JpegImagePlugin", "PIL.WebPImagePlugin"),
 )
 """What commands take long to import. What is missing on this machine is left out."""
 

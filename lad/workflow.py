@@ -197,6 +197,15 @@ class Workflow:
         return str(self.results / "report.html")
 
     @property
+    def opening(self) -> list[str]:
+        """What the report opens with: its first figure and its first table."""
+        first = (
+            next((name for name in self.config.report.artifacts if name in names_of(kind)), None)
+            for kind in ("figure", "table")
+        )
+        return [str(self.artifacts / f"{name}.json") for name in first if name]
+
+    @property
     def explorer(self) -> str:
         return str(self.results / "explorer.html")
 

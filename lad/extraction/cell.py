@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lad.extraction import devices, shards
+from lad.extraction import devices, memory, shards
 from lad.extraction.backbone import load_backbone
 from lad.extraction.extract import Extraction, extract
 from lad.extraction.plan import folder_of
@@ -57,6 +57,8 @@ def extract_cell(
     if folder := folder_of(images, image_folder):
         refuse_undecodable(_shown(images, questions, presentations), folder)
     with devices.taken(device) as own_device:
+        if own_device == "cpu":
+            memory.keep_what_is_freed()
         backbone = load_backbone(
             checkpoint,
             revision=revision,

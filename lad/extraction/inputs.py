@@ -72,6 +72,10 @@ class EncodedImage:
     features: ModelOutput
 
     def to(self, device: torch.device | str) -> "EncodedImage":
+        device = torch.device(device)
+        # Building the output anew takes longer than finding out that it can stay.
+        if all(own.device == device for own in _tensors(self.features.values())):
+            return self
         return replace(self, features=_each_tensor(self.features, lambda own: own.to(device)))
 
     @property

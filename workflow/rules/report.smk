@@ -2,6 +2,13 @@
 ARTIFACT_FILES = [str(W.artifacts / f"{artifact}.json") for artifact in CONFIG.report.artifacts]
 
 
+# `make` asks for it with priority, so that there is something to look at long before the end.
+rule opening:
+    input:
+        W.opening,
+    localrule: True
+
+
 rule draw_figure:
     input:
         tables=lambda w: W.needed(W.needs[w.figure]),
