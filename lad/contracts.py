@@ -34,6 +34,8 @@ class Column:
             attention (linear attention, convolutions) hold an empty list, so that places stay the model's own numbers.
             No list at all says that no attention was read: these signals come from the log of another tool.
         of_a_pass: whether a forward pass always leaves it behind. It is null only in signals from such a log.
+        of_all_layers: whether that takes a pass through all layers. It is null as well where a pass ended before, which
+            left no attention of the last layer.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Column:
     kept: frozenset[Keep] = frozenset()
     by_layer: bool = False
     of_a_pass: bool = False
+    of_all_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,12 +211,14 @@ SIGNALS: Final = Contract(
             _floats,
             "raw logit of each identifier's first token at the last prompt token, before any logits processor",
             length="n_candidates",
+            of_all_layers=True,
         ),
         _of_a_pass(
             "processed_logits",
             _floats,
             "the same after the model's own generation-config processors (a repetition penalty, say)",
             length="n_candidates",
+            of_all_layers=True,
         ),
         _of_a_pass(
             "candidate_logprobs",
@@ -221,6 +226,7 @@ SIGNALS: Final = Contract(
             "log-probability of each identifier, each token's softmax restricted to valid tokens; exp sums to 1; null"
             " where an answer alone is known",
             length="n_candidates",
+            of_all_layers=True,
         ),
         Column(
             "candidate_attention",

@@ -234,7 +234,10 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
 
 def _check_pass(table: pa.Table, column: Column, contract: Contract, where: str) -> None:
     """A forward pass that left attention behind left this as well; only the log of another tool may lack it."""
-    of_a_pass = pc.greater(pc.list_value_length(table["candidate_attention"]), 0)
+    attention = table["candidate_attention"].combine_chunks()
+    of_a_pass = pc.greater(pc.list_value_length(attention), 0)
+    if column.of_all_layers:
+        of_a_pass = pc.and_(of_a_pass, _reaches_the_last_layer(attention))
     lacking = pc.and_(pc.is_null(table[column.name]), of_a_pass)
     if pc.any(lacking).as_py():
         row = pc.index(lacking, pa.scalar(True)).as_py()
@@ -242,6 +245,13 @@ def _check_pass(table: pa.Table, column: Column, contract: Contract, where: str)
             f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}, which has attention: only"
             " signals without attention may lack it"
         )
+
+
+def _reaches_the_last_layer(attention: pa.Array) -> pa.Array:
+    """Whether each row's lists by layer end in one that is not empty."""
+    lengths = pc.list_value_length(attention.flatten()).to_numpy()
+    last = np.cumsum(pc.list_value_length(attention).to_numpy()) - 1
+    return pa.array(lengths[last] > 0 if len(lengths) else np.zeros(len(attention), dtype=bool))
 
 
 def _check_places(

@@ -28,14 +28,15 @@ import torch
 from tqdm import tqdm
 
 from lad import contracts, parquet
+from lad.calibration.observations import layers_told
 from lad.contracts import Keep
 from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone, BackboneError, library_versions
-from lad.extraction.batch import collate
+from lad.extraction.batch import Batch, collate
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.features import ImageFeatures
 from lad.extraction.finished import FINGERPRINT, FinishedWork
-from lad.extraction.forward import Signals, answer_trie, read_batch
+from lad.extraction.forward import Signals, answer_trie, read_attention, read_batch
 from lad.extraction.generation_config import forbidding_fields, refuse_other_ways
 from lad.extraction.inputs import InputError
 from lad.extraction.plan import (
@@ -94,6 +95,7 @@ def extract(
     beyond_context: bool = False,
     progress: bool = True,
     seed: int = 0,
+    deepest: int | None = None,
 ) -> Extraction:
     """The signals of all presentations and, of a generating probe, its texts.
 
@@ -110,11 +112,14 @@ def extract(
         beyond_context: also ask presentations that are longer than the model's context window; the metadata count them.
         progress: say on stderr how far it is.
         seed: of drawn texts; every question, order and sample draws from its own stream below it.
+        deepest: the last decoder layer that is wanted, from 0: forward passes end there. The signals then have no
+            logits, and no attention of the layers behind it.
 
     Raises:
         InputError: an image is missing or cannot be decoded, a presentation is longer than the model's context window.
-        BackboneError: the model's generation config, the probe of a hybrid model, or `keep` of a model whose layers
-            have different numbers of heads, asks for what is not done here.
+        BackboneError: texts are asked for and the pass ends early, or no layer is left; the model's generation config,
+            the probe of a hybrid model, or `keep` of a model whose layers have different numbers of heads, asks for
+            what is not done here.
         ExtractionError: signals that are no finite numbers, work that cannot be written, a presentation that does not
             fit into memory.
         ValueError: a presentation's question or image is in none of the tables; an unknown probe.
@@ -129,7 +134,8 @@ def extract(
     refuse_other_ways(backbone, generation)
     _refuse_to_soften_states(backbone, probe)
     _refuse_heads_that_differ_in_number(backbone, keep)
-    reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening)
+    layers = _layers_up_to(backbone, deepest, generation)
+    reading = _Reading(backbone, trie, generation, seed, frozenset(keep), probe.softening, layers)
     recipe = _recipe(reading, probe, len(asked[0].order))
     fingerprints = fingerprint_presentations(asked, probe, recipe)
     prompts = write_prompts(backbone, probe, asked, keep)
@@ -149,7 +155,7 @@ def extract(
         features = features or stack.enter_context(ImageFeatures(backbone))
         features.expect(planned=_shown(asked, planned), needed=_shown(asked, batches))
         bar = stack.enter_context(_progress(len(asked), len(asked) - sum(map(len, batches)), shown=progress))
-        keeper = _Keeper(asked, prompts, fingerprints, backbone, work)
+        keeper = _Keeper(asked, prompts, fingerprints, backbone, work, layers)
         for part in overlapped(_compute(reading, asked, prompts, batches, features), keeper):
             rows.append(part)
             bar.update(len(part))
@@ -202,6 +208,25 @@ def _refuse_heads_that_differ_in_number(backbone: Backbone, keep: Collection[Kee
         )
 
 
+def _layers_up_to(backbone: Backbone, deepest: int | None, generation: Generation | None) -> tuple[int, ...]:
+    """The layers that are read.
+
+    Raises:
+        BackboneError: texts are asked for as well, or there is no such layer.
+    """
+    layers = backbone.read_layers
+    if deepest is None:
+        return layers
+    if generation is not None:
+        raise BackboneError("a pass that ends before the last layer writes no texts: leave out `deepest`, or the texts")
+    if chosen := tuple(layer for layer in layers if layer <= deepest):
+        return chosen
+    raise BackboneError(
+        f"checkpoint {backbone.checkpoint}: no layer up to {deepest} has attention that is read; these have:"
+        f" {layers_told(layers)}"
+    )
+
+
 def _shown(asked: Sequence[Asked], batches: Iterable[Sequence[int]]) -> list[Path]:
     return [file for members in batches for i in members for file in asked[i].files]
 
@@ -216,6 +241,27 @@ class _Reading:
     seed: int
     keep: frozenset[Keep]
     softening: Softening | None
+    layers: tuple[int, ...]
+
+    @property
+    def deepest(self) -> int | None:
+        """The layer behind which passes end; None where they run to their end."""
+        return self.layers[-1] if self.layers != self.backbone.read_layers else None
+
+    def __call__(self, batch: Batch, members: Sequence[Asked]) -> Signals:
+        if self.deepest is not None:
+            return read_attention(
+                self.backbone, batch, self.trie, deepest=self.deepest, keep=self.keep, softening=self.softening
+            )
+        return read_batch(
+            self.backbone,
+            batch,
+            self.trie,
+            generation=self.generation,
+            streams=self.streams(members),
+            keep=self.keep,
+            softening=self.softening,
+        )
 
     def streams(self, members: Sequence[Asked]) -> Streams | None:
         """(presentations, samples) noise of the texts, where they are drawn."""
@@ -242,6 +288,7 @@ def _recipe(reading: _Reading, probe: Probe, n: int) -> dict[str, Any]:
         "softening": asdict(reading.softening) if reading.softening else None,
         # Only where there is more: finished work of before keeps its recipe.
         **({"keep": sorted(more)} if (more := reading.keep - {"heads"}) else {}),
+        **({} if reading.deepest is None else {"deepest": reading.deepest}),
         "versions": library_versions(),
     }
 
@@ -260,15 +307,7 @@ def _compute(
         images = [[shown[file] for file in asked[i].files] for i in members]
         batch = collate([prompts[i] for i in members], images)
         try:
-            return read_batch(
-                reading.backbone,
-                batch,
-                reading.trie,
-                generation=reading.generation,
-                streams=reading.streams([asked[i] for i in members]),
-                keep=reading.keep,
-                softening=reading.softening,
-            )
+            return reading(batch, [asked[i] for i in members])
         except NotANumberError as error:
             raise ExtractionError(
                 f"presentation {asked[members[error.row]].presentation_id}: {error}; a model that overflows in float16"
@@ -325,6 +364,7 @@ class _Keeper:
     fingerprints: Sequence[str]
     backbone: Backbone
     work: FinishedWork | None
+    layers: tuple[int, ...]
     _last: float = field(default_factory=time.perf_counter)
 
     def __call__(self, computed: tuple[Sequence[int], Signals]) -> pa.Table:
@@ -361,6 +401,9 @@ class _Keeper:
         columns = {}
         numbers_by_name = {name: getattr(signals, name) for name in NUMBERS} | dict(signals.kept)
         for name, values in numbers_by_name.items():
+            if values is None:
+                columns[name] = pa.nulls(len(members), contracts.SIGNALS.schema.field(name).type)
+                continue
             numbers = values.cpu().numpy()
             if not (finite := np.isfinite(numbers)).all():
                 wrong = int(np.argmin(finite.reshape(len(members), -1).all(axis=1)))
@@ -370,8 +413,8 @@ class _Keeper:
                     f" {self._cause(name, number)}"
                 )
             lists = parquet.nested_lists(numbers.astype(np.float16) if name in contracts.BY_HEAD else numbers)
-            if name in contracts.BY_LAYER and self.backbone.is_hybrid:
-                lists = parquet.with_empty_lists(lists, self.backbone.read_layers, self.backbone.layers)
+            if name in contracts.BY_LAYER and len(self.layers) < self.backbone.layers:
+                lists = parquet.with_empty_lists(lists, self.layers, self.backbone.layers)
             columns[name] = lists
         prompts = [self.prompts[i] for i in members]
         if signals.texts is not None:
@@ -396,7 +439,7 @@ NUMBERS: Final = (
     *("identifier_logits", "processed_logits", "candidate_logprobs"),
     *("candidate_attention", "delimiter_attention"),
 )
-"""The signals that are numbers and always there."""
+"""The signals that are numbers; logits are None where the pass ended before the last layer."""
 
 TEXTS: Final = pa.list_(pa.struct([("text", pa.string()), ("tokens", pa.int32()), ("finished", pa.bool_())]))
 """The texts of a presentation, sample by sample: kept in its row, so that finished work holds both or neither."""

@@ -5,6 +5,7 @@ behind it continues from its cache (`lad.extraction.passes`): the open prefixes 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie
 from lad.extraction.generation_config import logits_processor
 from lad.extraction.null_query import Continuation, continuations, read_null_query
-from lad.extraction.passes import after_prefixes, prefill
+from lad.extraction.passes import after_prefixes, empty_cache, prefill
 from lad.extraction.prompts import Generation, Softening
 from lad.extraction.rows import QUERY, SHARED, SUFFIX, filtered, rows_of
 from lad.extraction.texts import Streams, Text, write_texts
@@ -29,16 +30,17 @@ class Signals:
     """What the forward passes of one batch leave behind; first axis: presentation.
 
     Attributes:
-        identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32.
+        identifier_logits, processed_logits, candidate_logprobs: (batch, N) float32; None where the pass ended before
+            the last layer.
         candidate_attention, delimiter_attention: (batch, layers read, N) float32, as of `Backbone.read_layers`.
         texts: for each presentation what the model wrote, as many samples as asked for; None where none were.
         kept: what was kept beyond the usual, by its name in the contract; (batch, ...) float32 as the contract has it,
             but of the layers read alone.
     """
 
-    identifier_logits: Tensor
-    processed_logits: Tensor
-    candidate_logprobs: Tensor
+    identifier_logits: Tensor | None
+    processed_logits: Tensor | None
+    candidate_logprobs: Tensor | None
     candidate_attention: Tensor
     delimiter_attention: Tensor
     texts: list[list[Text]] | None = None
@@ -47,7 +49,7 @@ class Signals:
     @property
     def generated_text(self) -> list[str | None]:
         """The first text of each presentation."""
-        return [samples[0].text for samples in self.texts] if self.texts else [None] * len(self.identifier_logits)
+        return [samples[0].text for samples in self.texts] if self.texts else [None] * len(self.candidate_attention)
 
 
 def answer_trie(backbone: Backbone, identifiers: Sequence[str]) -> IdentifierTrie:
@@ -119,6 +121,40 @@ def read_batch(
     )
 
 
+@torch.inference_mode()
+def read_attention(
+    backbone: Backbone,
+    batch: Batch,
+    trie: IdentifierTrie,
+    *,
+    deepest: int,
+    keep: frozenset[Keep] = frozenset(),
+    softening: Softening | None = None,
+) -> Signals:
+    """What `read_batch` reads of the layers up to `deepest`, behind which the pass ends: there are no logits."""
+    segments = batch.segments.to(backbone.device)
+    parts = continuations(batch.prompts) if "null_query" in keep else []
+    rows = rows_of(batch.prompts, shared=_shared(parts)) if "rows" in keep else None
+    cache = empty_cache(backbone) if parts else None
+    with (
+        readout.softened(segments, batch.n, softening),
+        readout.reading(
+            segments, 2 * batch.n, heads="heads" in keep, rows=rows and rows.to(backbone.device), deepest=deepest
+        ) as reading,
+        suppress(readout.DeepEnoughError),
+    ):
+        prefill(backbone, batch, keep_cache=bool(parts), rows=rows is not None, cache=cache)
+    attention = reading.attention()
+    return Signals(
+        identifier_logits=None,
+        processed_logits=None,
+        candidate_logprobs=None,
+        candidate_attention=attention[:, :, : batch.n],
+        delimiter_attention=attention[:, :, batch.n :],
+        kept=_kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening),
+    )
+
+
 def _shared(parts: Sequence[Continuation]) -> list[int] | None:
     """How many tokens each presentation shares with its null query, where that is asked."""
     prefixes = {k: part.prefix for part in parts for k in part.members}
@@ -147,10 +183,14 @@ def _kept(
         kept |= _by_layer_and_head("suffix_attention", own[..., SUFFIX, :], keep)
     if not parts:
         return kept
-    nulls = [read_null_query(backbone, batch, part, cache, trie, keep=keep, softening=softening) for part in parts]
+    nulls = [
+        read_null_query(backbone, batch, part, cache, trie, keep=keep, softening=softening, deepest=reading.deepest)
+        for part in parts
+    ]
     # From the order of the parts to that of the batch.
     places = torch.tensor([k for part in parts for k in part.members], device=backbone.device).argsort()
-    kept["null_logprobs"] = torch.cat([null.logprobs for null in nulls])[places]
+    if reading.deepest is None:
+        kept["null_logprobs"] = torch.cat([null.logprobs for null in nulls if null.logprobs is not None])[places]
     if "rows" not in keep:
         return kept
     assert reading.token_sums is not None

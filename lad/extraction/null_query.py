@@ -10,7 +10,7 @@ keys and values (hybrid models), the null query's prompt is read as a whole.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +69,13 @@ class NullSignals:
     """What the null query's pass over some prompts of a batch leaves behind; first axis: those prompts.
 
     Attributes:
-        logprobs: (members, N) log-probability of each identifier.
+        logprobs: (members, N) log-probability of each identifier; None where the pass ends before the last layer.
         attention: (members, layers, heads or key-value heads, 2, N) what the query's rows and the suffix's attend to,
             of the suffix only the rows behind what the prompts share; None where rows are not kept.
         token_sums: (members, T of the null prompts) the latter by token, summed over layers and heads; likewise.
     """
 
-    logprobs: Tensor
+    logprobs: Tensor | None
     attention: Tensor | None
     token_sums: Tensor | None
 
@@ -89,8 +89,13 @@ def read_null_query(
     *,
     keep: frozenset[Keep],
     softening: Softening | None,
+    deepest: int | None = None,
 ) -> NullSignals:
-    """The null query of some presentations of a batch, behind the cache of its prefill, which stays as it is."""
+    """The null query of some presentations of a batch, behind the cache of its prefill, which stays as it is.
+
+    Args:
+        deepest: as of `readout.Readout`.
+    """
     nulls = Batch(
         tuple(null for k in part.members if (null := batch.prompts[k].null) is not None),
         tuple(image for k in part.members for image in batch.row(k).images),
@@ -105,7 +110,8 @@ def read_null_query(
     with (
         _positions_kept(backbone),
         readout.softened(segments, nulls.n, softening),
-        readout.reading(segments, 2 * nulls.n, heads="heads" in keep, rows=rows) as reading,
+        readout.reading(segments, 2 * nulls.n, heads="heads" in keep, rows=rows, deepest=deepest) as reading,
+        suppress(readout.DeepEnoughError),
     ):
         if beginning is None:
             logits, beginning = prefill(backbone, nulls, keep_cache=bool(trie.fed_prefixes), rows=rows is not None)
@@ -119,11 +125,14 @@ def read_null_query(
                 logits_to_keep=last_token(places.shape[1], backbone.device, rows=rows is not None),
             )
             logits = output.logits[:, -1]
-    after = {(): logits} | after_prefixes(backbone, beginning, trie, prompt=token_ids, members=part.members)
+    logprobs = None
+    if deepest is None:
+        after = {(): logits} | after_prefixes(backbone, beginning, trie, prompt=token_ids, members=part.members)
+        logprobs = trie.log_probabilities(after)
     if rows is None or reading.token_sums is None:
-        return NullSignals(trie.log_probabilities(after), None, None)
+        return NullSignals(logprobs, None, None)
     return NullSignals(
-        logprobs=trie.log_probabilities(after),
+        logprobs=logprobs,
         attention=reading.rows_attention()[..., : nulls.n],
         token_sums=reading.token_sums[:, SUFFIX],
     )

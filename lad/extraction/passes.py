@@ -26,19 +26,30 @@ from lad.extraction.batch import Batch
 from lad.extraction.candidates import IdentifierTrie, Prefix
 
 
-def prefill(backbone: Backbone, batch: Batch, *, keep_cache: bool, rows: bool = False) -> tuple[Tensor, Any]:
+def prefill(
+    backbone: Backbone, batch: Batch, *, keep_cache: bool, rows: bool = False, cache: DynamicCache | None = None
+) -> tuple[Tensor, Any]:
     """(batch, vocabulary) logits after the prompts, and the cache if it is to be kept.
 
     Args:
         rows: other rows than the last one are read.
+        cache: an empty one to fill; by default the model's own.
+
+    Raises:
+        DeepEnoughError: the read-out ends the pass; the cache that was given holds what was run until then.
     """
-    begun: dict[str, Any] = {}
-    if keep_cache and not backbone.trial.makes_cache:
-        begun["past_key_values"] = DynamicCache(config=backbone.model.config.get_text_config())
+    if keep_cache and cache is None and not backbone.trial.makes_cache:
+        cache = empty_cache(backbone)
+    begun = {} if cache is None else {"past_key_values": cache}
     with prefill_inputs(backbone, batch) as inputs:
         last = last_token(batch.token_ids.shape[1], backbone.device, rows=rows)
         output = backbone.model(**inputs, **begun, use_cache=keep_cache, logits_to_keep=last)
     return output.logits[:, -1], output.past_key_values if keep_cache else None
+
+
+def empty_cache(backbone: Backbone) -> DynamicCache:
+    """A cache for this model's layers, to be filled."""
+    return DynamicCache(config=backbone.model.config.get_text_config())
 
 
 def last_token(fed: int, device: torch.device, *, rows: bool) -> int | Tensor:

@@ -64,6 +64,10 @@ class Rows:
         return Rows(self.places.to(device), self.weights.to(device))
 
 
+class DeepEnoughError(Exception):
+    """Ends a forward pass behind the last layer that is to be read."""
+
+
 class Readout:
     """Collects, layer by layer, what the last token and other rows attend to.
 
@@ -73,6 +77,7 @@ class Readout:
         n_segments: how many segments to sum.
         heads: keep the sums of every head, not only their mean.
         rows: other rows to read.
+        deepest: the last layer that is read; `DeepEnoughError` ends the pass there. None for all of them.
 
     Attributes:
         token_sums: (batch, kinds, T) float32; what the rows of each kind attend to each token, summed over layers and
@@ -80,9 +85,17 @@ class Readout:
         adds_masks: whether a layer's mask added to its scores so far, in place of saying what is visible.
     """
 
-    def __init__(self, segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None) -> None:
+    def __init__(
+        self,
+        segments: Tensor,
+        n_segments: int,
+        heads: bool = False,
+        rows: Rows | None = None,
+        deepest: int | None = None,
+    ) -> None:
         self.heads = heads
         self.rows = rows
+        self.deepest = deepest
         self.token_sums: Tensor | None = None
         self.adds_masks = False
         # (batch, T, n_segments), 1 where a token belongs to a segment. A product with it sums by segment in the same
@@ -120,6 +133,8 @@ class Readout:
         self._record_last(layer, query, key, mask, scaling, by_group)
         if self.rows is not None:
             self._record_rows(layer, self.rows, query, key, mask, scaling, by_group)
+        if layer == self.deepest:
+            raise DeepEnoughError
 
     def _record_last(
         self,
@@ -280,9 +295,11 @@ _soft: ContextVar[SoftMask | None] = ContextVar("soft", default=None)
 
 
 @contextmanager
-def reading(segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None) -> Iterator[Readout]:
-    """While active, every forward pass of a model with `install` applied is read out."""
-    readout = Readout(segments, n_segments, heads, rows)
+def reading(
+    segments: Tensor, n_segments: int, heads: bool = False, rows: Rows | None = None, deepest: int | None = None
+) -> Iterator[Readout]:
+    """While active, every forward pass of a model with `install` applied is read out (arguments as of `Readout`)."""
+    readout = Readout(segments, n_segments, heads, rows, deepest)
     token = _active.set(readout)
     try:
         yield readout

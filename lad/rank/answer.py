@@ -47,9 +47,10 @@ class Answer(Generic[T]):
 
     Attributes:
         ranking: all candidates, best first.
-        plain: what the model itself says, without correction; None where it named no candidate.
+        plain: what the model itself says, without correction; None where it named no candidate, or was not asked.
         method: by which the ranking was made.
         passes: how many presentations the model was asked.
+        asked_plain: whether the model was asked what it says itself.
     """
 
     query: str
@@ -57,6 +58,7 @@ class Answer(Generic[T]):
     plain: Ranked[T] | None
     method: str
     passes: int
+    asked_plain: bool = True
 
     @property
     def best(self) -> T:
@@ -66,6 +68,8 @@ class Answer(Generic[T]):
     def warning(self) -> str | None:
         """What to know where the model itself names another candidate, or none; None where both agree."""
         first = self.ranking[0]
+        if not self.asked_plain:
+            return None
         if self.plain is None:
             return f"the model itself names no candidate; by {self.method} it is {first.told}"
         if first.number == self.plain.number:

@@ -7,7 +7,7 @@ Arrays are presentations x positions (M x N); attention is presentations x layer
 that have softmax attention.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,6 +61,21 @@ class Arithmetic:
     def keeps(self) -> frozenset[Keep]:
         """What extraction must be asked to keep."""
         return self.method.keeps_for(self.options)
+
+    @property
+    def reads_attention_alone(self) -> bool:
+        """Whether it answers without what the model says."""
+        return self.method.name in _LAST_LAYER
+
+    def last_layer(self, learnt: Any, known: pa.Table | None, layers: Sequence[int]) -> int:
+        """The last decoder layer, from 0, whose attention it reads; only where it reads attention alone.
+
+        Args:
+            learnt, known: what was learnt, and the signals that it was learnt from; None where it learns nothing.
+            layers: those of the model that have softmax attention.
+        """
+        place = _LAST_LAYER[self.method.name](self.options, learnt, known, layers)
+        return layers[place]
 
 
 def get_arithmetic(specification: Specification) -> Arithmetic:
@@ -326,3 +341,34 @@ _ARITHMETIC: Final[dict[str, tuple[Callable[..., Any], Callable[..., Floats]]]] 
     "fusion": (_learn_fusion, _fusion),
 }
 """Of each method what it learns from signals and options, and its scores from signals, options and what it learnt."""
+
+
+# --- how deep a pass has to go ---------------------------------------------------------------------------------
+
+
+def _last_allowed(options: ChoosesLayers, learnt: _Looks | None, known: pa.Table | None, layers: Sequence[int]) -> int:
+    chosen_of, top_k = layers_to_choose(options, tuple(layers))
+    allowed = np.searchsorted(layers, chosen_of)
+    if options.layers_by == "found" and options.layers != "all" and learnt is not None:
+        allowed = learnt.best[np.isin(learnt.best, allowed)][:top_k]
+    return int(allowed.max())
+
+
+def _last_of_heads(
+    options: ChoosesHeads, learnt: tuple[Integers, Floats], known: pa.Table, layers: Sequence[int]
+) -> int:
+    heads: int = as_array(known, attention_column(options.row, heads=True), 3).shape[2]
+    return int(learnt[0].max()) // heads
+
+
+def _last(options: Options, learnt: None, known: pa.Table | None, layers: Sequence[int]) -> int:
+    return len(layers) - 1
+
+
+_LAST_LAYER: Final[dict[str, Callable[..., int]]] = {
+    "attention_readout": _last_allowed,
+    "purified_attention": _last_allowed,
+    "icr": _last,
+    "retrieval_heads": _last_of_heads,
+}
+"""Of each method that reads attention alone the last layer that it reads, counted among those that have attention."""

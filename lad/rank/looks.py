@@ -17,10 +17,10 @@ Order = tuple[int, ...]
 
 
 class Told(NamedTuple):
-    """What one presentation told, by position: the method's scores, and the model's own probabilities."""
+    """What one presentation told, by position: the method's scores, and the model's own probabilities if asked for."""
 
     scores: Floats
-    probabilities: Floats
+    probabilities: Floats | None
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Ranking:
         candidates: from 0.
         scores, probabilities: by candidate, of those that stood in the last look: scores are means over its orders,
             probabilities those of its first order.
-        plain: the candidate that the model itself names there.
+        plain: the candidate that the model itself names there; None where it was not asked.
         passes: how many presentations that took.
     """
 
     candidates: tuple[int, ...]
     scores: dict[int, float]
     probabilities: dict[int, float]
-    plain: int
+    plain: int | None
     passes: int
 
 
@@ -66,8 +66,9 @@ def rank(count: int, window: int, orders: int) -> Generator[list[Order], Sequenc
                 sums[candidate] += score / len(asked)
         ranking[start : start + window] = sorted(shown, key=lambda candidate: -sums[candidate])
         if start == 0:
-            probabilities = dict(zip(shown, told[0].probabilities.tolist(), strict=True))
-            plain = max(shown, key=lambda candidate: probabilities[candidate])
+            own = told[0].probabilities
+            probabilities = {} if own is None else dict(zip(shown, own.tolist(), strict=True))
+            plain = None if own is None else max(shown, key=lambda candidate: probabilities[candidate])
             return Ranking(tuple(ranking), sums, probabilities, plain, passes)
         start = max(0, start - max(1, window // 2))
 

@@ -69,6 +69,8 @@ class Ranker:
         cache: where presentations of known questions are kept, so that they are asked once: a folder, False for
             nowhere, by default the user's cache folder. They are found again by model, weights, probe, image size and
             content.
+        plain: whether to say what the model itself answers. Without that, a forward pass ends behind the last layer
+            that the method reads; only methods that read attention alone can do without.
         device, dtype, revision, image_size, processor_options: as of `load_backbone`.
         progress: say on stderr how far the known questions are.
 
@@ -91,6 +93,7 @@ class Ranker:
         orders: int = 1,
         window: int = MAX_CANDIDATES,
         cache: Path | str | bool = True,
+        plain: bool = True,
         device: str = "cpu",
         dtype: str = "float32",
         revision: str | None = None,
@@ -109,6 +112,7 @@ class Ranker:
         self.orders = orders
         self.window = window
         self.cache = cache
+        self.plain = plain
         self.device = device
         self.dtype = dtype
         self.revision = revision
@@ -133,7 +137,13 @@ class Ranker:
     @property
     def arithmetic(self) -> Arithmetic:
         """The method that answers."""
-        return get_arithmetic(self.method or (BY_KNOWN if self.known_ or self.fits_ else WITHOUT_KNOWN))
+        chosen = get_arithmetic(self.method or (BY_KNOWN if self.known_ or self.fits_ else WITHOUT_KNOWN))
+        if not self.plain and not chosen.reads_attention_alone:
+            raise RankError(
+                f"{chosen.name} reads what the model itself answers, which plain=False leaves out; name a method that"
+                " reads attention alone, 'retrieval_heads;row=query' say"
+            )
+        return chosen
 
     @property
     def backbone_(self) -> "Backbone":
@@ -272,14 +282,16 @@ class Ranker:
             images, questions = own_questions(self._folder(kind), evaluation=[shown for _, shown in members])
             as_given = tuple(range(1, n + 1))
             rows = [presentation(question, "evaluation", 0, as_given) for question in questions.to_pylist()]
-            signals = self._signals(images, questions, parquet.from_rows(rows, contracts.PRESENTATIONS))
+            signals = self._signals(
+                images, questions, parquet.from_rows(rows, contracts.PRESENTATIONS), deepest=self._last_layer(fit)
+            )
             if fit and number_of_layers(fit.signals) != number_of_layers(signals):
                 raise RankError(
                     f"what is known for N = {n} is of a model of {number_of_layers(fit.signals)} layers, this one has"
                     f" {number_of_layers(signals)}; fit this model"
                 )
             scores = self.arithmetic.score(signals, fit.learnt if fit else None)
-            probabilities = np.exp(log_probabilities(signals))
+            probabilities = np.exp(log_probabilities(signals)) if self.plain else [None] * len(signals)
             for (at, _), *numbers in zip(members, scores, probabilities, strict=True):
                 told[at].append(Told(*numbers))
         return told
@@ -289,7 +301,15 @@ class Ranker:
             at: Ranked(candidates[at], at + 1, ranking.scores.get(at), ranking.probabilities.get(at))
             for at in ranking.candidates
         }
-        return Answer(query, tuple(ranked.values()), ranked[ranking.plain], self.arithmetic.name, ranking.passes)
+        plain = None if ranking.plain is None else ranked[ranking.plain]
+        return Answer(query, tuple(ranked.values()), plain, self.arithmetic.name, ranking.passes, self.plain)
+
+    def _last_layer(self, fit: Fit | None) -> int | None:
+        """Where forward passes may end; None where they run to their end."""
+        if self.plain:
+            return None
+        learnt, known = (fit.learnt, fit.signals) if fit else (None, None)
+        return self.arithmetic.last_layer(learnt, known, self.backbone_.read_layers)
 
     def _signals(
         self,
@@ -299,6 +319,7 @@ class Ranker:
         *,
         finished: Path | None = None,
         progress: bool = False,
+        deepest: int | None = None,
     ) -> pa.Table:
         from lad.extraction.extract import extract
 
@@ -312,6 +333,7 @@ class Ranker:
             finished=finished,
             keep=self.arithmetic.keeps,
             progress=progress,
+            deepest=deepest,
         ).signals
 
     @staticmethod
@@ -364,7 +386,9 @@ class Ranker:
             facts = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
             if facts["version"] != _VERSION:
                 raise RankError(f"{folder}: kept by another version ({facts['version']}, here {_VERSION}); fit it anew")
-            ranker = cls(facts["model"], device=device, cache=cache, **{name: facts[name] for name in _KEPT})
+            ranker = cls(
+                facts["model"], device=device, cache=cache, **{name: facts[name] for name in _KEPT if name in facts}
+            )
             known = [OwnQuestion(*question) for question in facts["known"]]
             kind = facts["kind_of_known"]
         except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -380,5 +404,6 @@ class Ranker:
 
 _VERSION: Final = 1
 _KEPT: Final = (
-    *("method", "probe", "candidates", "orders", "window", "dtype", "revision", "image_size", "processor_options"),
+    *("method", "probe", "candidates", "orders", "window", "plain", "dtype", "revision", "image_size"),
+    "processor_options",
 )

@@ -298,3 +298,39 @@ def test_candidates_come_from_a_file_as_well(lad, tmp_path):
     assert code == 0
     assert len(out.splitlines()) == 20
     assert "20 candidates, at most 8 at once: 4 presentations, window by window" in err
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "retrieval_heads",
+        "retrieval_heads;row=query;against=null;heads=2",
+        "purified_attention;layers=1-3",
+        "purified_attention;row=query;layers_by=found",
+        "icr",
+    ],
+)
+def test_without_the_model_s_own_answer_the_pass_ends_early_and_the_ranking_stays(demo, scenes, known, method):
+    queries = [question[:2] for question in questions_of(scenes, 20, 5)]
+    whole, short = (Ranker(demo, method=method, plain=plain, cache=False).fit(known) for plain in (True, False))
+    expected = whole.rank_many(queries)
+    last = demo.model.get_decoder().layers[-1]
+    ran = []
+    watching = last.register_forward_hook(lambda *_: ran.append(1))
+    try:
+        found = short.rank_many(queries)
+    finally:
+        watching.remove()
+    assert [answer.to_dict()["ranking"] for answer in found] == [
+        [{**ranked, "probability": None} for ranked in answer.to_dict()["ranking"]] for answer in expected
+    ]
+    # ICR sums over all layers: there is nothing to leave out but the answer.
+    assert bool(ran) == (method == "icr")
+    assert {(answer.plain, answer.warning) for answer in found} == {(None, None)}
+
+
+def test_a_method_that_reads_the_model_s_own_answer_cannot_do_without_it(known):
+    with pytest.raises(RankError, match="agd reads what the model itself answers"):
+        Ranker(DEMO, method="agd", plain=False)
+    with pytest.raises(RankError, match="fusion;evidence=rows reads what the model itself answers"):
+        Ranker(DEMO, plain=False, cache=False).fit(known)
