@@ -222,9 +222,9 @@ ARTIFACT: Final = Artifact(
     title="How lists are ranked",
     caption="Lists of candidates, of which several may be right, put together from the scores in all their windows"
     " ({lists} lists). Percent, in brackets 95 % bootstrap intervals over lists. First stage: the order in which the"
-    " lists came. Lead: points over the first stage on the same lists, with the interval of the paired difference. Micro:"
-    " the mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what is relevant"
-    " but not listed.{published}",
+    " lists came. Lead: points over the first stage on the same lists, with the interval of the paired difference."
+    " Micro: the mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what"
+    " is relevant but not listed.{published}",
     sentence="Measured by {metric}: {told}.",
     in_runs="a dataset of lists (key `depth`) and any methods",
     options=Options,
