@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.captions import images_table
-from lad.benchmark.formats.base import FromFiles, ImagesRead
-from lad.benchmark.lines import DEFAULT_TASK, Question, read_lines, shown
+from lad.benchmark.formats.base import ImagesRead, Listed
+from lad.benchmark.lines import DEFAULT_TASK, ListLine, Question, read_lines, read_list_lines, shown
+from lad.benchmark.lists import RankedList
 from lad.benchmark.roles import deal_roles, refuse_too_few
 from lad.section import FilePath
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Jsonl(FromFiles):
+class Jsonl(Listed):
     paths: ClassVar[tuple[str, ...]] = ("questions",)
-    code: ClassVar[tuple[str, ...]] = ("benchmark/captions.py", "benchmark/lines.py", "benchmark/roles.py", "seeded.py")
+    code: ClassVar[tuple[str, ...]] = (*Listed.code, "benchmark/lines.py", "benchmark/roles.py")
 
     format: Literal["jsonl"] = Field(
         description="Questions of your own among texts, one JSON object per line; its settings are its tasks."
@@ -33,12 +34,28 @@ class Jsonl(FromFiles):
     questions: FilePath = Field(
         description='Lines such as `{"query": "...", "candidates": ["...", "..."], "target": 2}`.'
     )
+    depth: int | None = Field(
+        None,
+        ge=2,
+        description="Makes lines lists to be ranked, `relevance` in place of `target`, of any length: how many"
+        " candidates of each are taken, from its top.",
+    )
+
+    def read_lists(self, setting: str) -> list[RankedList]:
+        path = Path(self.questions)
+        assert self.depth is not None, "read as questions where there is no depth"
+        return [line.list.cut(self.depth) for line in of_tasks(read_list_lines(path), [setting], path)]
 
     def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        if self.has_lists:
+            path = Path(self.questions)
+            return super().read_images(settings or sorted({line.task for line in read_list_lines(path)}))
         asked = of_tasks(read_lines(Path(self.questions)), settings, Path(self.questions))
         return ImagesRead(texts_of(asked), _summary(asked))
 
     def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
+        if self.has_lists:
+            return super().build_questions(images, setting=setting, **asked)
         path = Path(self.questions)
         return build_questions(of_tasks(read_lines(path), [setting], path), images, task=setting, **asked)
 
@@ -46,8 +63,11 @@ class Jsonl(FromFiles):
 FORMAT = Jsonl
 
 
-def of_tasks(questions: Sequence[Question], tasks: Collection[str], path: Path) -> list[Question]:
-    """The questions of these tasks, of all where none is named.
+Line = TypeVar("Line", Question, ListLine)
+
+
+def of_tasks(questions: Sequence[Line], tasks: Collection[str], path: Path) -> list[Line]:
+    """The questions, or lists, of these tasks, of all where none is named.
 
     Raises:
         BenchmarkError: a task that no line has.
