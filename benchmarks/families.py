@@ -74,6 +74,8 @@ def compare(checkpoint: Path) -> Differences:
     trie = answer_trie(backbone, probe.identifiers(N))
     signals = read_batch(backbone, batch, trie)
     attention = torch.cat([signals.candidate_attention, signals.delimiter_attention], 2)
+    assert signals.identifier_logits is not None
+    assert signals.candidate_logprobs is not None
     of_attention, of_logits = [], []
     for row, order in enumerate(ORDERS):
         inputs = _processed(backbone, probe, [files[k] for k in order])

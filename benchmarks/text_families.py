@@ -61,6 +61,8 @@ def compare(checkpoint: Path) -> Differences:
     trie = answer_trie(backbone, ANSWERS)
     signals, eager = read_batch(backbone, batch, trie, keep=KEEP), _eager(checkpoint)
     read = {"candidate_attention": signals.candidate_attention, **signals.kept}
+    assert signals.identifier_logits is not None
+    assert signals.candidate_logprobs is not None
     of_attention, of_logits = [], []
     for row, prompt in enumerate(batch.prompts):
         assert prompt.null is not None
