@@ -92,6 +92,14 @@ _target_position: Final = Column(
     nullable=True,
     places=True,
 )
+
+
+def _relevance(place: str, target: str) -> Column:
+    """The grades of a window's candidates."""
+    meaning = f"grade of each {place}, 0: not relevant, of a window of a list, where several may be right: {target}"
+    return _ints("relevance", f"{meaning} (optional)", length="n_candidates", nullable=True, required=False)
+
+
 _row: Final = Column(
     "row", pa.string(), "whose attention: last (the prompt's last token), query or suffix, where the signals have them"
 )
@@ -154,9 +162,26 @@ EMBEDDINGS: Final = Contract(
     key="image_id",
 )
 
+LISTS: Final = Contract(
+    "lists",
+    "one row per list: a query with its candidates as a first stage ranks them, of which several may be right."
+    " Windows of a list are questions",
+    (
+        Column("list_id", pa.string(), "id of the query in the dataset's files"),
+        Column("query", pa.string(), "what is asked"),
+        Column("candidates", pa.list_(pa.int64()), "image ids, in first-stage order", length="listed"),
+        _ints("relevance", "grade of each candidate, 0: not relevant", length="listed"),
+        _ints("ideal", "grades above 0 of all that is relevant to the query, listed or not, the largest first"),
+        Column("group", pa.string(), "what macro averages are taken over, such as a domain; empty where there is none"),
+        Column("listed", pa.int32(), "number of candidates"),
+    ),
+    key="list_id",
+)
+
 QUESTIONS: Final = Contract(
     "questions",
-    "one row per question: a caption (or other text) and its N candidates, one of which is the target",
+    "one row per question: a caption (or other text) and its N candidates, one of which is the target; of a window of a"
+    " list none or several may be right",
     (
         Column("question_id", pa.string(), "key"),
         Column("role", pa.string(), "calibration or evaluation; no target serves both"),
@@ -171,6 +196,8 @@ QUESTIONS: Final = Contract(
             places=True,
         ),
         Column("n_candidates", pa.int32(), "N"),
+        Column("list_id", pa.string(), "foreign key to lists, of a window of a list (optional)", True, required=False),
+        _relevance("candidate, in question order", "target is the best of them, null where all are 0"),
     ),
     key="question_id",
 )
@@ -192,6 +219,7 @@ PRESENTATIONS: Final = Contract(
         _ints("order", "candidate at each position, 1-based", length="n_candidates", places=True),
         _target_position,
         Column("n_candidates", pa.int32(), "N"),
+        _relevance("position", "target_position is the best's, null where all are 0"),
     ),
     key="presentation_id",
     one_target=True,
@@ -413,7 +441,12 @@ PREDICTIONS: Final = Contract(
         Column("position", pa.int32(), "the answer; null where no answer could be parsed", nullable=True, places=True),
         _target_position,
         Column("candidate", pa.int32(), "the answer in question order; null as above", nullable=True, places=True),
-        Column("correct", pa.bool_(), "whether the answer is the target; null where that is unknown", nullable=True),
+        Column(
+            "correct",
+            pa.bool_(),
+            "whether the answer is the target (in a window of a list: has a grade above 0); null where that is unknown",
+            nullable=True,
+        ),
         Column(
             "scores",
             pa.list_(pa.float64()),
@@ -466,6 +499,36 @@ METRICS: Final = Contract(
         Column("high", pa.float64(), "upper end", nullable=True),
         Column("questions", pa.int32(), "number of questions"),
         Column("presentations", pa.int32(), "number of presentations"),
+    ),
+)
+
+RANKINGS: Final = Contract(
+    "rankings",
+    "one row per method, variant, metric and group: how well lists are ordered, by the scores in all their windows",
+    (
+        Column("method", pa.string(), "name of the method; first_stage: the order in which the lists came"),
+        Column("variant", pa.string(), "as in predictions"),
+        Column("n_candidates", pa.int32(), "N, the size of a window"),
+        Column(
+            "metric",
+            pa.string(),
+            "recall_at_1, recall_at_5, recall_at_10 (share of all that is relevant), hit_at_1, mrr_at_10 or ndcg_at_10"
+            " (gain: the grade itself); docs/ranking.md says more",
+        ),
+        Column(
+            "group",
+            pa.string(),
+            "empty: the mean over all lists (micro); macro: the mean over groups; else the group whose lists these are",
+        ),
+        Column("value", pa.float64(), "percent, the mean over the orders in which windows are shown"),
+        Column(
+            "low",
+            pa.float64(),
+            "lower end of the 95 % bootstrap interval over lists; null with fewer than 10 lists",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "upper end", nullable=True),
+        Column("lists", pa.int32(), "number of lists"),
     ),
 )
 
@@ -547,8 +610,8 @@ CHOICES: Final = Contract(
 CONTRACTS: Final = {
     contract.name: contract
     for contract in (
-        *(IMAGES, EMBEDDINGS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
+        *(IMAGES, EMBEDDINGS, LISTS, QUESTIONS, PRESENTATIONS, SIGNALS, GENERATIONS),
         *(POSITION_BIAS, ATTENTION_PRIOR, POSITION_PRIOR, ATTENTION_SKILL, FUSION, PREDICTIONS, METRICS, DIFFERENCES),
-        *(COMPARISONS, CHOICES),
+        *(COMPARISONS, CHOICES, RANKINGS),
     )
 }

@@ -304,8 +304,14 @@ def _row_name(table: pa.Table, contract: Contract, row: int) -> str:
 
 
 def from_rows(rows: Iterable[dict[str, Any]], contract: Contract) -> pa.Table:
-    """A table of that contract from one dict per row; absent nullable columns become null."""
-    return pa.Table.from_pylist(list(rows), schema=contract.schema)
+    """A table of that contract from one dict per row; absent nullable columns become null.
+
+    It has the optional columns that the first row has.
+    """
+    rows = list(rows)
+    present = [column for column in contract.columns if column.required or (rows and column.name in rows[0])]
+    schema = pa.schema([pa.field(column.name, column.type, nullable=column.nullable) for column in present])
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def nested_lists(values: np.ndarray) -> pa.Array:

@@ -27,14 +27,9 @@ _NAMED: Final = 3
 
 def images_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     """An `images` table, with the optional columns that its rows have."""
-    import pyarrow as pa
+    from lad import contracts, parquet
 
-    from lad import contracts
-
-    rows = list(rows)
-    present = [column for column in contracts.IMAGES.columns if column.required or (rows and column.name in rows[0])]
-    fields = [pa.field(column.name, column.type, nullable=column.nullable) for column in present]
-    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+    return parquet.from_rows(rows, contracts.IMAGES)
 
 
 def refuse_unknown_policy(caption_policy: str) -> None:

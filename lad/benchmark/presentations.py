@@ -88,6 +88,7 @@ def cyclic_shifts(n: int, key: tuple[object, ...]) -> list[Order]:
 
 def presentation(question: Mapping[str, Any], split: str, round_: int, order: Order) -> dict[str, Any]:
     """The row of PRESENTATIONS for a row of QUESTIONS in that order."""
+    grades = question.get("relevance")
     return {
         "presentation_id": f"{question['question_id']}-{split[0]}{round_:03d}",
         "question_id": question["question_id"],
@@ -96,4 +97,5 @@ def presentation(question: Mapping[str, Any], split: str, round_: int, order: Or
         "order": order,
         "target_position": None if question["target"] is None else order.index(question["target"]) + 1,
         "n_candidates": question["n_candidates"],
+        **({} if grades is None else {"relevance": [grades[candidate - 1] for candidate in order]}),
     }

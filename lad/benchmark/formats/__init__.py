@@ -19,6 +19,7 @@ from lad.benchmark.formats.base import (
     FromFiles,
     FromImageFiles,
     ImagesRead,
+    Listed,
     Rendered,
 )
 from lad.section import find_formats, in_words, tag_of
@@ -34,6 +35,7 @@ __all__ = [
     "FromFiles",
     "FromImageFiles",
     "ImagesRead",
+    "Listed",
     "Rendered",
     "parse_dataset",
 ]

@@ -3,7 +3,8 @@
 Two things tell formats apart. Where a dataset comes from: it is read from files (`FromFiles`), with a folder of images
 (`FromImageFiles`) where candidates are images and without where they are texts; or it is rendered first (`Rendered`).
 And what is asked: candidates are asked for by their captions (`CaptionedImages`, `CaptionedTexts`), among others that
-are drawn at random or hard to tell apart (`lad.benchmark.questions`); any other dataset has questions of its own.
+are drawn at random or hard to tell apart (`lad.benchmark.questions`); lists of ranked candidates are asked about in
+windows (`Listed`); any other dataset has questions of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from lad.section import Count, Device, FilePath, Md5, Section, Sha256, Url
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lad.benchmark.lists import RankedList
 
 _OF_OTHER_STAGES: Final = {"format", "images", "folder", "download", "pool", "embeddings"}
 
@@ -97,6 +100,15 @@ class Dataset(Section):
         """How many questions a setting has, of both roles together, at most; None where only the files say."""
         return None
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether its questions are windows of lists, which are ranked as a whole."""
+        return False
+
+    def questions_each(self, n: int) -> int:
+        """How many evaluation questions each of those makes that a configuration asks for: windows of a list."""
+        return 1
+
     def needs_embeddings(self, setting: str) -> bool:
         """Whether the questions of this setting are built by the dataset's embeddings."""
         return False
@@ -166,6 +178,69 @@ class FromFiles(Dataset):
             BenchmarkError: too few questions, or a dataset that has none of its own.
         """
         raise BenchmarkError(f"format {self.format} has no questions of its own: they are built from the images table")
+
+
+class Listed(FromFiles):
+    """A dataset of lists: queries with candidates that a first stage has ranked, of which several may be right.
+
+    A format says what the lists are (`read_lists`), and may add code. All else follows: the candidates are those of the
+    lists, the questions are windows of them (`lad.benchmark.windows`). With a folder of images a format is `Listed` and
+    `FromImageFiles`.
+    """
+
+    code: ClassVar[tuple[str, ...]] = (
+        "benchmark/captions.py",
+        "benchmark/lists.py",
+        "benchmark/windows.py",
+        "seeded.py",
+    )
+
+    depth: int | None = Field(20, ge=2, description="How many candidates of each ranking are taken, from its top.")
+    appearances: int = Field(
+        2, ge=2, description="In how many windows each candidate stands at least, where a list is longer than N."
+    )
+
+    @property
+    def has_lists(self) -> bool:
+        return self.depth is not None
+
+    def questions_each(self, n: int) -> int:
+        from lad.benchmark.windows import number_of_windows
+
+        return number_of_windows(self.depth, n, self.appearances) if self.depth else 1
+
+    def read_lists(self, setting: str) -> list[RankedList]:
+        """All lists of a setting, no longer than `depth`, each query once.
+
+        Raises:
+            BenchmarkError: a file that is missing or not of the format; the message names it.
+        """
+        raise NotImplementedError
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        """The candidates of these settings' lists, each once, numbered from 1 in the order of the lists."""
+        from lad.benchmark.lists import candidates_of, summary
+
+        if not settings:
+            raise BenchmarkError(f"format {self.format} reads lists of settings: say of which, --setting NAME")
+        lists = {setting: self.read_lists(setting) for setting in settings}
+        folder = Path(self.image_folder) if self.image_folder else None
+        return ImagesRead(candidates_of([one for ours in lists.values() for one in ours], folder), summary(lists))
+
+    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
+        from lad.benchmark.windows import build_questions
+
+        return build_questions(self.read_lists(setting), images, setting=setting, appearances=self.appearances, **asked)
+
+    def build_lists(self, images: pa.Table, *, setting: str) -> pa.Table:
+        """The lists of a setting as a `lists` table.
+
+        Raises:
+            BenchmarkError: as `read_lists`; a candidate that the images table lacks.
+        """
+        from lad.benchmark.lists import lists_table
+
+        return lists_table(self.read_lists(setting), images)
 
 
 class FromImageFiles(FromFiles):
