@@ -80,7 +80,7 @@ _PROMPTS: Final = {
     " the {of.items}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "question": "Given {n} {of.items} indexed from {first} to {last}, answer the question by choosing one {of.item}."
     " Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
-    "passage": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that is most relevant to the"
+    "passage": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} most relevant to the"
     " {of.asks}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "judge": "Given {n} {of.items} to one {of.asks}, indexed from {first} to {last}, identify the better {of.item}: the"
     " one that does what the {of.asks} asks, is right and harms nobody. Respond with the {noun} only and nothing"
@@ -188,7 +188,8 @@ class Probe:
             The text, where each candidate stands in it, and where the query does.
         """
         of = _OF_PROMPT.get(self.prompt, _OF_TEXTS)
-        text, spans = "", []
+        text = ""
+        spans: list[Span] = []
         for identifier, candidate in zip(self.identifiers(len(candidates)), candidates, strict=True):
             begins, ends = of.written.split("{text}")
             text += (of.between if spans else "") + begins.format(identifier=identifier)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -79,8 +80,10 @@ def read_questions(path: Path) -> Read[Question]:
     files = sorted(path.glob("*.csv"))
     if not files:
         raise BenchmarkError(f"{path}: has no CSV file; expected are files such as global_facts_test.csv")
-    read = [read_subject(file) for file in files]
-    return Read([question for part in read for question in part.made], [left for part in read for left in part.left])
+    read = {file.name: read_subject(file) for file in files}
+    made = [question for part in read.values() for question in part.made]
+    left = [{**left, "entry": f"{name} {left['entry']}"} for name, part in read.items() for left in part.left]
+    return Read([replace(question, number=number) for number, question in enumerate(made, start=1)], left)
 
 
 def read_subject(path: Path) -> Read[Question]:
