@@ -12,11 +12,11 @@ stays on its line of the prompt. Not in the paper, whose candidates are images.
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from lad.benchmark import BenchmarkError
+from lad.benchmark.among_texts import Question, shown
 from lad.benchmark.captions import few
 from lad.extraction.prompts import MAX_CANDIDATES
 
@@ -28,23 +28,6 @@ _TASK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 class _FaultError(Exception):
     """What is wrong with a line."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A line of the file.
-
-    Attributes:
-        line: its number, from 1.
-        target: which candidate is right, from 1.
-    """
-
-    line: int
-    id: str
-    task: str
-    query: str
-    candidates: tuple[str, ...]
-    target: int
 
 
 def read_lines(path: Path) -> list[Question]:
@@ -94,7 +77,7 @@ def _question(number: int, line: str) -> Question:
         _refuse(f"is not an object; a line is {_EXAMPLE}")
     candidates = _candidates(entry)
     return Question(
-        line=number,
+        number=number,
         id=_id(entry, number),
         task=_task(entry),
         query=_text(entry.get("query"), "query"),
@@ -152,12 +135,6 @@ def _task(entry: dict[str, Any]) -> str:
     if not isinstance(task, str) or not _TASK.fullmatch(task):
         _refuse(f"has task {shown(task)}, expected are letters, digits, '.', '_', '+' and '-'")
     return task
-
-
-def shown(value: object) -> str:
-    """A value in an error, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _refuse(fault: str) -> NoReturn:
