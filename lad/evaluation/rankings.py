@@ -86,7 +86,7 @@ def rank_lists(
     if "list_id" not in questions.column_names:
         raise EvaluationError("the questions are no windows of lists (no column list_id): there is nothing to rank")
     strengths = list_strengths(predictions, presentations, questions, lists)
-    lists = lists.filter(pc.list_value_length(lists["ideal"]) > 0)
+    lists = lists.filter(pc.greater(pc.list_value_length(lists["ideal"]), 0))
     strengths = pa.concat_tables([strengths, _of_first_stage(strengths)])
     strengths = strengths.filter(pc.is_in(strengths["list_id"], value_set=lists["list_id"].combine_chunks()))
     if not len(strengths):
