@@ -57,7 +57,8 @@ def test_more_lists_and_more_candidates_of_other_lists_change_no_window():
 def test_a_window_says_the_grade_of_each_candidate_and_its_target_is_the_first_of_the_best():
     lists = {one.id: one for one in made_lists(20, 10)}
     tables = asked(list(lists.values()), 4)
-    images = dict(zip(*(candidates_of(list(lists.values()), None)[c].to_pylist() for c in ("image_id", "text"))))
+    texts = candidates_of(list(lists.values()), None)
+    images = dict(zip(texts["image_id"].to_pylist(), texts["text"].to_pylist(), strict=True))
     some_without = False
     for row in tables["questions"].to_pylist():
         one = lists[row["list_id"]]
@@ -68,10 +69,9 @@ def test_a_window_says_the_grade_of_each_candidate_and_its_target_is_the_first_o
         some_without |= row["target"] is None
         assert row["candidates"] == sorted(row["candidates"])
     assert some_without
+    grades_of = {row["question_id"]: row["relevance"] for row in tables["questions"].to_pylist()}
     for row in tables["presentations"].to_pylist():
-        question = row["question_id"]
-        of = next(q for q in tables["questions"].to_pylist() if q["question_id"] == question)
-        assert row["relevance"] == [of["relevance"][candidate - 1] for candidate in row["order"]]
+        assert row["relevance"] == [grades_of[row["question_id"]][candidate - 1] for candidate in row["order"]]
 
 
 def test_a_calibration_window_has_one_right_candidate_and_its_list_is_not_evaluated():
@@ -109,7 +109,10 @@ def test_shorter_lists_are_left_out():
     [
         ({"n": 13}, "n = 13: a window has 2 to 12 candidates"),
         ({"lists": [*made_lists(2, 8), *made_lists(1, 8)]}, "two lists have the id q0"),
-        ({"images": candidates_of(made_lists(1, 8), None)}, r"list q\d: candidate 'text 0 of list \d' is not in the images"),
+        (
+            {"images": candidates_of(made_lists(1, 8), None)},
+            r"list q\d: candidate 'text 0 of list \d' is not in the images",
+        ),
     ],
 )
 def test_what_makes_no_windows_is_refused(changed, said):

@@ -129,7 +129,14 @@ def test_a_perfect_order_has_ndcg_100_where_all_that_is_relevant_is_listed():
     tables = asked(lists, 3)
     rows = by_metric(rank_lists(answers(tables, {one.id: list(one.relevance) for one in lists}), **tables))
     assert {metric: row["value"] for metric, row in rows.items()} == pytest.approx(
-        {"recall_at_1": 50, "recall_at_5": 100, "recall_at_10": 100, "hit_at_1": 100, "mrr_at_10": 100, "ndcg_at_10": 100}
+        {
+            "recall_at_1": 50,
+            "recall_at_5": 100,
+            "recall_at_10": 100,
+            "hit_at_1": 100,
+            "mrr_at_10": 100,
+            "ndcg_at_10": 100,
+        }
     )
 
 
@@ -237,7 +244,9 @@ def test_a_list_of_which_a_method_answers_some_windows_alone_is_refused():
     lists = made_lists(3, 8)
     tables = asked(lists, 4)
     said = answers(tables, random_strengths(lists, 6))
-    with pytest.raises(EvaluationError, match=r"m \(variant ''\) answers 3 of 4 windows of list q\d in round 0, not made"):
+    with pytest.raises(
+        EvaluationError, match=r"m \(variant ''\) answers 3 of 4 windows of list q\d in round 0, not made"
+    ):
         rank_lists(said.slice(1), **tables)
     with pytest.raises(EvaluationError, match="the questions are no windows of lists"):
         rank_lists(said, **{**tables, "questions": tables["questions"].drop_columns(["list_id", "relevance"])})
