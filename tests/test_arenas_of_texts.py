@@ -76,3 +76,13 @@ def test_judges_are_planned_without_their_datasets():
     assert rows["evaluation"].at_most
     assert rows["evaluation"].passes == 6 * 1000 * 2
     assert rows["calibration"].passes == 6 * 10 * 2
+
+
+@pytest.mark.parametrize(("name", "probe"), [("judges", "judge"), ("rerank", "passage")])
+def test_artifacts_show_answers_to_the_probe_of_the_report(name, probe):
+    needs = Workflow(parse_configuration(CONFIGS[name])).needs
+    assert {condition.probe for need in needs.values() for condition in (*need.scores, *need.answers)} == {probe}
+    assert {cell.probe for need in needs.values() for cell, _ in need.signals} <= {probe}
+    report = {key: value for key, value in CONFIGS[name]["report"].items() if key != "probe"}
+    with pytest.raises(ValueError, match=r"report\.artifacts\.fig1: no run measures .*probe vanilla"):
+        Workflow(parse_configuration(CONFIGS[name] | {"report": report}))
