@@ -327,7 +327,7 @@ def test_sql_answers_in_three_formats_and_lists_relations_when_it_cannot(monkeyp
         {"x": None, "list": [1.5, None], "s": {"a": None, "b": "NaN"}}
     ]
     assert "one" in sql("select 1 as one")
-    assert "relations: images, embeddings, questions" in sql("from nowhere")
+    assert "relations: images, embeddings, lists, questions" in sql("from nowhere")
     assert "column missing" not in sql("from signals")
     file.write_bytes(b"no Parquet")
     assert sql("from images").startswith("lad: error: ")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import made_lists
 import pyarrow as pa
 import pytest
 from signals_factory import random_signals
@@ -12,6 +13,7 @@ from lad import catalog, contracts, parquet
 from lad.calibration.calibrate import calibrate
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
+from lad.evaluation.rankings import rank_lists
 from lad.methods import score
 from lad.sql.recipes import recipes
 
@@ -32,6 +34,10 @@ CALIBRATIONS = ((1, 5), (2, 5), (1, 10))
 def results(tmp_path_factory):
     """Two settings at N = 8, each answered after its own calibrations and after one of the other setting."""
     folder = tmp_path_factory.mktemp("results")
+    lists = made_lists.made_lists(10, 8)
+    tables = made_lists.asked(lists, 8)
+    said = made_lists.answers(tables, {one.id: list(one.relevance) for one in lists}, method="vanilla")
+    ranked = rank_lists(said, **tables, resamples=20)
     for seed, setting in enumerate(SETTINGS):
         cell = {"model": "demo", "dataset": "scenes", "setting": setting, "n": 8, "probe": "vanilla"}
         shifts = random_signals(seed, 8, questions=10)
@@ -55,6 +61,7 @@ def results(tmp_path_factory):
             }
             if (source, number, questions) == (setting, 1, 5):
                 plain = answers
+            tables_of["rankings"] = ranked
             if source != setting:
                 compare = {"reference_calibration_questions": 5, "resamples": 20}
                 tables_of["comparisons"] = comparisons(answers, plain, **compare)

@@ -453,7 +453,8 @@ def sums_of(targets: np.ndarray, answers: np.ndarray, n: int) -> QuestionSums:
     np.add.at(answered, (np.repeat(np.arange(questions), orders), (targets * n + answers).ravel()), 1)
     right, each, nothing = (targets == answers).astype(float), np.ones((questions, 1)), np.empty((questions, 0))
     shown = np.eye(n)[targets].sum(axis=1)
-    return QuestionSums(right, np.ones(right.shape), shown, answered, each, each, each, each, nothing, nothing)
+    found = np.diagonal(answered.reshape(questions, n, n), axis1=1, axis2=2)
+    return QuestionSums(right, np.ones(right.shape), shown, found, answered, each, each, each, each, nothing, nothing)
 
 
 @pytest.mark.parametrize(("questions", "n", "accuracy"), [(160, 4, 0.3), (160, 8, 0.7), (30, 4, 0.7)])

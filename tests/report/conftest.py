@@ -43,6 +43,7 @@ def options(results: Path) -> Callable[[str], dict[str, Any]]:
             # To table 5 any setting is a task.
             **({"settings": ("random", "adversarial"), "probes": ("vanilla",)} if name == "table5" else {}),
             **({"ns": (4, 8)} if name == "table2" else {}),
+            **({"dataset": "passages"} if name == "table_ranking" else {}),
         }
 
     return of

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_lists
 import numpy as np
 import pyarrow as pa
 from PIL import Image
@@ -24,6 +25,7 @@ from lad.catalog import RELATIONS
 from lad.choosing import measure_choices
 from lad.evaluation.differences import comparisons, differences
 from lad.evaluation.metrics import evaluate
+from lad.evaluation.rankings import rank_lists
 from lad.grid import CalibrationSource, Scoring
 from lad.methods import Session, parse_method, score
 from lad.methods.options import ReadsEquations
@@ -78,6 +80,7 @@ def build_results(folder: Path, *, ns: Sequence[int] = (2, 4, 8), questions: int
         if (cell["setting"], cell["probe"]) == ("adversarial", "vanilla") and cell["n"] in (4, 8):
             _choose(folder, cell)
     _compare(folder)
+    _rank(folder)
     return folder
 
 
@@ -188,6 +191,19 @@ def _compare(folder: Path) -> None:
             theirs = _read(folder, "predictions", **reference.keys)
             table = comparisons(answers, theirs, reference_calibration_questions=5, resamples=50)
             _write(folder, "comparisons", table, **keys)
+
+
+def _rank(folder: Path) -> None:
+    """How lists of texts are ranked: by vanilla, which sees nothing, and by AGD, which sees the grades in noise."""
+    lists = made_lists.made_lists(24, 9, groups=2)
+    tables = made_lists.asked(lists, 4, rounds=3)
+    rng = np.random.default_rng(6)
+    seen = {one.id: (np.array(one.relevance) + 0.5 * rng.normal(size=9)).tolist() for one in lists}
+    noise = {one.id: rng.normal(size=9).tolist() for one in lists}
+    said = [made_lists.answers(tables, strengths, method=m) for m, strengths in (("vanilla", noise), ("agd", seen))]
+    cell = {"model": "demo", "dataset": "passages", "setting": "ranked", "n": 4, "probe": "vanilla"}
+    keys = {**cell, **CalibrationSource("passages", "ranked").keys, "calibration_questions": 5}
+    _write(folder, "rankings", rank_lists(pa.concat_tables(said), **tables, resamples=50), **keys)
 
 
 def _images(folder: Path) -> pa.Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -26,6 +26,9 @@ from lad.report.wording import listed, name, signed
 SQL: Final = files("lad.report.artifacts") / "table_ranking.sql"
 COLUMNS: Final = ("method", "setting", "group", "metric", "value", "source")
 """Of a file of published numbers."""
+
+STUB: Final = ("Setting", "N", "Probe", "Average", "Method")
+"""Headings of the labels; one that is the same everywhere is not shown."""
 
 Record = dict[str, Any]
 
@@ -82,10 +85,14 @@ def draw(results: Results, options: Options) -> Table:
         _line(key, of_metric, _best(rows, key[:4], options.metrics), options, blocks.index(key[:4]))
         for key, of_metric in rows.items()
     ]
+    told = [
+        at for at, heading in enumerate(STUB) if heading == "Method" or len({line.labels[at] for line in lines}) > 1
+    ]
     published = _published(options.published) if options.published else []
     lines += _published_lines(published, options, {key[0] for key in rows}, len(blocks))
-    headings = (*map(_heading, options.metrics), f"Lead in {_heading(options.metrics[0])}")
-    stub = ("Setting", "N", "Probe", "Average", "Method")
+    lines = [replace(line, labels=tuple(line.labels[at] for at in told)) for line in lines]
+    headings = (*map(_heading, options.metrics), f"Lead in {_heading(options.metrics[0]).removesuffix(' (%)')}")
+    stub = tuple(STUB[at] for at in told)
     return Table(stub, (("", headings),), tuple(lines), table, _facts(rows, published, options))
 
 
@@ -94,7 +101,10 @@ def _line(
 ) -> Line:
     setting, n, probe, group, method, variant = key
     cells = [
-        Cell(_bounded(of_metric[metric]), round(of_metric[metric]["value"], 1) == best[metric])
+        Cell(
+            _value(of_metric[metric], with_interval=metric == options.metrics[0]),
+            round(of_metric[metric]["value"], 1) == best[metric],
+        )
         for metric in options.metrics
     ]
     lead = Cell(_lead(of_metric[options.metrics[0]]))
@@ -147,9 +157,13 @@ def _published_lines(published: list[dict[str, str]], options: Options, settings
     ]
 
 
-def _bounded(record: Record) -> str:
+def _value(record: Record, *, with_interval: bool) -> str:
     value = f"{record['value']:.1f}"
-    return value if record["low"] is None else f"{value} ({record['low']:.1f} to {record['high']:.1f})"
+    return (
+        value
+        if record["low"] is None or not with_interval
+        else f"{value} ({record['low']:.1f} to {record['high']:.1f})"
+    )
 
 
 def _lead(record: Record) -> str:
@@ -180,16 +194,15 @@ def _facts(
 ) -> dict[str, str]:
     first = options.metrics[0]
     told = []
-    for block in dict.fromkeys(key[:4] for key in rows):
+    for block in dict.fromkeys(key[:4] for key in rows if key[3] == ""):
         own = {key[4:]: of_metric[first] for key, of_metric in rows.items() if key[:4] == block}
         stage = own.pop((FIRST_STAGE, ""))
         (method, variant), best = max(own.items(), key=lambda pair: pair[1]["value"])
         ahead = sum(record["lead_low"] is not None and round(record["lead_low"], 1) > 0 for record in own.values())
         behind = sum(record["lead_high"] is not None and round(record["lead_high"], 1) < 0 for record in own.values())
-        average = f", {block[3]}" if block[3] else ""
         told.append(
-            f"{block[0]}{average}, windows of {block[1]}: the first stage {stage['value']:.1f}, the best method"
-            f" {best['value']:.1f} ({name(method)}{f' {variant}' if variant else ''}; lead {_lead(best)});"
+            f"{block[0]}, windows of {block[1]}: the first stage has {stage['value']:.1f}, the best method,"
+            f" {name(method)}{f' with {variant}' if variant else ''}, {best['value']:.1f}, a lead of {_lead(best)};"
             f" {ahead} of {len(own)} methods are ahead of the first stage with the whole interval, {behind} behind"
         )
     counts = sorted({of_metric[first]["lists"] for of_metric in rows.values()})
@@ -208,11 +221,11 @@ ARTIFACT: Final = Artifact(
     order=205,
     title="How lists are ranked",
     caption="Lists of candidates, of which several may be right, put together from the scores in all their windows"
-    " ({lists} lists). Percent, with 95 % bootstrap intervals over lists. First stage: the order in which the lists"
-    " came. Lead: points over the first stage on the same lists, with the interval of the paired difference. Micro: the"
-    " mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what is relevant"
+    " ({lists} lists). Percent, in brackets 95 % bootstrap intervals over lists. First stage: the order in which the"
+    " lists came. Lead: points over the first stage on the same lists, with the interval of the paired difference. Micro:"
+    " the mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what is relevant"
     " but not listed.{published}",
-    sentence="{metric}: {told}.",
+    sentence="Measured by {metric}: {told}.",
     in_runs="a dataset of lists (key `depth`) and any methods",
     options=Options,
     needs=needs,

@@ -130,4 +130,7 @@ def test_a_dataset_without_lists_has_none_to_write(lines, tmp_path, capsys):
         with pytest.raises(SystemExit) as end:
             cli.main()
     assert end.value.code == 1
-    assert "format jsonl has no lists: its questions have one right candidate; with the key depth" in capsys.readouterr().err
+    assert (
+        "format jsonl has no lists: its questions have one right candidate; with the key depth"
+        in capsys.readouterr().err
+    )

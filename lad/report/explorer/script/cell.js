@@ -44,7 +44,7 @@ export class Cell {
     return this.dataset.captions[this.content.captions[question]];
   }
 
-  /** The target's candidate; 0 where that is unknown. */
+  /** The target's candidate; 0 where that is unknown, or no candidate is right. */
   target(question) {
     return this.content.arrays.target[question];
   }
@@ -53,11 +53,6 @@ export class Cell {
   grade(question, candidate) {
     const { relevance } = this.content.arrays;
     return relevance ? relevance[question * this.n + candidate - 1] : null;
-  }
-
-  /** Whether it is known which candidates are right, be it none of them. */
-  isKnown(question) {
-    return this.target(question) > 0 || "relevance" in this.content.arrays;
   }
 
   isRight(question, candidate) {
@@ -99,10 +94,10 @@ export class Cell {
     return answer === NOT_ASKED ? null : answer;
   }
 
-  /** "right" or "wrong"; null where the method was not asked, or it is unknown what is right. */
+  /** "right" or "wrong"; null where the method was not asked, or the target is unknown, or none is right. */
   outcome(method, question, order) {
     const answer = this.answer(method, question, order);
-    if (answer === null || !this.isKnown(question)) return null;
+    if (answer === null || this.target(question) === 0) return null;
     return answer > 0 && this.isRight(question, answer) ? "right" : "wrong";
   }
 

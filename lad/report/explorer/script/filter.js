@@ -74,10 +74,11 @@ function sorted(cell, criteria, method, found) {
 }
 
 function meanProbabilityOfTarget(cell, question) {
+  if (!cell.target(question)) return Infinity;
   let sum = 0;
   for (let order = 0; order < cell.orders; order++) {
     const position = cell.positionOf(question, order, cell.target(question));
-    if (cell.target(question) && position) sum += cell.probability(question, order, position);
+    if (position) sum += cell.probability(question, order, position);
   }
   return sum;
 }

@@ -35,7 +35,7 @@ function rightOnes(cell, question) {
     return target ? `The target is candidate ${target} (c${target}).` : "The target is not known.";
   }
   const all = Array.from({ length: cell.n }, (_, k) => k + 1).filter((candidate) => cell.isRight(question, candidate));
-  if (all.length === 0) return "A window of a list. None of its candidates is relevant, so no answer is right.";
+  if (all.length === 0) return "A window of a list. None of its candidates is relevant, so that no answer is right or wrong.";
   const graded = all.map((candidate) => `c${candidate} (grade ${cell.grade(question, candidate)})`).join(", ");
   return `A window of a list. Relevant: ${graded}; the target is the best of them, c${cell.target(question)}.`;
 }
