@@ -1,8 +1,8 @@
 """The signals bundle: one file with everything that the offline half of the pipeline needs.
 
 From a bundle anyone rebuilds every figure and table without a GPU, the models or the images: it holds the tables of
-images (captions and licences, no pixels), questions, presentations and signals, and a manifest with the checksum of
-each and with what they were made. The paper has nothing of the kind.
+images (captions and licences, no pixels), lists, questions, presentations and signals, and a manifest with the checksum
+of each and with what they were made. The paper has nothing of the kind.
 
 A bundle is an uncompressed tar archive (its Parquet files are compressed already) whose first member is
 `manifest.json`; any tar program opens it. The same results give the same bytes. Files are streamed and hashed as they
@@ -35,7 +35,7 @@ from lad.refusal import Refusal
 FORMAT: Final = 1
 """Raised whenever an older `lad` could misread a bundle."""
 MANIFEST: Final = "manifest.json"
-STAGES: Final = ("images", "questions", "presentations", "signals")
+STAGES: Final = ("images", "lists", "questions", "presentations", "signals")
 """The stages whose relations are in a bundle: all that calibration, scoring, evaluation and figures read."""
 LICENCE_NOTE: Final = (
     "Captions, file names and ids are those of the datasets and keep their licences, counted here per image; the images"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 KEY_MEANINGS: Final = {
     "model": "name of the model in the configuration",
     "dataset": "name of the dataset in the configuration",
-    "setting": "random or adversarial: how the other candidates were chosen; in an MMIU dataset, its task",
+    "setting": "random or adversarial: how the other candidates were chosen; in a dataset with questions of its own,"
+    " its task",
     "n": "number of candidates",
     "probe": "how it was asked: vanilla, uppercase ...",
     "split": "calibration, evaluation, symmetrized, permuted or content_free",
@@ -40,7 +41,7 @@ KEY_MEANINGS: Final = {
     "calibration_questions": "how many calibration questions were used",
 }
 _KEY_TYPES: Final = {"n": "integer", "calibration_set": "integer", "calibration_questions": "integer"}
-_RESERVED: Final = ("order",)
+_RESERVED: Final = ("order", "group")
 """Columns whose names SQL keeps for itself."""
 
 _BENCHMARK: Final = ("dataset", "setting", "n")
@@ -88,6 +89,7 @@ RELATIONS: Final = {
     for relation in (
         Relation(contracts.IMAGES, "images", ("dataset",)),
         Relation(contracts.EMBEDDINGS, "embeddings", ("dataset",)),
+        Relation(contracts.LISTS, "lists", ("dataset", "setting")),
         Relation(contracts.QUESTIONS, "questions", _BENCHMARK),
         Relation(contracts.PRESENTATIONS, "presentations", (*_BENCHMARK, "split")),
         Relation(contracts.SIGNALS, "signals", (*_CELL, "split")),
@@ -102,6 +104,7 @@ RELATIONS: Final = {
         Relation(contracts.DIFFERENCES, "metrics", _SCORING),
         Relation(contracts.COMPARISONS, "metrics", _SCORING),
         Relation(contracts.CHOICES, "choices", _CELL),
+        Relation(contracts.RANKINGS, "metrics", _SCORING),
     )
 }
 

@@ -63,7 +63,10 @@ class Model(Section):
 
 class Benchmark(Section):
     questions: int = Field(
-        1000, ge=2, description="Evaluation questions per benchmark; at most, where a dataset has questions of its own."
+        1000,
+        ge=2,
+        description="Evaluation questions per benchmark; at most, where a dataset has questions of its own. Of a"
+        " dataset of lists: lists, each with all its windows.",
     )
     orders: Count = Field(5, description="Random orders per evaluation question (T).")
     permutations: int = Field(

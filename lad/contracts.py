@@ -528,6 +528,14 @@ RANKINGS: Final = Contract(
             nullable=True,
         ),
         Column("high", pa.float64(), "upper end", nullable=True),
+        Column(
+            "lead",
+            pa.float64(),
+            "points: value less that of the first stage on the same lists; null for it",
+            nullable=True,
+        ),
+        Column("lead_low", pa.float64(), "lower end of its 95 % bootstrap interval over lists", nullable=True),
+        Column("lead_high", pa.float64(), "upper end", nullable=True),
         Column("lists", pa.int32(), "number of lists"),
     ),
 )

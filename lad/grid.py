@@ -277,12 +277,16 @@ def shard_count(grid: Grid, cell: Cell, split: str, config: Configuration) -> in
 
 
 def presentations(grid: Grid, cell: Cell, split: str, config: Configuration) -> tuple[int, int]:
-    """How many questions of a split are asked, and in how many orders each; at most, if they are the dataset's own."""
+    """How many questions of a split are asked, and in how many orders each; at most, if they are the dataset's own.
+
+    Of lists, each window is one: a configuration names lists.
+    """
     benchmark, all_orders = config.benchmark, math.factorial(cell.n)
     fitting = grid.calibration_questions[cell.benchmark]
     answered = benchmark.questions
     if (most := config.datasets[cell.dataset].most_questions) is not None:
         answered = max(0, min(answered, most - fitting))
+    answered *= config.datasets[cell.dataset].questions_each(cell.n)
     asked, orders = {
         "calibration": (fitting, cell.n),
         "evaluation": (answered, min(benchmark.orders, all_orders)),
@@ -313,6 +317,7 @@ def _scorings(run: Run, specifications: Sequence[str], config: Configuration) ->
             _require(source.dataset, config.datasets, "dataset of calibrated_on")
             _require_setting(source.setting, config.datasets[source.dataset], "setting of calibrated_on")
             _require_embeddings(source.setting, source.dataset, config)
+            _require_windows(n, dataset, config)
             for questions in run.calibration_questions or [config.calibration.questions]:
                 yield Scoring(Cell(model, dataset, setting, n, probe), source, questions)
 
@@ -329,6 +334,15 @@ def _require_embeddings(setting: str, dataset: str, config: Configuration) -> No
         raise ValueError(
             f"setting {setting} chooses hard negatives by embeddings, and dataset {dataset} has none; give it"
             " embeddings, such as {backend: clip}, or leave the setting out"
+        )
+
+
+def _require_windows(n: int, dataset: str, config: Configuration) -> None:
+    entry = config.datasets[dataset]
+    if entry.has_lists and not entry.questions_each(n):
+        raise ValueError(
+            f"dataset {dataset} takes {entry.candidates_each(n)} candidates of each list (depth), fewer than n = {n}:"
+            " no window can be cut; raise its depth, or lower n"
         )
 
 

@@ -121,8 +121,11 @@ def images(config: Configuration, grid: Grid, cell: Cell, split: str) -> int:
     if split == "content_free":
         return 1
     questions, _ = presentations(grid, cell, split, config)
+    dataset = config.datasets[cell.dataset]
     candidates = questions * cell.n
-    return min(candidates, config.datasets[cell.dataset].most_images or candidates)
+    if split != "calibration":
+        candidates = -(-questions // dataset.questions_each(cell.n)) * dataset.candidates_each(cell.n)
+    return min(candidates, dataset.most_images or candidates)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------

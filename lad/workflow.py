@@ -288,6 +288,10 @@ class Workflow:
         receipt = self.receipt(dataset)
         return [] if Path(made).exists() and not Path(receipt).exists() else [receipt]
 
+    def of_lists(self) -> str:
+        """Constraint to the datasets whose questions are windows of lists."""
+        return one_of(name for name, entry in self.config.datasets.items() if entry.has_lists)
+
     def rendering_words(self, dataset: str) -> list[str]:
         """How `lad render` renders a dataset."""
         keys = self.config.datasets[dataset].model_dump(exclude={"pool", "embeddings", "caption_policy"})
@@ -423,15 +427,20 @@ class Workflow:
         return (getattr(cell, key) for cell, _ in self.grid.signals)
 
     def benchmark_tables(self) -> list[str]:
-        """Images, questions and presentations of all that is measured."""
+        """Images, lists, questions and presentations of all that is measured."""
         return sorted(
             {
                 self.table(relation, **vars(cell.benchmark), split=split)
                 for cell, split in self.grid.signals
-                for relation in ("images", "questions", "presentations")
+                for relation in self._tables_of(cell.dataset)
                 if split != "content_free"
             }
         )
+
+    def _tables_of(self, dataset: str) -> tuple[str, ...]:
+        """The tables of a benchmark."""
+        lists = ("lists",) if self.config.datasets[dataset].has_lists else ()
+        return ("images", *lists, "questions", "presentations")
 
     def bundled_partitions(self) -> dict[str, int]:
         """What a bundle has to hold, by path below the results folder, with the least number of rows."""
@@ -444,8 +453,18 @@ class Workflow:
         return {Path(path).relative_to(self.results).as_posix(): rows for path, rows in partitions.items()}
 
     def evaluations(self) -> list[str]:
-        """Metrics and differences of the whole grid; comparisons are made where an artifact needs them."""
-        return [self.table(name, **s.keys) for s in self.grid.methods for name in ("metrics", "differences")]
+        """Metrics, differences and rankings of the whole grid; comparisons are made where an artifact needs them."""
+        return [self.table(name, **s.keys) for s in self.grid.methods for name in self._evaluated(s)]
+
+    def _evaluated(self, scoring: Scoring) -> tuple[str, ...]:
+        ranked = ("rankings",) if self.config.datasets[scoring.cell.dataset].has_lists else ()
+        return ("metrics", "differences", *ranked)
+
+    def ranked(self, w: Wildcards) -> list[str]:
+        """The presentations that the methods of a scoring answer."""
+        cell = cell_of(w)
+        splits = sorted(self.grid.splits[cell] - {"content_free"})
+        return [self.table("presentations", **vars(cell.benchmark), split=split) for split in splits]
 
     # --- report ------------------------------------------------------------------------------------------------
 
@@ -506,6 +525,11 @@ class Workflow:
                 chosen["images"] = folder
         words = {n: ",".join(map(str, value)) if isinstance(value, list) else value for n, value in chosen.items()}
         return [f"--option={name}={value}" for name, value in words.items()]
+
+    def published(self, artifact: str) -> list[str]:
+        """The file of others' numbers that an artifact shows, where it names one."""
+        path = self.config.report.artifacts[artifact].get("published")
+        return [path] if path else []
 
     def provenance_words(self) -> list[str]:
         """What the end of the report says about how its numbers came to be."""

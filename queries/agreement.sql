@@ -8,7 +8,8 @@ with answers as (
         and calibration_setting = setting
         and calibration_split = 'calibration'
         and calibration_set = 1
-        and correct is not null
+        -- null where the target is unknown, and in windows of lists without a right candidate
+        and target_position is not null
     qualify calibration_questions = mode(calibration_questions) over ()
 )
 

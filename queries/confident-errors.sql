@@ -27,6 +27,8 @@ left join questions
     and answered.n = questions.n
     and answered.question_id = questions.question_id
 where answered.answer <> answered.target_position
+    -- in a window of a list, another candidate than the target may be right as well
+    and coalesce(answered.relevance[answered.answer], 0) = 0
 order by
     answered.candidate_logprobs[answered.answer] desc,
     answered.model,

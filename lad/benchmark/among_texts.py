@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.captions import few, images_table
@@ -46,7 +46,16 @@ class Question:
         return self.candidates[self.target - 1]
 
 
-def of_tasks(questions: Sequence[Question], tasks: Collection[str], path: Path, hint: str = "") -> list[Question]:
+class _OfATask(Protocol):
+    @property
+    def task(self) -> str: ...
+
+
+Tasked = TypeVar("Tasked", bound=_OfATask)
+"""A question, or what else belongs to a task."""
+
+
+def of_tasks(questions: Sequence[Tasked], tasks: Collection[str], path: Path, hint: str = "") -> list[Tasked]:
     """The questions of these tasks, of all where none is named.
 
     Raises:
@@ -61,11 +70,6 @@ def of_tasks(questions: Sequence[Question], tasks: Collection[str], path: Path, 
 def texts_of(questions: Sequence[Question]) -> pa.Table:
     """The candidates of all questions as an `images` table, each text once, numbered from 1 in the file's order."""
     texts = dict.fromkeys(text for question in questions for text in question.candidates)
-    return table_of_texts(texts)
-
-
-def table_of_texts(texts: Collection[str]) -> pa.Table:
-    """Different texts as an `images` table, numbered from 1."""
     common = {"file_name": "", "width": 0, "height": 0, "caption": "", "category_ids": [], "license": None}
     return images_table({"image_id": number, **common, "text": text} for number, text in enumerate(texts, start=1))
 

@@ -2,7 +2,13 @@
 
     {"query": "Who wrote Faust?", "candidates": ["Schiller", "Goethe", "Heine"], "target": 2}
 
-`target` counts from 1. `id` names the question in results (a text or a whole number; by default the line's number), and
+`target` counts from 1. A dataset of lists (its key depth is set) has a grade of each candidate in place of the target,
+0 for what is not relevant, and as many candidates as a first stage has ranked, best first:
+
+    {"query": "Who wrote Faust?", "candidates": ["Schiller", "Goethe", "Heine"], "relevance": [0, 2, 0]}
+
+There `ideal` may name the grades of all that is relevant, where not all is listed, and `group` what macro averages are
+taken over. `id` names the question in results (a text or a whole number; by default the line's number), and
 `task` the setting that it belongs to (`questions` by default). Other keys are not looked at. Empty lines are skipped.
 
 Every line is checked before anything is made of the file, and all faults are told together: a question that is left
@@ -12,12 +18,15 @@ stays on its line of the prompt. Not in the paper, whose candidates are images.
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.among_texts import Question, shown
 from lad.benchmark.captions import few
+from lad.benchmark.lists import RankedList
 from lad.extraction.prompts import MAX_CANDIDATES
 
 DEFAULT_TASK: Final = "questions"
@@ -30,6 +39,23 @@ class _FaultError(Exception):
     """What is wrong with a line."""
 
 
+@dataclass(frozen=True)
+class ListLine:
+    """A line of a file of lists."""
+
+    id: str
+    task: str
+    list: RankedList
+
+
+class _Line(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Line = TypeVar("Line", bound=_Line)
+
+
 def read_lines(path: Path) -> list[Question]:
     """All questions of a file, in its order.
 
@@ -37,45 +63,65 @@ def read_lines(path: Path) -> list[Question]:
         BenchmarkError: a file that cannot be read or has no question, or lines that are none; one line that names each
             of them (the first three) with its number and what is wrong.
     """
+    return _read(path, _question, _EXAMPLE)
+
+
+def read_list_lines(path: Path) -> list[ListLine]:
+    """All lists of a file, in its order, however long they are.
+
+    Raises:
+        BenchmarkError: as `read_lines`.
+    """
+    return _read(path, _list_line, _LIST_EXAMPLE)
+
+
+def _read(path: Path, parse: Callable[[int, dict[str, Any]], Line], example: str) -> list[Line]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise BenchmarkError(f"{path}: not a text file in UTF-8 ({error})") from None
-    questions: list[Question] = []
+    found: list[Line] = []
     faults: list[str] = []
     line_of: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            question = _question(number, line)
-            if question.id in line_of:
-                _refuse(f"has id {question.id!r}, as line {line_of[question.id]} has")
+            parsed = parse(number, _entry(line, example))
+            if parsed.id in line_of:
+                _refuse(f"has id {parsed.id!r}, as line {line_of[parsed.id]} has")
         except _FaultError as fault:
             faults.append(f"line {number} {fault}")
             continue
-        line_of[question.id] = number
-        questions.append(question)
+        line_of[parsed.id] = number
+        found.append(parsed)
     if faults:
         raise BenchmarkError(f"{path}: {few(faults, '; ')}")
-    if not questions:
-        raise BenchmarkError(f"{path}: has no question; a line is {_EXAMPLE}")
-    return questions
+    if not found:
+        raise BenchmarkError(f"{path}: has no question; a line is {example}")
+    return found
 
 
 _EXAMPLE: Final = '{"query": "...", "candidates": ["...", "..."], "target": 2}'
+_LIST_EXAMPLE: Final = '{"query": "...", "candidates": ["...", "..."], "relevance": [0, 1]}'
 
 
-def _question(number: int, line: str) -> Question:
+def _entry(line: str, example: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
         _refuse(f"is not JSON ({error.msg}, character {error.pos + 1})")
     if not isinstance(entry, dict):
-        _refuse(f"is not an object; a line is {_EXAMPLE}")
-    candidates = _candidates(entry)
+        _refuse(f"is not an object; a line is {example}")
+    return entry
+
+
+def _question(number: int, entry: dict[str, Any]) -> Question:
+    if "relevance" in entry:
+        _refuse("has relevance, as lists have: set the key depth of the dataset, or name the target")
+    candidates = _candidates(entry, range(2, MAX_CANDIDATES + 1))
     return Question(
         number=number,
         id=_id(entry, number),
@@ -86,12 +132,39 @@ def _question(number: int, line: str) -> Question:
     )
 
 
-def _candidates(entry: dict[str, Any]) -> tuple[str, ...]:
+def _list_line(number: int, entry: dict[str, Any]) -> ListLine:
+    candidates = _candidates(entry)
+    name, query = _id(entry, number), _text(entry.get("query"), "query")
+    if "relevance" in entry:
+        relevance = _grades(entry, "relevance")
+    else:
+        target = _target(entry, len(candidates))
+        relevance = tuple(int(place == target) for place in range(1, len(candidates) + 1))
+    ideal = _grades(entry, "ideal") if "ideal" in entry else tuple(grade for grade in relevance if grade > 0)
+    group = entry.get("group", "")
+    if not isinstance(group, str):
+        _refuse(f"has group {shown(group)}, expected is a text")
+    try:
+        ranked = RankedList(name, query, candidates, relevance, tuple(sorted(ideal, reverse=True)), group)
+    except BenchmarkError as error:
+        _refuse(str(error).partition(": ")[2])
+    return ListLine(name, _task(entry), ranked)
+
+
+def _grades(entry: dict[str, Any], key: str) -> tuple[int, ...]:
+    given = entry[key]
+    if not isinstance(given, list) or not all(type(grade) is int for grade in given):
+        _refuse(f"has {key} {shown(given)}, expected is a list of whole numbers")
+    return tuple(given)
+
+
+def _candidates(entry: dict[str, Any], allowed: range | None = None) -> tuple[str, ...]:
+    """The texts, each on one line, no two alike; of an allowed number, where there are limits."""
     given = entry.get("candidates")
     if not isinstance(given, list):
         _refuse("has no candidates" if given is None else f"has candidates {shown(given)}, expected is a list of texts")
-    if not 2 <= len(given) <= MAX_CANDIDATES:
-        _refuse(f"has {len(given)} candidates; allowed are 2 to {MAX_CANDIDATES}")
+    if allowed and len(given) not in allowed:
+        _refuse(f"has {len(given)} candidates; allowed are {allowed[0]} to {allowed[-1]}")
     candidates = tuple(_text(text, f"candidate {at}") for at, text in enumerate(given, start=1))
     for at, text in enumerate(candidates):
         if (first := candidates.index(text)) < at:

@@ -29,44 +29,42 @@ def number_of_windows(listed: int, n: int, appearances: int) -> int:
     """How many windows a list of that many candidates has; none where it is shorter than a window."""
     if listed <= n:
         return int(listed == n)
-    return appearances * -(-listed // n)
+    return -(-listed * appearances // n)
 
 
 def cut_windows(listed: int, n: int, appearances: int, key: tuple[object, ...]) -> list[Window]:
     """The windows of a list of `listed` candidates, as drawn for `key`.
 
-    Each round shows every candidate; its last window is filled up with those that were shown least. The second
-    round is drawn anew until all windows hang together: from each to each other leads a chain of windows that share a
-    candidate.
+    A window takes the candidates that were shown least so far, in random order: so no two ever differ by more than one
+    appearance, and there are no more windows than it takes. They are drawn anew until they hang together: from each
+    to each other leads a chain of windows that share a candidate.
 
     Args:
         listed: number of candidates, N or more.
         n: N, candidates of a window.
-        appearances: rounds, 2 or more: in at least so many windows each candidate stands, where the list is longer
-            than N. A list of N candidates is one window.
+        appearances: in at least so many windows each candidate stands, 2 or more, where the list is longer than N. A
+            list of N candidates is one window.
     """
     if listed <= n:
         return [tuple(range(listed))]
-    windows: list[Window] = []
-    shown = [0] * listed
-    for round_ in range(appearances):
-        for attempt in count():
-            drawn = _round(shuffled(range(listed), *key, round_, attempt), n, shown)
-            if round_ != 1 or _hang_together([*windows, *drawn], listed):
-                break
-        windows += drawn
-        for window in drawn:
-            for place in window:
-                shown[place] += 1
+    for attempt in count():
+        windows = _drawn(listed, n, appearances, (*key, attempt))
+        if _hang_together(windows, listed):
+            break
     return windows
 
 
-def _round(order: Sequence[int], n: int, shown: Sequence[int]) -> list[Window]:
-    """An order of all candidates, cut into windows; `shown` says how often each was shown before."""
-    parts = [list(order[start : start + n]) for start in range(0, len(order), n)]
-    rest = [place for place in order if place not in parts[-1]]
-    parts[-1] += sorted(rest, key=lambda place: shown[place])[: n - len(parts[-1])]
-    return [tuple(sorted(part)) for part in parts]
+def _drawn(listed: int, n: int, appearances: int, key: tuple[object, ...]) -> list[Window]:
+    orders = [shuffled(range(listed), *key, times) for times in range(appearances + 1)]
+    turn = [{place: at for at, place in enumerate(order)} for order in orders]
+    shown = [0] * listed
+    windows = []
+    for _ in range(number_of_windows(listed, n, appearances)):
+        waiting = sorted(range(listed), key=lambda place: (shown[place], turn[shown[place]][place]))
+        windows.append(tuple(sorted(waiting[:n])))
+        for place in windows[-1]:
+            shown[place] += 1
+    return windows
 
 
 def _hang_together(windows: Sequence[Window], listed: int) -> bool:

@@ -19,9 +19,10 @@ from lad.refusal import one_line
 PANELS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "In one call": (rank.rank,),
     "Stages, in their order": (
-        *(benchmark.download, benchmark.images, benchmark.embed, benchmark.questions, benchmark.presentations),
+        *(benchmark.download, benchmark.images, benchmark.lists, benchmark.embed, benchmark.questions),
+        benchmark.presentations,
         *(measurement.extract, logs.import_log, measurement.calibrate, measurement.score, measurement.evaluate),
-        *(measurement.compare, measurement.choices),
+        *(measurement.rankings, measurement.compare, measurement.choices),
     ),
     "Results": (
         *(sql, results.draw, results.report, results.explorer, results.plan),
@@ -47,7 +48,7 @@ _SPECIAL: Final[dict[Callable[..., None], dict[str, Any]]] = {
     pipeline.warm: {
         "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
     },
-    **dict.fromkeys((benchmark.images, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
+    **dict.fromkeys((benchmark.images, benchmark.lists, benchmark.questions, pipeline.render), KEYS_OF_A_FORMAT),
 }
 """What commands have besides their function."""
 

@@ -89,6 +89,25 @@ def _read_from(format: str, image_folder: Path | None, arguments: Sequence[str])
     return dataset
 
 
+def lists(
+    context: typer.Context,
+    images: Images,
+    setting: Annotated[str, typer.Option(help="Whose lists: a task of the dataset.")],
+    format: Format,
+    out: Out,
+    image_folder: ImageFolder = None,
+) -> None:
+    """Write the lists of a dataset that ranks candidates, whose windows `lad questions` asks."""
+    from lad.benchmark.formats import Listed
+
+    dataset = _read_from(format, image_folder, context.args)
+    if not isinstance(dataset, Listed) or not dataset.has_lists:
+        hint = "; with the key depth it has" if isinstance(dataset, Listed) else ""
+        raise ValueError(f"a dataset of format {format} has no lists: its questions have one right candidate{hint}")
+    table = dataset.build_lists(parquet.read(images, contracts.IMAGES), setting=setting)
+    parquet.write(table, out, contracts.LISTS, {"format": format, "setting": setting, **dataset.reading})
+
+
 def embed(
     images: Images,
     out: Out,

@@ -210,13 +210,40 @@ def evaluate(
     """Compute the metrics of predictions, with 95 % bootstrap intervals over questions."""
     from lad.evaluation.differences import differences as compare
     from lad.evaluation.metrics import evaluate as measure
+    from lad.evaluation.metrics import without_right_candidate
 
     answers = parquet.read(files(predictions), contracts.PREDICTIONS)
     metadata = {"predictions": predictions, "resamples": resamples, "seed": seed}
     parquet.write(measure(answers, resamples=resamples, seed=seed), out, contracts.METRICS, metadata)
+    if nothing := without_right_candidate(answers):
+        typer.echo(f"left out: {nothing} windows without a right candidate, in which no answer is right")
     if differences:
         compared = compare(answers, resamples=resamples, seed=seed)
         parquet.write(compared, differences, contracts.DIFFERENCES, metadata)
+
+
+def rankings(
+    predictions: Files,
+    presentations: Annotated[list[str], typer.Option(help="Presentations that are answered, as --predictions.")],
+    questions: Annotated[Path, typer.Option(help="Questions table, of windows of lists.")],
+    lists: Annotated[Path, typer.Option(help="Lists table.")],
+    out: Out,
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of the lists.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Put lists together from the scores in their windows, and measure how they are ranked: nDCG, recall, MRR."""
+    from lad.evaluation.rankings import rank_lists
+
+    measured = rank_lists(
+        parquet.read(files(predictions), contracts.PREDICTIONS),
+        parquet.read(files(presentations), contracts.PRESENTATIONS),
+        parquet.read(questions, contracts.QUESTIONS),
+        parquet.read(lists, contracts.LISTS),
+        resamples=resamples,
+        seed=seed,
+    )
+    metadata = {"predictions": predictions, "resamples": resamples, "seed": seed}
+    parquet.write(measured, out, contracts.RANKINGS, metadata)
 
 
 def compare(

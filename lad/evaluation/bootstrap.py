@@ -45,6 +45,8 @@ class QuestionSums:
     Attributes:
         correct, shown: questions x rounds; right answers, presentations.
         targets: questions x positions; presentations with the target there.
+        right: questions x positions; right answers with the target there. In a window of a list another candidate
+            than the target may be right as well.
         answered: questions x (target position, answered position), the latter changing faster; answers.
         consistent, repeated: questions x 1; 1 where all orders led to one candidate, 1 where there were several.
         flips, pairs: questions x 1; pairs of orders that led to two candidates, pairs with an answer in both.
@@ -55,6 +57,7 @@ class QuestionSums:
     correct: Floats
     shown: Floats
     targets: Floats
+    right: Floats
     answered: Floats
     consistent: Floats
     repeated: Floats
@@ -74,7 +77,7 @@ class QuestionSums:
         answered = self.answered.reshape(-1, n, n)
         with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # nanmean and nanstd of nothing are NaN, as wanted
-            recall = 100 * np.diagonal(answered, axis1=1, axis2=2) / self.targets
+            recall = 100 * self.right / self.targets
             share = (answered / answered.sum(axis=2, keepdims=True)).mean(axis=1)
             metrics = {
                 "accuracy": _accuracy(self.correct, self.shown)[:, None],
@@ -118,6 +121,7 @@ def question_sums(predictions: pa.Table) -> tuple[tuple[str, ...], QuestionSums]
         correct=count(round_index, len(rounds), correct),
         shown=count(round_index, len(rounds)),
         targets=targets,
+        right=count(target, n_candidates, correct),
         answered=count(target * n_candidates + position - 1, n_candidates**2, position > 0),
         consistent=consistent[:, None].astype(np.float64),
         repeated=repeated[:, None].astype(np.float64),
@@ -173,7 +177,7 @@ def _bounds(blocks: list[dict[str, Floats]], measured: dict[str, Floats]) -> dic
     """(low, high) x values of one method's metrics, from its blocks of resamples and what was measured."""
     resampled = {metric: np.concatenate([block[metric] for block in blocks]) for metric in measured}
     bounds = {
-        metric: _less_noise(values, measured[metric]) if metric in _NOISY else _percentiles(values)
+        metric: _less_noise(values, measured[metric]) if metric in _NOISY else percentiles(values)
         for metric, values in resampled.items()
     }
     if resampled["selection_rate"].shape[1] == 2:
@@ -184,7 +188,7 @@ def _bounds(blocks: list[dict[str, Floats]], measured: dict[str, Floats]) -> dic
 
 def _folded(signed: Floats) -> Floats:
     """Bounds of the size of a number whose sign is known, of resamples x 1: V's, which at N = 2 is a difference."""
-    low, high = _percentiles(signed)
+    low, high = percentiles(signed)
     smallest = np.where(low * high <= 0, 0, np.minimum(abs(low), abs(high)))
     return np.stack([smallest, np.maximum(abs(low), abs(high))])
 
@@ -201,7 +205,7 @@ def _less_noise(resampled: Floats, measured: Floats) -> Floats:
     """
     squares = resampled**2
     noise = np.nanmean(squares) - measured**2 if np.isfinite(squares).any() else np.nan
-    return np.asarray(np.sqrt(np.maximum(_percentiles(squares) - 2 * noise, 0)))
+    return np.asarray(np.sqrt(np.maximum(percentiles(squares) - 2 * noise, 0)))
 
 
 def paired_differences(
@@ -227,7 +231,7 @@ def paired_differences(
         return np.stack([values, np.full_like(values, np.nan), np.full_like(values, np.nan)])
     resampled = np.concatenate([_accuracies(sums, counts) for counts in resample_counts(questions, resamples, seed)])
     # One method against all at a time, which bounds the memory.
-    bounds = [_percentiles(one[:, None] - resampled[:, columns]) for one in resampled[:, rows].T]
+    bounds = [percentiles(one[:, None] - resampled[:, columns]) for one in resampled[:, rows].T]
     return np.concatenate([[values], np.stack(bounds, axis=1)])
 
 
@@ -257,7 +261,7 @@ def _totals(parts: list[Floats], counts: Floats) -> list[Floats]:
     return np.split(totals.astype(np.float64), np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)
 
 
-def _percentiles(values: Floats) -> Floats:
+def percentiles(values: Floats) -> Floats:
     """Lower and upper bound of each column of resamples x values."""
     if np.isnan(values).any():
         with warnings.catch_warnings():

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lad import contracts, parquet
 from lad.evaluation.bootstrap import QuestionSums, paired_differences, question_sums
-from lad.evaluation.metrics import Cell, EvaluationError, by_cell, refuse_unfit
+from lad.evaluation.metrics import Cell, EvaluationError, by_cell, with_right_candidate
 
 _ORDER: Final = ("method", "variant", "against", "against_variant", "n_candidates")
 
@@ -32,7 +32,7 @@ def differences(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) 
         answer the same questions, and without intervals where these are fewer than FEWEST_QUESTIONS.
 
     Raises:
-        EvaluationError: as `refuse_unfit`, or no resamples.
+        EvaluationError: as `with_right_candidate`, or no resamples.
     """
     rows = []
     for cells in _cells_by_questions(predictions, resamples).values():
@@ -84,7 +84,7 @@ def comparisons(
 
 def _cells_by_questions(predictions: pa.Table, resamples: int) -> dict[tuple[Any, ...], dict[Cell, QuestionSums]]:
     """By N and questions the methods and variants that answered these."""
-    refuse_unfit(predictions)
+    predictions = with_right_candidate(predictions)
     if resamples < 1:
         raise EvaluationError(f"{resamples} resamples: an interval needs at least one")
     cells: dict[tuple[Any, ...], dict[Cell, QuestionSums]] = {}

@@ -58,6 +58,8 @@ class EvaluationError(Refusal):
 def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> pa.Table:
     """Metrics of each method, variant and N in the predictions, with 95 % intervals.
 
+    Windows of lists without a right candidate are left out: nobody can be right there, and no position is the target's.
+
     Args:
         predictions: of the contract of that name; any number of methods and variants.
         resamples: bootstrap resamples of the questions; 0 for no intervals.
@@ -67,9 +69,9 @@ def evaluate(predictions: pa.Table, *, resamples: int = 2000, seed: int = 0) -> 
         A metrics table. What `QuestionSums.metrics` knows has intervals.
 
     Raises:
-        EvaluationError: as `refuse_unfit`.
+        EvaluationError: as `refuse_unfit`, or no question with a right candidate.
     """
-    refuse_unfit(predictions)
+    predictions = with_right_candidate(predictions)
     metrics = query.run(
         _SQL / "metrics.sql",
         {
@@ -107,6 +109,25 @@ def describe() -> str:
     return "\n".join(lines)
 
 
+def with_right_candidate(predictions: pa.Table) -> pa.Table:
+    """The predictions of questions that can be answered right: all, but for windows of lists with nothing relevant.
+
+    Raises:
+        EvaluationError: as `refuse_unfit`, or none is left.
+    """
+    refuse_unfit(predictions)
+    kept = predictions.filter(pc.field("target_position").is_valid())
+    if not len(kept):
+        raise EvaluationError("no window has a right candidate: there is no accuracy to measure; `lad rankings` ranks")
+    return kept
+
+
+def without_right_candidate(predictions: pa.Table) -> int:
+    """How many questions are windows of lists with nothing relevant, so that no answer is right."""
+    nothing = pc.field("target_position").is_null() & pc.field("correct").is_valid()
+    return int(pc.count_distinct(predictions.filter(nothing)["question_id"]).as_py())
+
+
 def refuse_unfit(predictions: pa.Table) -> None:
     """Refuse what cannot be evaluated.
 
@@ -115,7 +136,7 @@ def refuse_unfit(predictions: pa.Table) -> None:
     """
     if not len(predictions):
         raise EvaluationError("there are no predictions to evaluate")
-    unknown = predictions.filter(pc.field("target_position").is_null() | pc.field("correct").is_null())
+    unknown = predictions.filter(pc.field("correct").is_null())
     if len(unknown):
         raise EvaluationError(
             f"the target of presentation {unknown['presentation_id'][0].as_py()} is unknown: nobody can say whether the"

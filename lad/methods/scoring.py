@@ -47,6 +47,8 @@ class Session:
         if generations is not None:
             generations = parquet.conformed(generations, contracts.GENERATIONS, "generations")
         self._inputs = Inputs(signals, calibration, identifiers, content_free, generations)
+        shown = [column.name for column in contracts.PRESENTATIONS.columns if column.name in signals.column_names]
+        self._shown = _with_relevance(signals.select(shown))
 
     def score(self, specification: Specification, defaults: Mapping[str, object] | None = None) -> pa.Table:
         """The predictions of one method; see `score`.
@@ -59,7 +61,7 @@ class Session:
         _refuse_missing(method, options, self._inputs)
         predictions = query.run(
             _PREDICTIONS,
-            {"answers": method.answers(self._inputs, options), "signals": self._inputs.signals},
+            {"answers": method.answers(self._inputs, options), "signals": self._shown},
             {"method": method.name, "variant": variant},
         )
         return parquet.conform(
@@ -95,7 +97,8 @@ def score(
         generations: GENERATIONS table with the texts of all presentations; only methods that read texts need it.
 
     Returns:
-        A predictions table; target_position and correct are null where the target is unknown.
+        A predictions table; target_position and correct are null where the target is unknown. In a window of a list
+        without anything relevant no answer is correct, and there is no target_position.
 
     Raises:
         TableError: signals, content-free signals or generations that break their contract.
@@ -106,6 +109,13 @@ def score(
     """
     session = Session(signals, calibration, identifiers=identifiers, content_free=content_free, generations=generations)
     return session.score(specification, defaults)
+
+
+def _with_relevance(presentations: pa.Table) -> pa.Table:
+    """With the column relevance, null where the questions are no windows of lists."""
+    if "relevance" in presentations.column_names:
+        return presentations
+    return presentations.append_column("relevance", pa.nulls(len(presentations), pa.list_(pa.int32())))
 
 
 def _refuse_missing(method: Method[Any], options: Options, inputs: Inputs) -> None:

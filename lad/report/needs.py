@@ -96,6 +96,7 @@ class Needs:
         signals: cells and splits whose signals are read.
         priors: scorings whose calibrated attention prior is read, in a formulation.
         benchmarks: benchmarks whose questions, evaluation presentations and images are read.
+        rankings: scorings whose ranked lists are read.
         choices: cells in which chosen calibration questions are compared.
         photographs: datasets whose picture files are shown, where there are any.
     """
@@ -107,6 +108,7 @@ class Needs:
     signals: tuple[tuple[Cell, str], ...] = ()
     priors: tuple[tuple[Scoring, str], ...] = ()
     benchmarks: tuple[Benchmark, ...] = ()
+    rankings: tuple[Scoring, ...] = ()
     choices: tuple[Cell, ...] = ()
     photographs: tuple[str, ...] = ()
 
@@ -142,6 +144,8 @@ class Needs:
             yield "signals", {**vars(cell), "split": split}
         for scoring, _ in self.priors:
             yield "attention_prior", scoring.calibration_keys
+        for scoring in self.rankings:
+            yield "rankings", scoring.keys
         for cell in self.choices:
             yield "choices", vars(cell)
         for benchmark in self.benchmarks:

@@ -20,11 +20,12 @@ from lad.report.options import ArtifactOptions, in_words, options_of, selectable
 
 
 class Planned(Available):
-    """All that a grid will have measured."""
+    """All that a configuration's grid will have measured."""
 
     place = "a run"
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, config: Configuration, grid: Grid) -> None:
+        self._config = config
         self._grid = grid
 
     @cached_property
@@ -34,6 +35,8 @@ class Planned(Available):
         return {scoring: dict.fromkeys(map(named.__getitem__, of)) for scoring, of in self._grid.methods.items()}
 
     def scorings(self, relation: str = "metrics") -> Collection[Scoring]:
+        if relation == "rankings":
+            return [s for s in self._methods if self._config.datasets[s.cell.dataset].has_lists]
         return self._methods
 
     def methods(self, scoring: Scoring, relation: str = "metrics") -> Collection[tuple[str, str]]:
@@ -94,7 +97,7 @@ def planned_needs(config: Configuration, grid: Grid) -> dict[str, Needs]:
     for key, known in (("model", config.models), ("dataset", config.datasets)):
         if (name := getattr(config.report, key)) not in known:
             raise ValueError(f"configuration, report.{key}: unknown {key} '{name}'; known: {', '.join(known)}")
-    planned = Planned(grid)
+    planned = Planned(config, grid)
     return {name: _needs(config, planned, name) for name in config.report.artifacts}
 
 
@@ -102,14 +105,14 @@ def headline_needs(config: Configuration, grid: Grid) -> Needs:
     """What the page's first lines need: they are about the model and dataset of the first artifact."""
     first = next(name for name in ARTIFACTS if name in config.report.artifacts)
     options = ARTIFACTS[first].options.read(configured_options(config, first))
-    return headline.needs(Planned(grid), options)
+    return headline.needs(Planned(config, grid), options)
 
 
 def explorer_needs(config: Configuration, grid: Grid) -> Needs:
     """What the explorer reads: of every cell with evaluation signals, one scoring."""
     evaluated = [scoring for scoring in grid.methods if (scoring.cell, SPLIT) in grid.signals]
     chosen = chosen_scorings(evaluated, config.calibration.questions).values()
-    needs = needs_of(Planned(grid), {scoring: grid.needs_calibration(scoring) for scoring in chosen})
+    needs = needs_of(Planned(config, grid), {scoring: grid.needs_calibration(scoring) for scoring in chosen})
     return needs if config.report.explorer.pictures != "none" else replace(needs, photographs=())
 
 

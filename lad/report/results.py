@@ -36,6 +36,8 @@ MAKERS: Final = {
     "differences": "`lad evaluate --differences`",
     "comparisons": "`lad compare`",
     "choices": "`lad choices`",
+    "lists": "`lad lists`",
+    "rankings": "`lad rankings`",
 }
 """What produces the files of a relation."""
 

@@ -1,4 +1,4 @@
-# Benchmark construction: images, embeddings, questions, presentations.
+# Benchmark construction: images, lists, embeddings, questions, presentations.
 
 
 rule render_dataset:
@@ -54,6 +54,28 @@ rule read_images:
         "Reading {wildcards.dataset}"
     shell:
         "lad images {params.files:q} {params.tasks:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule build_lists:
+    input:
+        images=W.table("images"),
+        data=lambda w: dataset_files(w.dataset, made=W.table("lists", **dict(w.items()))),
+        code=lambda w: W.code_of(w.dataset),
+    output:
+        W.table("lists"),
+    log:
+        W.log("build_lists", "dataset", "setting"),
+    wildcard_constraints:
+        dataset=W.of_lists(),
+    conda:
+        "../../environment.yml"
+    params:
+        files=lambda w: W.reading_words(w.dataset),
+    message:
+        "Writing the lists of {wildcards.dataset}, {wildcards.setting}"
+    shell:
+        "lad lists --images {input.images:q} --setting {wildcards.setting:q} {params.files:q} --out {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule embed_images:

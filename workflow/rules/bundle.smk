@@ -17,7 +17,7 @@ rule unpack:
     log:
         W.log("unpack", "partition"),
     wildcard_constraints:
-        partition="(images|questions|presentations|signals)/.+",
+        partition="(images|lists|questions|presentations|signals)/.+",
     conda:
         "../../environment.yml"
     params:

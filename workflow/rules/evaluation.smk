@@ -1,5 +1,5 @@
 # Evaluation: metrics, and paired differences between methods of one scoring and of two, with bootstrap intervals over
-# questions.
+# questions; of datasets of lists also how these are ranked, with intervals over lists.
 
 
 rule evaluate:
@@ -44,6 +44,32 @@ rule compare:
         "lad compare --predictions {input.predictions:q} --reference {input.reference:q}"
         " --calibration-questions {params.questions} --resamples {params.resamples} --seed {params.seed}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+rule rank_lists:
+    input:
+        predictions=W.table("predictions"),
+        presentations=lambda w: W.ranked(w),
+        questions=W.table("questions"),
+        lists=W.table("lists"),
+        code=code("evaluation"),
+    output:
+        W.table("rankings"),
+    log:
+        W.log("rank_lists", *RELATIONS["predictions"].keys),
+    wildcard_constraints:
+        dataset=W.of_lists(),
+    conda:
+        "../../environment.yml"
+    params:
+        presentations=lambda w: [option("presentations", path) for path in W.ranked(w)],
+        resamples=CONFIG.evaluation.resamples,
+        seed=CONFIG.seed,
+    message:
+        "Ranking lists by {wildcards.model}: {wildcards.setting}, {wildcards.n} candidates, {wildcards.probe}"
+    shell:
+        "lad rankings --predictions {input.predictions:q} {params.presentations:q} --questions {input.questions:q}"
+        " --lists {input.lists:q} --resamples {params.resamples} --seed {params.seed} --out {output:q} > {log:q} 2>&1"
 
 
 # All choices of one cell in one job: what its calibration signals hold beyond 40 questions is left out.

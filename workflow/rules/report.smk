@@ -28,6 +28,7 @@ rule draw_figure:
 rule draw_table:
     input:
         tables=lambda w: W.needed(W.needs[w.table]),
+        published=lambda w: W.published(w.table),
         code=lambda w: drawing_code(w.table),
     output:
         multiext(str(W.artifacts / "{table}"), ".csv", ".md", ".tex", ".json"),

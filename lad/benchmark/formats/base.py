@@ -110,8 +110,12 @@ class Dataset(Section):
         return False
 
     def questions_each(self, n: int) -> int:
-        """How many evaluation questions each of those makes that a configuration asks for: windows of a list."""
+        """How many evaluation questions, at most, are made of each that a configuration asks for: windows of a list."""
         return 1
+
+    def candidates_each(self, n: int) -> int:
+        """How many candidates these have together."""
+        return n
 
     def needs_embeddings(self, setting: str) -> bool:
         """Whether the questions of this setting are built by the dataset's embeddings."""
@@ -208,10 +212,18 @@ class Listed(FromFiles):
     def has_lists(self) -> bool:
         return self.depth is not None
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        # Of windows alone: what is read of questions must not hang on how lists are cut.
+        return {key: value for key, value in super().reading.items() if key != "appearances" or self.has_lists}
+
     def questions_each(self, n: int) -> int:
         from lad.benchmark.windows import number_of_windows
 
         return number_of_windows(self.depth, n, self.appearances) if self.depth else 1
+
+    def candidates_each(self, n: int) -> int:
+        return self.depth or n
 
     def read_lists(self, setting: str) -> list[RankedList]:
         """All lists of a setting, no longer than `depth`, each query once.

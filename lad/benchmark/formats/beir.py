@@ -50,6 +50,7 @@ class Beir(Listed):
     )
     collection: FilePath = Field(description="The folder of corpus.jsonl, queries.jsonl and qrels.")
     run: FilePath | None = Field(None, description="A first stage's ranking in TREC's form; BM25 where it is left out.")
+    depth: int = Field(20, ge=2, description="How many documents of each ranking are taken, from its top.")
     words: Count | None = Field(None, description="Words of a document that are shown, from its start; all by default.")
 
     @property
@@ -223,7 +224,7 @@ def _run(path: Path, collection: Collection) -> Iterator[tuple[str, Sequence[str
         yield query, sorted(ranked, key=lambda document: ranked[document])
 
 
-def _different(ranking: Sequence[str], collection: Collection, query: str, depth: int | None) -> tuple[str, ...]:
+def _different(ranking: Sequence[str], collection: Collection, query: str, depth: int) -> tuple[str, ...]:
     """The first `depth` different texts of a ranking."""
     texts: dict[str, None] = {}
     for document in ranking:

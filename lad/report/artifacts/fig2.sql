@@ -10,6 +10,8 @@ with asked as (
         list_avg(identifier_logits) as mean_logit,
         row_number() over (partition by target_position order by round, presentation_id) as rank
     from signals
+    -- null in windows of lists without a right candidate
+    where target_position is not null
 ),
 
 centred as (

@@ -30,6 +30,8 @@ said as (
         unnest(range(1, n + 1))::integer as position,
         unnest(identifier_logits) - list_avg(identifier_logits) as logit
     from signals
+    -- null in windows of lists without a right candidate
+    where target_position is not null
 )
 
 select

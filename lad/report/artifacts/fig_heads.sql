@@ -1,4 +1,5 @@
--- How often each attention head finds the target in one cell: one row per kind of row, layer and head.
+-- How often each attention head finds the target in one cell: one row per kind of row, layer and head. Windows of lists
+-- without a right candidate are left out.
 --   found  share of presentations (%) in which the target draws most of the head's attention, and no other as much
 with
 layers as (
@@ -8,6 +9,7 @@ layers as (
         generate_subscripts(head_attention, 1)::integer - 1 as layer,
         unnest(head_attention) as heads
     from signals
+    where target_position is not null
     union all
     select
         'query' as row,
@@ -15,6 +17,7 @@ layers as (
         generate_subscripts(head_query_attention, 1)::integer - 1 as layer,
         unnest(head_query_attention) as heads
     from signals
+    where target_position is not null
 ),
 
 looks as (

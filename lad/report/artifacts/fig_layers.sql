@@ -12,6 +12,8 @@ looks as (
         generate_subscripts(candidate_attention, 1)::integer - 1 as layer,
         unnest(candidate_attention)::double[] as attention
     from signals
+    -- null in windows of lists without a right candidate
+    where target_position is not null
 ),
 
 priors as (

@@ -142,6 +142,7 @@ class Cell:
             "order": np.nan_to_num(self._by_order("order", n)).astype(np.uint8),
             "target": self.questions["target"].to_numpy().astype(np.uint8),
             "answers": self._answers(),
+            **self._relevance(),
             **{f"prior_{row}": packed_attention(np.array(prior)) for row, prior in self.priors.items()},
         }
         yield (
@@ -209,6 +210,11 @@ class Cell:
         question, order = self.answers["question"].to_numpy(), self.answers["round"].to_numpy()
         filled[method, question, order] = self.answers["candidate"].to_numpy()
         return filled
+
+    def _relevance(self) -> dict[str, np.ndarray]:
+        """Questions x candidates: the grades, where the questions are windows of lists."""
+        grades = self.questions["relevance"].combine_chunks()
+        return {} if grades.null_count else {"relevance": np.minimum(grades.flatten().to_numpy(), 255).astype(np.uint8)}
 
     def _attention(self, start: int) -> Iterator[tuple[str, np.ndarray]]:
         """By row, the attention of a block of questions: questions x orders x layers x heads x positions."""

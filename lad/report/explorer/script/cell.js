@@ -49,6 +49,22 @@ export class Cell {
     return this.content.arrays.target[question];
   }
 
+  /** A candidate's grade in a window of a list, where several may be right; null in other questions. */
+  grade(question, candidate) {
+    const { relevance } = this.content.arrays;
+    return relevance ? relevance[question * this.n + candidate - 1] : null;
+  }
+
+  /** Whether it is known which candidates are right, be it none of them. */
+  isKnown(question) {
+    return this.target(question) > 0 || "relevance" in this.content.arrays;
+  }
+
+  isRight(question, candidate) {
+    const grade = this.grade(question, candidate);
+    return grade === null ? candidate === this.target(question) : grade > 0;
+  }
+
   /** What is known of a candidate: its number in the dataset, file, text, licence and attribution. */
   candidate(question, candidate) {
     const halves = 2 * (question * this.n + candidate - 1);
@@ -83,11 +99,11 @@ export class Cell {
     return answer === NOT_ASKED ? null : answer;
   }
 
-  /** "right" or "wrong"; null where the method was not asked, or the target is unknown. */
+  /** "right" or "wrong"; null where the method was not asked, or it is unknown what is right. */
   outcome(method, question, order) {
     const answer = this.answer(method, question, order);
-    if (answer === null || this.target(question) === 0) return null;
-    return answer === this.target(question) ? "right" : "wrong";
+    if (answer === null || !this.isKnown(question)) return null;
+    return answer > 0 && this.isRight(question, answer) ? "right" : "wrong";
   }
 
   /** How many different answers a method gives to a question. */

@@ -26,7 +26,7 @@ export function filters(cell, criteria, onchange) {
   const methods = cell.methods.map(({ id, name }) => [id, name]);
   const positions = cell.facts.identifiers.map((identifier, k) => [String(k + 1), named(k + 1, identifier)]);
   const diverging = cell.logits >= 0 && cell.attention >= 0;
-  const known = cell.content.arrays.target.some((target) => target > 0);
+  const known = "relevance" in cell.content.arrays || cell.content.arrays.target.some((target) => target > 0);
   const pick = (label, key, options) => choice(label, key, options, now[key], changed(key));
   const text = element("input", {
     type: "search",

@@ -25,8 +25,27 @@ export async function questionView(cell, question, criteria, matched, redraw) {
 
 function facts(cell, question) {
   const id = element("code", {}, quoted(cell.id(question)));
-  const target = cell.target(question) ? `The target is candidate ${cell.target(question)} (c${cell.target(question)}).` : "The target is not known.";
-  return element("p", { class: "label" }, id, ` · ${target}`);
+  return element("p", { class: "label" }, id, ` · ${rightOnes(cell, question)}`);
+}
+
+/** Which candidates are right, in words: the target, or those of a window of a list with their grades. */
+function rightOnes(cell, question) {
+  if (cell.grade(question, 1) === null) {
+    const target = cell.target(question);
+    return target ? `The target is candidate ${target} (c${target}).` : "The target is not known.";
+  }
+  const all = Array.from({ length: cell.n }, (_, k) => k + 1).filter((candidate) => cell.isRight(question, candidate));
+  if (all.length === 0) return "A window of a list. None of its candidates is relevant, so no answer is right.";
+  const graded = all.map((candidate) => `c${candidate} (grade ${cell.grade(question, candidate)})`).join(", ");
+  return `A window of a list. Relevant: ${graded}; the target is the best of them, c${cell.target(question)}.`;
+}
+
+/** What stands beside a candidate that is right. */
+function mark(cell, question, candidate) {
+  if (!cell.isRight(question, candidate)) return null;
+  const grade = cell.grade(question, candidate);
+  const words = candidate === cell.target(question) ? " target" : " relevant";
+  return element("strong", {}, grade === null ? words : `${words}, grade ${grade}`);
 }
 
 /** The methods that stand at their answers: those of the paper's argument, and those that are filtered by. */
@@ -58,7 +77,7 @@ function orders(cell, question, criteria, matched, pictures) {
 
 function shownAt(cell, question, order, position, methods, pictures) {
   const candidate = cell.shown(question, order, position);
-  const isTarget = candidate === cell.target(question);
+  const isRight = cell.isRight(question, candidate);
   const probability = cell.probability(question, order, position);
   const bar = element("span", { class: "bar" });
   bar.style.setProperty("--share", probability);
@@ -70,13 +89,13 @@ function shownAt(cell, question, order, position, methods, pictures) {
     });
   return element(
     "li",
-    { class: isTarget ? "position target" : "position" },
+    { class: isRight ? "position target" : "position" },
     element("span", { class: "identifier" }, cell.facts.identifiers[position - 1]),
     looks(cell, question, candidate, pictures),
     element(
       "span",
       { class: "said" },
-      element("span", { class: "name" }, `c${candidate}`, isTarget ? element("strong", {}, " target") : null),
+      element("span", { class: "name" }, `c${candidate}`, mark(cell, question, candidate)),
       element("span", { class: "probability", title: "probability of the identifier" }, bar, percent(probability)),
     ),
     element("span", { class: "badges" }, ...badges),
@@ -255,15 +274,14 @@ function candidates(cell, question, pictures) {
   const items = [];
   for (let candidate = 1; candidate <= cell.n; candidate++) {
     const { file, text, licence, attribution } = cell.candidate(question, candidate);
-    const isTarget = candidate === cell.target(question);
     const rights = licence ? element("span", { class: "label" }, " · ", quoted(licence)) : null;
     items.push(
       element(
         "li",
-        { class: isTarget ? "target" : null },
+        { class: cell.isRight(question, candidate) ? "target" : null },
         element("span", { class: "name" }, `c${candidate}`),
         looks(cell, question, candidate, pictures),
-        element("span", {}, text === undefined || text === null ? quoted(file) : null, isTarget ? element("strong", {}, " target") : null, rights, source(attribution)),
+        element("span", {}, text === undefined || text === null ? quoted(file) : null, mark(cell, question, candidate), rights, source(attribution)),
       ),
     );
   }
