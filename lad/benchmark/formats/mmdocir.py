@@ -72,6 +72,10 @@ class Mmdocir(Listed, ImagesInParquet):
     def most_questions(self) -> int:
         return 1658
 
+    @property
+    def most_images(self) -> int:
+        return 20395
+
     def read_lists(self, setting: str) -> list[RankedList]:
         return self._read(setting)[0]
 
