@@ -1,10 +1,10 @@
 """What the model is asked: prompt texts, identifier styles and the probes that combine them.
 
 The texts are those of the paper's Table 9, but for `question`: the paper does not print how it asks MMIU's questions,
-which are no captions, so that prompt is ours; so is what candidates and queries are called where they are texts, and so
-are the prompts that ask for a passage, a response or an option. All candidates come first, then the text, then the
-generation prompt of the model's own chat template. The released code asks with digits; for the other identifier styles
-(figure 8) only the identifiers and the noun that names them change.
+which are no captions, so that prompt is ours; so is what candidates and queries are called where they are texts, and
+so are the prompts that ask for a page, a passage, a response or an option. All candidates come first, then the text,
+then the generation prompt of the model's own chat template. The released code asks with digits; for the other
+identifier styles (figure 8) only the identifiers and the noun that names them change.
 Two prompts ask for reasoning: of their probes the model writes whole texts (`lad.extraction.texts`).
 """
 
@@ -59,6 +59,7 @@ class _Words:
 _OF_IMAGES: Final = _Words("image", "images", "caption", "visual content")
 _OF_TEXTS: Final = _Words("text", "texts", "query", "content")
 _OF_PROMPT: Final = {
+    "page": _Words("page image", "page images", "question", "visual content"),
     "passage": _Words("passage", "passages", "query", "content"),
     "judge": _Words(
         *("response", "responses", "instruction", "content"), written="Response {identifier}:\n{text}\n", between="\n"
@@ -80,6 +81,8 @@ _PROMPTS: Final = {
     " the {of.items}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "question": "Given {n} {of.items} indexed from {first} to {last}, answer the question by choosing one {of.item}."
     " Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
+    "page": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that holds the answer to the"
+    " {of.asks}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "passage": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} most relevant to the"
     " {of.asks}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "judge": "Given {n} {of.items} to one {of.asks}, indexed from {first} to {last}, identify the better {of.item}: the"

@@ -12,14 +12,12 @@ alone, to those who accept the terms on the dataset's page; so nothing is fetche
 row and no picture was seen. Not verified: the values of `collapsed_tag`, which are the paper's.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from lad.benchmark import BenchmarkError
 from lad.benchmark.chosen_images import (
     Annotated,
     Question,
@@ -28,6 +26,7 @@ from lad.benchmark.chosen_images import (
     refuse_unknown_tasks,
     sort_out,
 )
+from lad.benchmark.entries import Entry, fault, read_entries
 from lad.benchmark.formats.stored import ChoosesStoredImages
 from lad.benchmark.stored_pictures import Row
 from lad.section import FilePath
@@ -71,7 +70,7 @@ class Winoground(ChoosesStoredImages):
         if not self.data.endswith(".jsonl"):
             return super().asked(tasks)
         path = Path(self.data)
-        asks = [asked for row in _lines(path, self.columns) for asked in self.asks(row)]
+        asks = [asked for row in read_entries(path, _example).made for asked in self.asks(row)]
         refuse_unknown_tasks(tasks, {task for task, _ in asks}, path)
         entries = (
             (task, number, (row, [f"{row[name]}.png" for name in _IMAGES]))
@@ -84,18 +83,8 @@ class Winoground(ChoosesStoredImages):
 FORMAT = Winoground
 
 
-def _lines(path: Path, columns: Sequence[str]) -> Iterable[Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise BenchmarkError(f"{path}: not a text in UTF-8") from None
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BenchmarkError(f"{path}, line {number}: not JSON ({error})") from None
-        if missing := [name for name in columns if not isinstance(row, dict) or name not in row]:
-            raise BenchmarkError(f"{path}, line {number}: has no {missing[0]}; needed are {', '.join(columns)}")
-        yield row
+def _example(entry: Entry) -> Row:
+    """A line of examples.jsonl."""
+    if missing := [name for name in Winoground.columns if name not in entry.values]:
+        fault(f"has no {missing[0]}; needed are {', '.join(Winoground.columns)}")
+    return dict(entry.values)

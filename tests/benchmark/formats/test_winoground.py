@@ -107,10 +107,13 @@ def test_an_example_that_cannot_be_asked_is_refused_with_the_reason(tmp_path, ch
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: not JSON"),
-        ("[1]", "line 2: has no id; needed are id, caption_0, caption_1, collapsed_tag, image_0, image_1"),
-        ('{"id": 3, "caption_0": "a"}', "line 2: has no caption_1; needed are"),
-        (b"\xff", "not a text in UTF-8"),
+        ("{", "line 2 is not JSON"),
+        ("[1]", r"line 2 is \[1\], expected is an object with keys"),
+        (
+            '{"id": 3, "caption_0": "a"}',
+            "line 2 has no caption_1; needed are id, caption_0, caption_1",
+        ),
+        (b"\xff", "not a text file in UTF-8"),
     ],
 )
 def test_a_line_that_is_no_example_is_one_clear_error(tmp_path, line, message):
