@@ -2,14 +2,13 @@
 
 A folder holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/<split>.tsv`: a
 header, then `query-id`, `corpus-id` and `score`, a whole number, with tabs between. The first stage is BM25
-(`lad.benchmark.bm25`), or a run of any other in TREC's form: `query Q0 document rank score name`, with spaces between.
+(`lad.benchmark.bm25`), or a run of any other (`lad.benchmark.trec`).
 
 Read from the authors' repository (beir-cellar/beir, `beir/datasets/data_loader.py`; README: addresses and md5 of the
 archives) and from copies of the form (cards of clips/beir-nl-*). No archive was seen.
 
 As there: a document is its title and its text; the queries are those of the split; a document with the query's own id
-is no candidate (`ignore_identical_ids`, for ArguAna and Quora); a score of 0 or less is not relevant. A run is sorted
-by score, as trec_eval does, and equal scores by rank.
+is no candidate (`ignore_identical_ids`, for ArguAna and Quora); a score of 0 or less is not relevant.
 
 Differs: texts are on one line. Documents of the same words are one candidate, which has the highest grade of them and
 counts once among what is relevant: a model that is shown a text twice cannot tell one from the other. A query without
@@ -18,7 +17,7 @@ a relevant document, or for which the first stage finds none, is left out and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -32,10 +31,10 @@ from lad.benchmark.entries import Entry, fault, read_entries, read_text, text_of
 from lad.benchmark.formats.base import ImagesRead, Listed
 from lad.benchmark.lines import on_one_line
 from lad.benchmark.lists import RankedList
+from lad.benchmark.trec import read_run
 from lad.section import Count, FilePath
 
 _QREL: Final = "query-id, corpus-id and a whole number, with tabs between"
-_RUN: Final = "query Q0 document rank score name, with spaces between"
 
 
 class Beir(Listed):
@@ -43,6 +42,7 @@ class Beir(Listed):
     code: ClassVar[tuple[str, ...]] = (
         *Listed.code,
         *("benchmark/among_texts.py", "benchmark/bm25.py", "benchmark/entries.py", "benchmark/lines.py"),
+        "benchmark/trec.py",
     )
 
     format: Literal["beir"] = Field(
@@ -189,7 +189,7 @@ def _is_whole(cell: str) -> bool:
     return cell.strip().removeprefix("-").isdecimal()
 
 
-def _bm25(collection: Collection) -> Iterator[tuple[str, Sequence[str]]]:
+def _bm25(collection: Collection) -> Iterable[tuple[str, Sequence[str]]]:
     """Ids of documents, best first, of each query."""
     from lad.benchmark.bm25 import rank_all
 
@@ -199,29 +199,9 @@ def _bm25(collection: Collection) -> Iterator[tuple[str, Sequence[str]]]:
         yield query, [ids[place] for place in places]
 
 
-def _run(path: Path, collection: Collection) -> Iterator[tuple[str, Sequence[str]]]:
+def _run(path: Path, collection: Collection) -> Iterable[tuple[str, Sequence[str]]]:
     """As `_bm25`, of a run in TREC's form; queries of other splits are not looked at."""
-    rows: dict[str, dict[str, tuple[float, int]]] = {query: {} for query in collection.queries}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        cells = line.split()
-        try:
-            query, _, document, rank, score, _ = cells
-            place = (-float(score), int(rank))
-        except ValueError:
-            raise BenchmarkError(f"{path}: line {number} is {shown(line)}, expected are {_RUN}") from None
-        if query not in rows:
-            continue
-        if document not in collection.documents:
-            raise BenchmarkError(f"{path}: line {number} names document {document}, which corpus.jsonl lacks")
-        if document in rows[query]:
-            raise BenchmarkError(f"{path}: line {number} names document {document} for query {query} a second time")
-        rows[query][document] = place
-    if not any(rows.values()):
-        raise BenchmarkError(f"{path}: has none of the split's {len(rows)} queries, such as {next(iter(rows))}")
-    for query, ranked in rows.items():
-        yield query, sorted(ranked, key=lambda document: ranked[document])
+    return read_run(path, dict.fromkeys(collection.queries, collection.documents), "corpus.jsonl").items()
 
 
 def _different(ranking: Sequence[str], collection: Collection, query: str, depth: int) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def test_a_run_takes_the_place_of_bm25_and_is_sorted_by_score_then_rank(collecti
         ("q1 Q0 d1 1 much x\n", 'line 1 is "q1 Q0 d1 1 much x", expected are'),
         ("q1 Q0 d9 1 1 x\n", "line 1 names document d9, which corpus.jsonl lacks"),
         ("q1 Q0 d1 1 1 x\nq1 Q0 d1 2 0 x\n", "line 2 names document d1 for query q1 a second time"),
-        ("q9 Q0 d1 1 1 x\n", "has none of the split's 4 queries, such as q1"),
+        ("q9 Q0 d1 1 1 x\n", "has none of the 4 queries, such as q1"),
     ],
 )
 def test_a_run_that_is_not_of_the_form_is_refused_in_one_line(collection, tmp_path, run, fault):
