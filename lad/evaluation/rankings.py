@@ -80,8 +80,8 @@ def rank_lists(
         A rankings table.
 
     Raises:
-        EvaluationError: questions without lists, no list with anything relevant, a list of which a method answers some
-            windows alone, windows that do not hang together.
+        EvaluationError: questions without lists, a presentation or list that its table lacks, no list with anything
+            relevant, a list of which a method answers some windows alone, windows that do not hang together.
     """
     if "list_id" not in questions.column_names:
         raise EvaluationError("the questions are no windows of lists (no column list_id): there is nothing to rank")
@@ -116,6 +116,8 @@ def list_strengths(predictions: pa.Table, presentations: pa.Table, questions: pa
     """
     windows = questions.filter((pc.field("role") == "evaluation") & pc.field("list_id").is_valid())
     shown = presentations.select(["presentation_id", "order"])
+    _refuse_unknown(predictions, shown, "presentation_id", "presentation", "those of all splits that are answered")
+    _refuse_unknown(windows, lists, "list_id", "list", "those of the setting")
     said = query.run(
         _SQL / "window_scores.sql",
         {
@@ -168,6 +170,13 @@ def strengths_of(windows: Ints, scores: Floats, listed: int) -> Floats:
     scale = np.abs(centred).max(axis=(1, 2), keepdims=True)[:, :, 0]
     scale[scale == 0] = 1
     return np.asarray(np.round(solved / scale, _TIE) * scale)
+
+
+def _refuse_unknown(named: pa.Table, known: pa.Table, column: str, kind: str, wanted: str) -> None:
+    """Refuse what names something that the other table lacks: a join would leave it out without a word."""
+    lacking = named[column].filter(pc.invert(pc.is_in(named[column], value_set=known[column].combine_chunks())))
+    if len(lacking):
+        raise EvaluationError(f"{kind} {lacking[0].as_py()} is not in the table of {kind}s; give {wanted}")
 
 
 def _refuse_incomplete(said: Sequence[Mapping[str, Any]], windows: pa.Table) -> None:

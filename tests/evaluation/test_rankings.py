@@ -240,7 +240,7 @@ def test_fewer_than_ten_lists_have_no_interval_nor_has_a_group_of_fewer():
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
-def test_a_list_of_which_a_method_answers_some_windows_alone_is_refused():
+def test_windows_lists_and_presentations_that_are_missing_are_refused():
     lists = made_lists(3, 8)
     tables = asked(lists, 4)
     said = answers(tables, random_strengths(lists, 6))
@@ -248,6 +248,12 @@ def test_a_list_of_which_a_method_answers_some_windows_alone_is_refused():
         EvaluationError, match=r"m \(variant ''\) answers 3 of 4 windows of list q\d in round 0, not made"
     ):
         rank_lists(said.slice(1), **tables)
+    with pytest.raises(
+        EvaluationError, match=r"presentation made-up-.* is not in the table of presentations; give those"
+    ):
+        rank_lists(said, **{**tables, "presentations": tables["presentations"].slice(1)})
+    with pytest.raises(EvaluationError, match="list q0 is not in the table of lists"):
+        rank_lists(said, **{**tables, "lists": tables["lists"].slice(1)})
     with pytest.raises(EvaluationError, match="the questions are no windows of lists"):
         rank_lists(said, **{**tables, "questions": tables["questions"].drop_columns(["list_id", "relevance"])})
 

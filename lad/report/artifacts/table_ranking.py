@@ -88,8 +88,8 @@ def draw(results: Results, options: Options) -> Table:
     told = [
         at for at, heading in enumerate(STUB) if heading == "Method" or len({line.labels[at] for line in lines}) > 1
     ]
-    published = _published(options.published) if options.published else []
-    lines += _published_lines(published, options, {key[0] for key in rows}, len(blocks))
+    published = _published(options.published, {key[0] for key in rows}) if options.published else []
+    lines += _published_lines(published, options, len(blocks))
     lines = [replace(line, labels=tuple(line.labels[at] for at in told)) for line in lines]
     headings = (*map(_heading, options.metrics), f"Lead in {_heading(options.metrics[0]).removesuffix(' (%)')}")
     stub = tuple(STUB[at] for at in told)
@@ -118,8 +118,8 @@ def _best(
     return {metric: max(round(of_metric[metric]["value"], 1) for of_metric in own) for metric in metrics}
 
 
-def _published(path: Path) -> list[dict[str, str]]:
-    """The rows of a file of published numbers.
+def _published(path: Path, settings: set[str]) -> list[dict[str, str]]:
+    """The rows of a file of published numbers that are of these settings; an empty setting is any.
 
     Raises:
         ArtifactError: it cannot be read, lacks a column, or has a metric or value that is none.
@@ -138,15 +138,14 @@ def _published(path: Path) -> list[dict[str, str]]:
             float(row["value"])
         except ValueError:
             raise ArtifactError(f"{path}: line {number} has value {row['value']!r}, expected is a number") from None
-    return rows
+    return [row for row in rows if row["setting"] in ("", *settings) and row["group"] in ("", MACRO)]
 
 
-def _published_lines(published: list[dict[str, str]], options: Options, settings: set[str], block: int) -> list[Line]:
-    """Below what is measured; an empty setting in the file is any."""
+def _published_lines(published: list[dict[str, str]], options: Options, block: int) -> list[Line]:
+    """A line for each method, below what is measured."""
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in published:
-        if row["setting"] in ("", *settings) and row["group"] in ("", MACRO):
-            rows.setdefault((row["setting"], row["group"], row["method"]), {})[row["metric"]] = row["value"]
+        rows.setdefault((row["setting"], row["group"], row["method"]), {})[row["metric"]] = row["value"]
     return [
         Line(
             (setting or "any", ABSENT, ABSENT, group or "micro", f"{method} (published)"),
@@ -222,9 +221,9 @@ ARTIFACT: Final = Artifact(
     title="How lists are ranked",
     caption="Lists of candidates, of which several may be right, put together from the scores in all their windows"
     " ({lists} lists). Percent, in brackets 95 % bootstrap intervals over lists. First stage: the order in which the"
-    " lists came. Lead: points over the first stage on the same lists, with the interval of the paired difference. Micro:"
-    " the mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what is relevant"
-    " but not listed.{published}",
+    " lists came. Lead: points over the first stage on the same lists, with the interval of the paired difference."
+    " Micro: the mean over lists; macro: over groups. nDCG's gain is the grade itself, and recall and nDCG count what"
+    " is relevant but not listed.{published}",
     sentence="Measured by {metric}: {told}.",
     in_runs="a dataset of lists (key `depth`) and any methods",
     options=Options,
