@@ -8,6 +8,7 @@ left alone. To have it written anew, delete it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,9 +52,10 @@ def rows_of(file: Path, columns: Sequence[str]) -> list[Row]:
         BenchmarkError: no Parquet, or a column that is missing.
     """
     parquet = _opened(file, columns)
-    leaves = [parquet.schema.column(k).path for k in range(len(parquet.schema))]
-    wanted = [leaf for leaf in leaves if leaf.split(".")[0] in columns and not leaf.endswith(".bytes")]
-    rows: list[Row] = parquet.read(columns=wanted).to_pylist()
+    with _whole(file):
+        leaves = [parquet.schema.column(k).path for k in range(len(parquet.schema))]
+        wanted = [leaf for leaf in leaves if leaf.split(".")[0] in columns and not leaf.endswith(".bytes")]
+        rows: list[Row] = parquet.read(columns=wanted).to_pylist()
     return rows
 
 
@@ -70,7 +72,7 @@ def write_pictures(file: Path, folder: Path, columns: Sequence[str], pictures: P
     if folder.is_dir():
         return
     with whole.folder(folder) as made:
-        for name, content in _pictures(_opened(file, columns), columns, pictures):
+        for name, content in _pictures(file, columns, pictures):
             path = made / name
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise BenchmarkError(f"{file}: picture {name} would lie outside {folder}")
@@ -87,11 +89,34 @@ def picture_name(stem: str, stored: Any) -> str:
     return stem + (suffix if suffix in _SUFFIXES else "")
 
 
-def _pictures(parquet: pq.ParquetFile, columns: Sequence[str], pictures: Pictures) -> Iterator[tuple[str, bytes]]:
-    for batch in parquet.iter_batches(batch_size=_AT_ONCE, columns=list(columns)):
-        for row in batch.to_pylist():
+def _pictures(file: Path, columns: Sequence[str], pictures: Pictures) -> Iterator[tuple[str, bytes]]:
+    batches = _opened(file, columns).iter_batches(batch_size=_AT_ONCE, columns=list(columns))
+    while True:
+        with _whole(file):
+            batch = next(batches, None)
+            rows = [] if batch is None else batch.to_pylist()
+        if batch is None:
+            return
+        for row in rows:
             # A picture without bytes is missed by the question that shows it.
             yield from ((name, content) for name, content in pictures(row) if content is not None)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """What goes wrong in reading rows is told as damage: pyarrow has several words for it.
+
+    Raises:
+        BenchmarkError: names the file.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{file}: damaged ({' '.join(str(error).split())}); fetch it again") from None
 
 
 def _opened(file: Path, columns: Sequence[str]) -> pq.ParquetFile:
@@ -100,13 +125,13 @@ def _opened(file: Path, columns: Sequence[str]) -> pq.ParquetFile:
 
     try:
         parquet = pq.ParquetFile(file)
-    except pa.ArrowInvalid as error:
-        raise BenchmarkError(f"{file}: not Parquet ({error})") from None
+        present = parquet.schema_arrow.names
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{file}: not Parquet ({' '.join(str(error).split())})") from None
     except OSError as error:
         raise BenchmarkError(f"{file}: cannot be read ({error.strerror or error})") from None
-    if missing := [column for column in columns if column not in parquet.schema_arrow.names]:
+    if missing := [column for column in columns if column not in present]:
         raise BenchmarkError(
-            f"{file}: has no column {missing[0]}; needed are {', '.join(columns)}, it has"
-            f" {', '.join(parquet.schema_arrow.names)}"
+            f"{file}: has no column {missing[0]}; needed are {', '.join(columns)}, it has {', '.join(present)}"
         )
     return parquet

@@ -129,6 +129,18 @@ def test_a_folder_without_parquet_and_a_file_that_is_none_are_named(tmp_path):
         blink.asked(["Forensic_Detection"])
 
 
+def test_a_damaged_file_is_no_full_disk(tmp_path):
+    """The library tells damage within as an error of the system."""
+    blink = dataset(tmp_path, *(row(number) for number in range(8)))
+    file = tmp_path / "data/Forensic_Detection/val-00000-of-00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[40:400] = bytes(360)
+    file.write_bytes(content)
+    with pytest.raises(BenchmarkError, match=r"val-00000-of-00001\.parquet: damaged \(.*\); fetch it again"):
+        blink.asked(["Forensic_Detection"])
+    assert not (tmp_path / "images/Forensic_Detection/val-00000-of-00001").exists()
+
+
 def test_a_benchmark_of_blink_keeps_its_contracts(tmp_path):
     blink = dataset(tmp_path, *(row(number) for number in range(1, 11)))
     images = parquet.conform(blink.read_images(["Forensic_Detection"]).table, contracts.IMAGES, "images")

@@ -78,7 +78,7 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
         ),
         (
             {"annotations": "all.json", "images": "images"},
-            "mine: unknown key 'annotations' of format coco, but of mmiu",
+            "mine: unknown key 'annotations' of format coco, but of mmdocir, mmiu",
         ),
         (
             {**FILES, "embeddings": {"backend": "clip", "chekpoint": "x"}},
