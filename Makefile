@@ -12,10 +12,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 demo: $(INSTALLED)
 	@lad warm snakemake --cores all --rerun-incomplete --prioritize opening --logger=lad
 
-# Choosing among texts, by a real model that is a Python package (93 MB). In short: make texts TEXTS=config/texts-small.yaml
-TEXTS := config/texts.yaml
+# Choosing among texts and reranking them, by a real model that is a Python package (93 MB), one report after the other.
+# In short: make texts TEXTS=config/texts-small.yaml
+TEXTS := config/rerank.yaml config/texts.yaml
 texts: $(WITH_MODEL)
-	@lad warm snakemake --configfile $(TEXTS) --cores all --rerun-incomplete --prioritize opening --logger=lad
+	@for config in $(TEXTS); do lad warm snakemake --configfile $$config --cores all --rerun-incomplete --prioritize opening --logger=lad || exit; done
 
 # The same model with trained eyes (5 MB), put together once: rendered scenes, by a language model that nobody biased.
 EYES := results/smollm2-eyes
@@ -73,4 +74,4 @@ lock: $(INSTALLED)
 	  sed 's/^/      - /' requirements.txt; } > environment.yml
 
 clean:
-	rm -rf results/demo results/texts results/texts-small results/eyes $(EYES) .snakemake
+	rm -rf results/demo results/texts results/texts-small results/rerank results/eyes $(EYES) .snakemake

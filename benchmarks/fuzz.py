@@ -30,7 +30,7 @@ import yaml
 from PIL import Image
 
 from lad import bundle, contracts, parquet, pictures
-from lad.benchmark import lines
+from lad.benchmark import chosen_images, lines
 from lad.benchmark.formats import caption_pairs, coco, flickr8k, mmiu
 from lad.config import read_configuration
 
@@ -219,7 +219,7 @@ READERS: Final = {
     "flickr8k": Reader(_flickr8k, lambda path: flickr8k.read_images(path, path.parent / "images")),
     "mmiu": Reader(
         _mmiu,
-        lambda p: mmiu.images_of(mmiu.read_annotations(p, p.parent / "images", ["odd"]), p.parent / "images"),
+        lambda p: chosen_images.images_of(mmiu.read_annotations(p, p.parent / "images", ["odd"]), p.parent / "images"),
         json.loads,
         _json,
     ),

@@ -172,6 +172,7 @@ class Explorer(Section):
 class Report(Section):
     model: str = Field(description="Model that the artifacts show, unless they name another.")
     dataset: str = Field(description="Dataset that the artifacts show, unless they name another.")
+    probe: str = Field("vanilla", description="How it was asked, unless they name another probe.")
     artifacts: dict[str, dict[str, Any]] = Field(
         min_length=1, description="Figures and tables to draw, each with the options that differ from its defaults."
     )

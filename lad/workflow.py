@@ -291,7 +291,9 @@ class Workflow:
             return [self.rendered(dataset)]
         files = self.dataset(dataset)
         if not files.download:
-            return [path for key in keys or files.paths if (path := getattr(files, key))]
+            # A folder of images that is not among its paths is written when the dataset is read.
+            named = [key for key in keys or files.paths if key in files.paths]
+            return [path for key in named if (path := getattr(files, key))]
         receipt = self.receipt(dataset)
         return [] if Path(made).exists() and not Path(receipt).exists() else [receipt]
 

@@ -42,7 +42,7 @@ _RETRIES: Final = Retry(
 )
 """For whatever keeps a response from beginning; urllib3 waits 0, 2, 4 ... seconds, or as long as the server asks."""
 
-_KEYS: Final = ("sha256", "md5", "bytes", "unpack")
+_KEYS: Final = ("sha256", "md5", "bytes", "file", "unpack")
 _DIGITS: Final = {"sha256": 64, "md5": 32}
 _NOISE: Final = "__MACOSX"
 """Folder that macOS adds to archives; it holds no data."""
@@ -60,6 +60,7 @@ class Source:
         url: where it comes from.
         sha256, md5: checksum in hexadecimal digits, or None.
         bytes: its size, or None.
+        file: where it is put, relative to the dataset's folder; None for its name in the address.
         unpack: the folder, relative to the dataset's, that it is unpacked to; None for a file that is kept as it is.
     """
 
@@ -67,6 +68,7 @@ class Source:
     sha256: str | None = None
     md5: str | None = None
     bytes: int | None = None
+    file: str | None = None
     unpack: str | None = None
 
     def __post_init__(self) -> None:
@@ -76,10 +78,10 @@ class Source:
             value = getattr(self, kind)
             if value is not None and not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
                 raise DownloadError(f"source {self.url}: {kind} = {value}, expected {digits} digits 0-9 a-f")
-        if self.unpack is not None and not _stays_below(self.unpack):
-            raise DownloadError(
-                f"source {self.url}: unpack = {self.unpack}, expected a folder below the dataset's own, 'images' say"
-            )
+        for key, example in (("unpack", "a folder below the dataset's own, 'images' say"), ("file", "a file below it")):
+            value = getattr(self, key)
+            if value is not None and not _stays_below(value):
+                raise DownloadError(f"source {self.url}: {key} = {value}, expected {example}")
 
     @classmethod
     def parse(cls, text: str) -> "Source":
@@ -101,7 +103,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(unquote(urlsplit(self.url).path)).name
+        """Path of the file below the dataset's folder."""
+        return self.file or PurePosixPath(unquote(urlsplit(self.url).path)).name
 
     @property
     def checksum(self) -> tuple[str, str] | None:
@@ -161,8 +164,8 @@ def write_receipt(receipt: dict[str, Any], path: Path) -> None:
 
 def _obtain(source: Source, folder: Path) -> None:
     """Fetch a source, unless its file lies there already, and unpack it."""
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / source.name
+    file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists():
         # Put there by hand, or left by a run that was killed before it had unpacked it.
         if fault := _fault(file, source):

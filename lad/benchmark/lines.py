@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from lad.benchmark import BenchmarkError
+from lad.benchmark.among_texts import Question, shown
 from lad.benchmark.captions import few
 from lad.benchmark.lists import RankedList
 from lad.extraction.prompts import MAX_CANDIDATES
@@ -36,23 +37,6 @@ _TASK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 class _FaultError(Exception):
     """What is wrong with a line."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A line of the file.
-
-    Attributes:
-        line: its number, from 1.
-        target: which candidate is right, from 1.
-    """
-
-    line: int
-    id: str
-    task: str
-    query: str
-    candidates: tuple[str, ...]
-    target: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +123,7 @@ def _question(number: int, entry: dict[str, Any]) -> Question:
         _refuse("has relevance, as lists have: set the key depth of the dataset, or name the target")
     candidates = _candidates(entry, range(2, MAX_CANDIDATES + 1))
     return Question(
-        line=number,
+        number=number,
         id=_id(entry, number),
         task=_task(entry),
         query=_text(entry.get("query"), "query"),
@@ -224,12 +208,6 @@ def _task(entry: dict[str, Any]) -> str:
     if not isinstance(task, str) or not _TASK.fullmatch(task):
         _refuse(f"has task {shown(task)}, expected are letters, digits, '.', '_', '+' and '-'")
     return task
-
-
-def shown(value: object) -> str:
-    """A value in an error, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _refuse(fault: str) -> NoReturn:

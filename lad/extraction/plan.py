@@ -180,11 +180,15 @@ def count_beyond_context(
     if allowed:
         return beyond
     prompt, text = lengths[longest] - written, f" and its text up to {written}" if written else ""
+    files, tokens = asked[longest].files, prompts[longest].candidate_tokens
+    largest = max(range(len(files)), key=tokens.__getitem__, default=None)
+    of_it = "" if largest is None else f", {tokens[largest]} of them of {files[largest]}"
     others = f" ({beyond - 1} more are too long as well)" if beyond > 1 else ""
     raise InputError(
-        f"presentation {asked[longest].presentation_id}{others}: the prompt has {prompt} tokens{text}, the"
-        f" model's context window {most}; show fewer candidates, smaller images (image_size) or shorter texts, or ask"
-        " all the same (--beyond-context, in a configuration extraction.beyond_context: true)"
+        f"presentation {asked[longest].presentation_id}{others}: the prompt has {prompt} tokens{of_it}{text}, the"
+        f" model's context window {most}; show fewer candidates, smaller images (image_size, or max_pixels under"
+        " processor) or shorter texts, or ask all the same (--beyond-context, in a configuration"
+        " extraction.beyond_context: true)"
     )
 
 

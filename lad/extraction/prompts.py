@@ -1,9 +1,10 @@
 """What the model is asked: prompt texts, identifier styles and the probes that combine them.
 
 The texts are those of the paper's Table 9, but for `question`: the paper does not print how it asks MMIU's questions,
-which are no captions, so that prompt is ours; so is what candidates and queries are called where they are texts. All
-candidates come first, then the text, then the generation prompt of the model's own chat template. The released code
-asks with digits; for the other identifier styles (figure 8) only the identifiers and the noun that names them change.
+which are no captions, so that prompt is ours; so is what candidates and queries are called where they are texts, and
+so are the prompts that ask for a page, a passage, a response or an option. All candidates come first, then the text,
+then the generation prompt of the model's own chat template. The released code asks with digits; for the other
+identifier styles (figure 8) only the identifiers and the noun that names them change.
 Two prompts ask for reasoning: of their probes the model writes whole texts (`lad.extraction.texts`).
 """
 
@@ -40,16 +41,32 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Words:
-    """What candidates are called, and what asks for one of them."""
+    """What candidates are called, what asks for one of them, and how one is written down where it is a text.
+
+    Attributes:
+        written: a candidate on its line behind its identifier; or on lines of its own, where texts are long.
+        between: what stands between two of them.
+    """
 
     item: str
     items: str
     asks: str
     content: str
+    written: str = "{identifier}. {text}\n"
+    between: str = ""
 
 
 _OF_IMAGES: Final = _Words("image", "images", "caption", "visual content")
 _OF_TEXTS: Final = _Words("text", "texts", "query", "content")
+_OF_PROMPT: Final = {
+    "page": _Words("page image", "page images", "question", "visual content"),
+    "passage": _Words("passage", "passages", "query", "content"),
+    "judge": _Words(
+        *("response", "responses", "instruction", "content"), written="Response {identifier}:\n{text}\n", between="\n"
+    ),
+    "option": _Words("option", "options", "question", "content"),
+}
+"""Of the prompts that say themselves what candidates are."""
 
 _TASK: Final = (
     "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that best matches the provided"
@@ -64,6 +81,15 @@ _PROMPTS: Final = {
     " the {of.items}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "question": "Given {n} {of.items} indexed from {first} to {last}, answer the question by choosing one {of.item}."
     " Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
+    "page": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that holds the answer to the"
+    " {of.asks}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
+    "passage": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} most relevant to the"
+    " {of.asks}. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
+    "judge": "Given {n} {of.items} to one {of.asks}, indexed from {first} to {last}, identify the better {of.item}: the"
+    " one that does what the {of.asks} asks, is right and harms nobody. Respond with the {noun} only and nothing"
+    " else.\n{heading}: {caption}\nAnswer: ",
+    "option": "Given {n} {of.items} indexed from {first} to {last}, identify the {of.item} that answers the {of.asks}"
+    " correctly. Respond with the {noun} only and nothing else.\n{heading}: {caption}\nAnswer: ",
     "cot": _TASK
     + "\nPlease think step by step. First, write your reasoning inside <think> and </think> tags. Then, after the"
     " closing </think> tag, output only the final answer index (a single integer from {first} to {last})."
@@ -159,22 +185,26 @@ class Probe:
         return len(before), len(before) + len(caption)
 
     def text_of_texts(self, candidates: Sequence[str], query: str) -> tuple[str, list[Span], Span]:
-        """The whole text where candidates are texts: each behind its identifier on a line, then what is asked of them.
+        """The whole text where candidates are texts: each behind its identifier, then what is asked of them.
 
         Returns:
             The text, where each candidate stands in it, and where the query does.
         """
-        text, spans = "", []
+        of = _OF_PROMPT.get(self.prompt, _OF_TEXTS)
+        text = ""
+        spans: list[Span] = []
         for identifier, candidate in zip(self.identifiers(len(candidates)), candidates, strict=True):
-            text += f"{identifier}. "
+            begins, ends = of.written.split("{text}")
+            text += (of.between if spans else "") + begins.format(identifier=identifier)
             spans.append((len(text), len(text) + len(candidate)))
-            text += f"{candidate}\n"
+            text += f"{candidate}{ends}"
         before, after = self._around_query(len(candidates), _OF_TEXTS)
         text += f"\n{before}"
         return f"{text}{query}{after}", spans, (len(text), len(text) + len(query))
 
     def _around_query(self, n: int, of: _Words) -> tuple[str, str]:
         """What is asked of `n` candidates, before and behind the query."""
+        of = _OF_PROMPT.get(self.prompt, of)
         identifiers = self.identifiers(n)
         said = {
             "n": n,
@@ -194,6 +224,7 @@ PROBES: Final[dict[str, Probe]] = {
         Probe("vanilla"),
         Probe("instruction", prompt="instruction"),
         Probe("question", prompt="question"),
+        *(Probe(prompt, prompt=prompt) for prompt in _OF_PROMPT),
         *(Probe(style, style=style) for style in IDENTIFIERS if style != "digits"),
         Probe("sofa", softening=Softening()),
         Probe("sofa_released", softening=Softening(scope="all")),

@@ -121,6 +121,7 @@ def _description(artifact: AnyArtifact, content: Picture | Table, options: Artif
         "label": options.label,
         "model": options.model,
         "dataset": options.dataset,
+        "probe": options.probe,
         "calibration_questions": options.calibration_questions,
     }
     if isinstance(content, Table):

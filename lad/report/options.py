@@ -31,6 +31,7 @@ class ArtifactOptions:
 
     model: Annotated[str, "model, by its name in the configuration"]
     dataset: Annotated[str, "dataset, by its name in the configuration"]
+    probe: Annotated[str, "how it was asked"] = "vanilla"
     label: Annotated[str, "what the numbers were measured on, written on every artifact", CONFIGURED]
     calibration_questions: Annotated[int, "the configured number of calibration questions, |D_cal|", CONFIGURED] = 5
 
@@ -51,11 +52,11 @@ class ArtifactOptions:
     def condition(self, **keys: Key) -> Condition:
         """The condition with these keys.
 
-        What is not said is the options' model and dataset, the probe vanilla, no variant, and calibration on the
-        configured number of the condition's own questions.
+        What is not said is the options' model, dataset and probe, no variant, and calibration on the configured number
+        of the condition's own questions.
         """
         filled: dict[str, Any] = {
-            **{"model": self.model, "dataset": self.dataset, "probe": "vanilla"},
+            **{"model": self.model, "dataset": self.dataset, "probe": self.probe},
             **{"calibration_questions": self.calibration_questions, **keys},
         }
         filled.setdefault("source", CalibrationSource(filled["dataset"], filled["setting"]))

@@ -96,4 +96,5 @@ def _with_picture(description: Description, folder: Path) -> Description:
 
 def _options(description: Description) -> ArtifactOptions:
     """Whose numbers an artifact shows."""
-    return ArtifactOptions(**{field.name: description[field.name] for field in fields(ArtifactOptions)})
+    told = {field.name: description[field.name] for field in fields(ArtifactOptions) if field.name in description}
+    return ArtifactOptions(**told)

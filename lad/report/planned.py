@@ -76,6 +76,7 @@ def configured_options(config: Configuration, name: str) -> dict[str, Any]:
     everywhere = {
         "model": config.report.model,
         "dataset": config.report.dataset,
+        "probe": config.report.probe,
         "label": config.label,
         "calibration_questions": config.calibration.questions,
         "top_k": config.scoring.top_k,

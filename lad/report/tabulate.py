@@ -69,7 +69,8 @@ def rows_of_methods(table: Literal["main", "permutations", "baselines"]) -> tupl
     return tuple(
         Row(
             (row.label or method.display,),
-            {"method": method.name, "variant": row.variant, "probe": row.probe},
+            # A row of a probe of its own keeps it; the others are of the options' probe.
+            {"method": method.name, "variant": row.variant, **({} if row.probe == "vanilla" else {"probe": row.probe})},
             optional=row.optional,
             block=row.block,
         )

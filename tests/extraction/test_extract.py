@@ -125,8 +125,8 @@ def test_images_beyond_the_context_window_are_refused_unless_one_asks_all_the_sa
     monkeypatch.setattr(backbone.model.config.get_text_config(), "max_position_embeddings", tokens - 1)
     with pytest.raises(
         InputError,
-        match=rf"presentation scenes-random-n12-\S+ \(\d more are too long as well\): the prompt has \d+ tokens, the"
-        rf" model's context window {tokens - 1}; show fewer candidates, smaller images \(image_size\)",
+        match=rf"presentation scenes-random-n12-\S+ \(\d more are too long as well\): the prompt has \d+ tokens, 4"
+        rf" of them of \S+, the model's context window {tokens - 1}; show fewer candidates, smaller images \(image_si",
     ):
         extracted(12)
     beyond, told = extracted(12, beyond_context=True)

@@ -50,7 +50,7 @@ def test_it_is_told_without_matplotlib_and_torch():
         ({"fig9": {}}, {}, r"report\.artifacts\.fig9: unknown artifact; known: fig1, fig2"),
         ({"fig1": {}}, {"model": "gpt"}, r"report\.model: unknown model 'gpt'; known: demo, demo-unplanted"),
         ({"fig1": {}}, {"dataset": "coco"}, r"report\.dataset: unknown dataset 'coco'; known: scenes, tasks"),
-        ({"fig1": {"ns": [4]}}, {}, r"fig1: has no option 'ns'; it has model, dataset, setting, n$"),
+        ({"fig1": {"ns": [4]}}, {}, r"fig1: has no option 'ns'; it has model, dataset, probe, setting, n$"),
         ({"fig1": {}}, {"dataset": "tasks"}, r"fig1: no run measures setting random \(model demo, dataset tasks\)"),
         ({"fig1": {"model": "demmo"}}, {}, r"fig1: no run measures model demmo; measured: demo, demo-unplanted\. It"),
         ({"table1": {"models": ["demo", "x"]}}, {}, r"table1: no run measures model x; measured: demo, demo-unplanted"),
@@ -75,8 +75,8 @@ def test_the_message_says_what_is_shown_and_what_to_do():
         check({"fig1": {}}, {"n": [4]})
     assert str(refused.value) == (
         "configuration, report.artifacts.fig1: no run measures n = 8 (model demo, dataset scenes, setting random);"
-        " measured: 4. It shows model demo, dataset scenes, setting random, n 8: change these options, leave the"
-        " artifact out, or add a run"
+        " measured: 4. It shows model demo, dataset scenes, probe vanilla, setting random, n 8: change these"
+        " options, leave the artifact out, or add a run"
     )
 
 

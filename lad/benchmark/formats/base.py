@@ -9,8 +9,8 @@ windows (`Listed`); any other dataset has questions of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
@@ -23,9 +23,10 @@ from lad.section import Count, Device, FilePath, Md5, Section, Sha256, Url
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lad.benchmark.chosen_images import Annotated
     from lad.benchmark.lists import RankedList
 
-_OF_OTHER_STAGES: Final = {"format", "images", "folder", "download", "pool", "embeddings"}
+_OF_OTHER_STAGES: Final = {"format", "images", "folder", "download", "pool", "embeddings", "at_most"}
 
 
 class Download(Section):
@@ -33,6 +34,9 @@ class Download(Section):
     sha256: Sha256 | None = Field(None, description="Checksum.")
     md5: Md5 | None = Field(None, description="Checksum.")
     bytes: Count | None = Field(None, description="Size of the file.")
+    file: FilePath | None = Field(
+        None, description="Where the file is put below the dataset's folder, if not under its name in the address."
+    )
     unpack: Literal[False] | FilePath = Field(
         False,
         description="Folder below the dataset's that the zip archive is unpacked to; false keeps the file as it is.",
@@ -265,6 +269,49 @@ class FromImageFiles(FromFiles):
     @property
     def image_folder(self) -> str:
         return self.images
+
+
+class ChoosesImages(FromImageFiles):
+    """A dataset whose questions choose one of their own images; its settings are its tasks.
+
+    Attributes:
+        source: what names the dataset's file or folder in errors.
+    """
+
+    code: ClassVar[tuple[str, ...]] = ("benchmark/chosen_images.py", "benchmark/roles.py", "seeded.py")
+
+    at_most: Count | None = Field(
+        None, description="How many questions a task has, at most, if you know: `lad plan` counts by it."
+    )
+
+    @property
+    def most_questions(self) -> int | None:
+        return self.at_most
+
+    @property
+    def source(self) -> str:
+        raise NotImplementedError
+
+    def asked(self, tasks: Collection[str]) -> Annotated:
+        """The questions of some tasks, and what was refused of them.
+
+        Raises:
+            BenchmarkError: files that cannot be read, or a task that they do not have.
+        """
+        raise NotImplementedError
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        from lad.benchmark.chosen_images import images_of
+
+        if not settings:
+            raise BenchmarkError(f"{self.source}: which tasks are read? Name them as settings")
+        read = self.asked(settings)
+        return ImagesRead(images_of(read, Path(self.images)), read.summary, [asdict(left) for left in read.refused])
+
+    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
+        from lad.benchmark.chosen_images import build_questions
+
+        return build_questions(self.asked([setting]), images, task=setting, **asked)
 
 
 class Rendered(Dataset):

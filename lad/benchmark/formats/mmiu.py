@@ -23,23 +23,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
-from lad.benchmark.captions import size_of
-from lad.benchmark.formats.base import FromImageFiles, ImagesRead
-from lad.benchmark.roles import deal_roles, refuse_too_few
-from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
+from lad.benchmark.chosen_images import (
+    Annotated,
+    Question,
+    asked_text,
+    field,
+    pictures,
+    refuse,
+    sort_out,
+    target_named,
+)
+from lad.benchmark.formats.base import ChoosesImages
 from lad.section import FilePath
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PAPER_TASKS: Final = {
     "forensic_forgerynet": ("forensic_detection_forgerynet",),
@@ -51,108 +53,24 @@ PAPER_TASKS: Final = {
 }
 """The paper's names of its six tasks, and the annotation file's. Other tasks go by the annotation file's name."""
 
-_NAMED: Final = 3
-"""How many refusals a summary names before it only counts them."""
-
-_ORDINALS: Final = {
-    **{word: k for k, word in enumerate(IDENTIFIERS["ordinal"], start=1)},
-    **{f"{k}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(k, 'th') }": k for k in range(1, MAX_CANDIDATES + 1)},
-}
-_CARDINALS: Final = (
-    *("one", "two", "three", "four", "five", "six"),
-    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
-)
-_NUMBERS: Final = {
-    **{digits: k for k, digits in enumerate(IDENTIFIERS["digits"], start=1)},
-    **{letter: k for k, letter in enumerate(IDENTIFIERS["lowercase"], start=1)},
-    **{word: k for k, word in enumerate(_CARDINALS, start=1)},
-}
-_ORDINAL: Final = rf"(?P<ordinal>{'|'.join(_ORDINALS)})"
-_NUMBER: Final = rf"(?P<number>{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
-_IMAGE: Final = r"(?:image|picture|photo(?:graph)?)"
-_BY_ORDINAL: Final = re.compile(rf"(?:the )?{_ORDINAL}(?: {_IMAGE}| one)?")
-_BY_NUMBER: Final = re.compile(rf"(?:the )?<?{_IMAGE}[ _#-]?(?:no\. ?|number )?[#(]?{_NUMBER}[)>]?")
-_POSITION_IN_TEXT: Final = re.compile(
-    rf"\b{_ORDINAL} {_IMAGE}\b|\b{_IMAGE}[ _#-]?(?:\d+|(?-i:[A-HJ-L]))\b|\blast {_IMAGE}\b", re.IGNORECASE
-)
 _OPTION: Final = re.compile(r"\(?(?P<letter>[A-Z])\)?[:.)]\s*(?P<text>.*\S)")
 
 
-class Mmiu(FromImageFiles):
+class Mmiu(ChoosesImages):
     paths: ClassVar[tuple[str, ...]] = ("annotations", "images")
-    code: ClassVar[tuple[str, ...]] = ("benchmark/roles.py", "seeded.py")
 
     format: Literal["mmiu"] = Field(description="Questions of MMIU's form; its settings are its tasks.")
     annotations: FilePath = Field(description="MMIU's annotation file, JSON or Parquet.")
 
-    def read_images(self, settings: Sequence[str]) -> ImagesRead:
-        if not settings:
-            raise BenchmarkError(f"{self.annotations}: which tasks are read? Name them as settings")
-        read = self._asked(settings)
-        return ImagesRead(images_of(read, Path(self.images)), read.summary, [asdict(left) for left in read.refused])
+    @property
+    def source(self) -> str:
+        return self.annotations
 
-    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
-        return build_questions(self._asked([setting]), images, task=setting, **asked)
-
-    def _asked(self, tasks: Collection[str]) -> Annotated:
+    def asked(self, tasks: Collection[str]) -> Annotated:
         return read_annotations(Path(self.annotations), Path(self.images), tasks)
 
 
 FORMAT = Mmiu
-
-
-class _RefusedError(Exception):
-    """Why a question is not one of choosing among its images."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question of the annotation file that chooses one of its images.
-
-    Attributes:
-        task: the paper's name where it has one, else the annotation file's.
-        number: of its entry in the annotation file, from 0.
-        text: what is asked.
-        files: the images in the annotation file's order, as paths below the image folder.
-        target: which of them is the answer, from 1.
-    """
-
-    task: str
-    number: int
-    text: str
-    files: tuple[str, ...]
-    target: int
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A question that is left out; `number` as in a question."""
-
-    task: str
-    number: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.task} entry {self.number}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Annotated:
-    """What an annotation file asks, in its order, and what was refused."""
-
-    questions: tuple[Question, ...]
-    refused: tuple[Refusal, ...]
-
-    @property
-    def summary(self) -> str:
-        """One line: how many questions of each task were kept, and the first reasons for refusing others."""
-        kept, left = Counter(q.task for q in self.questions), Counter(r.task for r in self.refused)
-        counts = ", ".join(f"{task} {kept[task]} of {kept[task] + left[task]}" for task in {**kept, **left})
-        if not self.refused:
-            return f"questions kept: {counts}"
-        rest = len(self.refused) - _NAMED
-        more = f" and {rest} more" if rest > 0 else ""
-        return f"questions kept: {counts}; refused: {'; '.join(map(str, self.refused[:_NAMED]))}{more}"
 
 
 def read_annotations(path: Path, image_folder: Path, tasks: Collection[str]) -> Annotated:
@@ -170,113 +88,14 @@ def read_annotations(path: Path, image_folder: Path, tasks: Collection[str]) -> 
     entries = _load(path)
     names = {name: task for task in tasks for name in PAPER_TASKS.get(task, (task,))}
     _refuse_unknown(tasks, entries, path)
-    questions, refused = [], []
-    for number, entry in enumerate(entries):
-        # Other tasks hold what they please.
-        named = entry.get("task")
-        task = names.get(named) if isinstance(named, str) else None
-        if task is None:
-            continue
-        try:
-            questions.append(_question(task, number, entry, image_folder))
-        except _RefusedError as reason:
-            refused.append(Refusal(task, number, str(reason)))
-    read = Annotated(tuple(questions), tuple(refused))
-    empty = set(tasks) - {question.task for question in questions}
-    if empty:
-        raise BenchmarkError(f"{path}: no question of {', '.join(sorted(empty))} chooses among images: {read.summary}")
-    return read
+    # Other tasks hold what they please.
+    named = ((entry.get("task"), number, entry) for number, entry in enumerate(entries))
+    asked = ((names[task], number, entry) for task, number, entry in named if isinstance(task, str) and task in names)
 
+    def question_of(task: str, number: int, entry: Mapping[str, Any]) -> Question:
+        return _question(task, number, entry, image_folder)
 
-def images_of(annotated: Annotated, image_folder: Path) -> pa.Table:
-    """The images of all questions as an `images` table, numbered from 1 in the order of their file names.
-
-    An image has no caption of its own here: the questions ask with their own texts, so the column is empty.
-    """
-    from lad import contracts, parquet
-
-    files = sorted({file for question in annotated.questions for file in question.files})
-    rows = []
-    for image_id, file in enumerate(files, start=1):
-        width, height = size_of(image_folder / file)
-        size = {"width": width, "height": height}
-        rows.append({"image_id": image_id, "file_name": file, **size, "caption": "", "category_ids": []})
-    return parquet.from_rows(rows, contracts.IMAGES)
-
-
-def build_questions(
-    annotated: Annotated,
-    images: pa.Table,
-    *,
-    dataset: str,
-    task: str,
-    n: int,
-    evaluation: int,
-    calibration: int,
-    seed: int,
-) -> pa.Table:
-    """A benchmark of a task's questions with `n` candidates: at most `evaluation` of them, and `calibration` others.
-
-    Which are which, `deal_roles` says. The candidates stand as in the annotation file: presentations shuffle them.
-
-    Args:
-        annotated: what was read of the task, perhaps with other tasks.
-        images: an `images` table of at least its images.
-        dataset: name that the question ids begin with.
-        task: as in `annotated`; the benchmark's setting.
-        n: candidates per question.
-        evaluation: evaluation questions at most; the benchmark has all there are where there are fewer.
-        calibration: number of calibration questions.
-        seed: all random choices follow from it.
-
-    Returns:
-        A `questions` table, evaluation questions first, each role by rank.
-
-    Raises:
-        BenchmarkError: too few questions with `n` candidates, or an image that the table lacks.
-    """
-    from lad import contracts, parquet
-
-    of_task = [q for q in annotated.questions if q.task == task]
-    asked, fitted = deal_roles(
-        [q for q in of_task if len(q.files) == n],
-        number=lambda q: q.number,
-        target=lambda q: q.files[q.target - 1],
-        evaluation=evaluation,
-        calibration=calibration,
-        seed=seed,
-    )
-    sizes = (len(q.files) for q in of_task)
-    refuse_too_few(task, sizes, n=n, asked=len(asked), fitted=len(fitted), calibration=calibration)
-    ids = dict(zip(images["file_name"].to_pylist(), images["image_id"].to_pylist(), strict=True))
-    rows = [
-        {
-            "question_id": f"{dataset}-{task}-n{n:02d}-{role[0]}{rank:05d}-entry{question.number}",
-            "role": role,
-            "rank": rank,
-            "caption": question.text,
-            "candidates": [_image_id(file, ids) for file in question.files],
-            "target": question.target,
-            "n_candidates": n,
-        }
-        for role, questions in (("evaluation", asked), ("calibration", fitted))
-        for rank, question in enumerate(questions)
-    ]
-    return parquet.from_rows(rows, contracts.QUESTIONS)
-
-
-def named_image(option: str) -> int | None:
-    """Which image the text of an option names, from 1; None where it is not, as a whole, the name of an image.
-
-    Names are "the first image", "First picture", "the 2nd photo", "the third one", "second", "Image 3", "image_3",
-    "<image 3>", "picture three", "Image C". A number or letter alone may count or name anything: it is no name.
-    """
-    text = " ".join(option.lower().split()).rstrip(".")
-    if match := _BY_ORDINAL.fullmatch(text):
-        return _ORDINALS[match["ordinal"]]
-    if match := _BY_NUMBER.fullmatch(text):
-        return _NUMBERS[match["number"]]
-    return None
+    return sort_out(path, tasks, asked, question_of)
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
@@ -307,34 +126,12 @@ def _refuse_unknown(tasks: Collection[str], entries: list[dict[str, Any]], path:
             raise BenchmarkError(f"{path}: has no task '{task}'; it has: {', '.join(sorted({*known, *present}))}")
 
 
-def _question(task: str, number: int, entry: dict[str, Any], image_folder: Path) -> Question:
-    text = _field(entry, "question", str).strip()
-    if not text:
-        _refuse("the question is empty")
-    if match := _POSITION_IN_TEXT.search(text):
-        _refuse(f"the question speaks of '{match[0]}', which is another image in another order")
-    options = _options(_field(entry, "options", str))
-    named = _named_images(options)
-    paths = _field(entry, "input_image_path", list)
-    if len(options) != len(paths):
-        _refuse(f"{len(options)} options for {len(paths)} images")
-    if not 2 <= len(paths) <= MAX_CANDIDATES:
-        _refuse(f"{len(paths)} images; a question has 2 to {MAX_CANDIDATES} candidates")
-    if sorted(named.values()) != list(range(1, len(paths) + 1)):
-        _refuse(f"the options name the images {', '.join(map(str, named.values()))} of {len(paths)}")
-    answer = _field(entry, "output", str).strip()
-    if answer not in named:
-        _refuse(f"the answer '{answer}' is none of the options {', '.join(named)}")
-    files = [_file(path, image_folder) for path in paths]
-    _refuse_equal(files, image_folder)
-    return Question(task, number, text, tuple(files), named[answer])
-
-
-def _field(entry: dict[str, Any], key: str, kind: type) -> Any:
-    value = entry.get(key)
-    if not isinstance(value, kind):
-        _refuse(f"has {key} {value!r}, expected {kind.__name__}" if key in entry else f"has no {key}")
-    return value
+def _question(task: str, number: int, entry: Mapping[str, Any], image_folder: Path) -> Question:
+    text = asked_text(entry)
+    options = _options(field(entry, "options", str))
+    paths = field(entry, "input_image_path", list)
+    target = target_named(options, len(paths), field(entry, "output", str).strip())
+    return Question(task, number, text, pictures(paths, image_folder), target)
 
 
 def _options(text: str) -> dict[str, str]:
@@ -343,55 +140,5 @@ def _options(text: str) -> dict[str, str]:
     matches = [_OPTION.fullmatch(line) for line in lines]
     options = {match["letter"]: match["text"] for match in matches if match}
     if not lines or list(options) != [chr(ord("A") + k) for k in range(len(lines))]:
-        _refuse(f"options {text!r} are not lines that begin with A:, B:, C: ...")
+        refuse(f"options {text!r} are not lines that begin with A:, B:, C: ...")
     return options
-
-
-def _named_images(options: dict[str, str]) -> dict[str, int]:
-    """The image that each option names, by letter."""
-    named = {}
-    for letter, text in options.items():
-        image = named_image(text)
-        if image is None:
-            _refuse(f"option {letter}, '{text}', names no image")
-        named[letter] = image
-    return named
-
-
-def _file(path: object, image_folder: Path) -> str:
-    """The path below the image folder of a picture that is there and can be opened."""
-    from lad.pictures import PictureError, shown_size
-
-    relative = PurePosixPath(str(path))
-    if relative.is_absolute() or ".." in relative.parts:
-        _refuse(f"image {path} lies outside the image folder")
-    if not (image_folder / relative).exists():
-        _refuse(f"image {relative} is missing")
-    try:
-        shown_size(image_folder / relative)
-    except PictureError:
-        _refuse(f"image {relative} cannot be read as a picture")
-    return str(relative)
-
-
-def _refuse_equal(files: Sequence[str], image_folder: Path) -> None:
-    """Two candidates with the same content would leave two right answers, or a distractor twice."""
-    by_content: dict[tuple[int, bytes], str] = {}
-    sizes = {file: (image_folder / file).stat().st_size for file in files}
-    shared = {size for size, times in Counter(sizes[file] for file in files).items() if times > 1}
-    for file in files:
-        if sizes[file] in shared:
-            content = (sizes[file], (image_folder / file).read_bytes())
-            if content in by_content:
-                _refuse(f"images {by_content[content]} and {file} are the same picture")
-            by_content[content] = file
-
-
-def _image_id(file: str, ids: dict[str, int]) -> int:
-    if file not in ids:
-        raise BenchmarkError(f"image {file} is not in the images table; read the annotations of this task into it")
-    return ids[file]
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise _RefusedError(reason)

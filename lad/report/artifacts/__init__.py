@@ -66,7 +66,7 @@ def page() -> str:
     """The artifacts with what they need and the options that a configuration may set, as a Markdown table."""
     lines = ["| artifact | what it shows | needs of the runs | options and defaults |", "|---|---|---|---|"]
     for artifact in ARTIFACTS.values():
-        options = [f"`{o.name}`{_default(o)}: {o.meaning}" for o in selectable(artifact.options)[2:]]
+        options = [f"`{o.name}`{_default(o)}: {o.meaning}" for o in selectable(artifact.options)[3:]]
         lines.append(f"| `{artifact.name}` | {artifact.title} | {artifact.in_runs} | {'<br>'.join(options)} |")
     return "\n".join(lines)
 

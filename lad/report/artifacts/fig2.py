@@ -36,7 +36,7 @@ class Options(ArtifactOptions):
 
     @property
     def cell(self) -> Cell:
-        return Cell(self.model, self.dataset, self.setting, self.n, "vanilla")
+        return Cell(self.model, self.dataset, self.setting, self.n, self.probe)
 
 
 def needs(available: Available, options: Options) -> Needs:
@@ -72,7 +72,7 @@ def _read_profiles(results: Results, options: Options) -> list[npt.NDArray[np.fl
     if empty:
         raise ArtifactError(
             f"signals of model {options.model} on dataset {options.dataset} (setting {options.setting}, n ="
-            f" {options.n}, probe vanilla, split evaluation) have no target at position {', '.join(empty)};"
+            f" {options.n}, probe {options.probe}, split evaluation) have no target at position {', '.join(empty)};"
             " `lad extract` of that cell with more questions produces them"
         )
     return profiles

@@ -40,7 +40,7 @@ class Options(ArtifactOptions):
 
 
 def needs(available: Available, options: Options) -> Needs:
-    cell = Cell(options.model, options.dataset, options.setting, options.n, "vanilla")
+    cell = Cell(options.model, options.dataset, options.setting, options.n, options.probe)
     return Needs(
         signals=((cell, "evaluation"),),
         answers=tuple(options.condition(setting=options.setting, n=options.n, method=method) for method in READ_OUTS),
@@ -70,8 +70,8 @@ def _read_means(results: Results, options: Options) -> tuple[Means, Means, Means
     if len(table) != options.n**2:
         raise ArtifactError(
             f"signals and predictions of model {options.model} on dataset {options.dataset} (setting"
-            f" {options.setting}, n = {options.n}, probe vanilla) do not cover every target position; `lad extract` of"
-            " that cell with more questions, then `lad score`, produces them"
+            f" {options.setting}, n = {options.n}, probe {options.probe}) do not cover every target position; `lad"
+            " extract` of that cell with more questions, then `lad score`, produces them"
         )
     attention, purified, logits = (
         table[column].to_numpy().reshape(options.n, options.n) for column in ("attention", "purified", "logit")

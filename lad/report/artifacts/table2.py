@@ -109,7 +109,7 @@ def _records(costs: list[Row], options: Options) -> pa.Table:
                 "dataset": options.dataset,
                 "setting": options.setting,
                 "n_candidates": row["n"],
-                "probe": "vanilla",
+                "probe": options.probe,
                 "method": row["method"],
                 "metric": metric,
                 "value": float(row[metric]),

@@ -41,7 +41,7 @@ class Options(ArtifactOptions):
 
 
 def needs(available: Available, options: Options) -> Needs:
-    cells = [GridCell(options.model, options.dataset, options.setting, n, "vanilla") for n in options.ns]
+    cells = [GridCell(options.model, options.dataset, options.setting, n, options.probe) for n in options.ns]
     return Needs(choices=tuple(cells))
 
 

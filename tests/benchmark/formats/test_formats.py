@@ -69,7 +69,7 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
             {"format": "cocco", **FILES},
             f"""mine.format: cannot be "cocco" (did you mean 'coco'?); allowed: {", ".join(FORMATS)}""",
         ),
-        ({"format": 8, **FILES}, 'mine.format: cannot be "8"; allowed: caption_pairs, coco, flickr8k'),
+        ({"format": 8, **FILES}, f'mine.format: cannot be "8"; allowed: {", ".join(FORMATS)}'),
         ("coco", 'mine: cannot be "coco"; allowed: keys with values'),
         ({"captions": "captions.json"}, "mine: the key images is missing"),
         (
@@ -78,7 +78,7 @@ def test_a_rendered_dataset_is_read_in_the_format_that_it_is_written_in():
         ),
         (
             {"annotations": "all.json", "images": "images"},
-            "mine: unknown key 'annotations' of format coco, but of mmiu",
+            "mine: unknown key 'annotations' of format coco, but of mmdocir, mmiu",
         ),
         (
             {**FILES, "embeddings": {"backend": "clip", "chekpoint": "x"}},
@@ -151,7 +151,7 @@ def test_a_rendered_dataset_with_questions_of_its_own_is_asked_about_by_the_same
         ("images --image-folder i --out o captions", "'captions' is no option"),
         (
             "images --image-folder i --out o --format coc",
-            "unknown format 'coc' (did you mean 'coco'?); known: caption_pairs, coco, f",
+            f"unknown format 'coc' (did you mean 'coco'?); known: {', '.join(FORMATS)}",
         ),
         ("images --image-folder i --out o --format scenes", "format scenes: unknown key 'images'"),
         ("images --image-folder i --out o --format mmiu --annotations a", "a: which tasks are read?"),

@@ -12,7 +12,8 @@ from PIL import Image
 
 from lad import contracts, parquet
 from lad.benchmark import BenchmarkError
-from lad.benchmark.formats.mmiu import Annotated, build_questions, images_of, named_image, read_annotations
+from lad.benchmark.chosen_images import Annotated, build_questions, images_of, named_image
+from lad.benchmark.formats.mmiu import read_annotations
 
 LETTERS = "ABCDEFGHIJKLMN"
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
