@@ -50,7 +50,7 @@ def test_the_tasks_of_table_5_and_the_sizes_of_table_2_are_measured(grid):
 
 
 def test_all_artifacts_are_drawn_but_those_that_ask_for_what_the_paper_has_not():
-    """The unplanted demo model; several numbers of passes; a pool of calibration questions to choose from."""
+    """The unplanted demo model; several numbers of passes; a pool of calibration questions to choose from; lists."""
     of_ours = {"table_unplanted", "fig_passes", "table_calibration_choice", "table_ranking"}
     assert set(CONFIG["report"]["artifacts"]) == set(ARTIFACTS) - of_ours
 
