@@ -3,7 +3,7 @@
 Extraction at N = 4, 8, 12 against the straightforward way; everything behind it at the paper's scale and at ten times
 that, and beside it scoring of whole cells, as it would be without the stream; `lad rank` for one question; growth with
 the number of questions. `build/benchmark/` gets the table (benchmark.md), the numbers (benchmark.json, growth.csv) and
-the figure (growth.svg). With `--docs`, docs/measured/ gets them as well, from where docs/performance.md has its numbers.
+the figure (growth.svg). With `--docs`, docs/measured/ gets them as well, which docs/performance.md quotes.
 
 Other work on the machine is no obstacle: the table tells its load, and has CPU seconds beside those of the clock.
 """

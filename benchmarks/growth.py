@@ -27,6 +27,7 @@ import typer
 
 from benchmarks import offline
 from lad import contracts, parquet, whole
+from lad.cli import measurement
 
 N: Final = 4
 LARGEST_EXTRACTION: Final = 1_000
@@ -83,7 +84,9 @@ def scoring(cell: offline.Cell, questions: int, out: Path) -> None:
 
 
 def evaluation(cell: offline.Cell, questions: int, out: Path) -> None:
-    offline.evaluate(cell)
+    measurement.evaluate(
+        predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), differences=cell.path("differences")
+    )
 
 
 def report(cell: offline.Cell, questions: int, out: Path) -> None:
