@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 
 from benchmarks import offline
@@ -132,6 +133,9 @@ def make_cell(cell: offline.Cell, questions: int, seed: int = 0) -> None:
         }
     )
     parquet.write(asked, cell.path("questions"), contracts.QUESTIONS)
+    columns = [column.name for column in contracts.PRESENTATIONS.columns]
+    presentations = pq.read_table(cell.path("signals", split="evaluation"), columns=columns, partitioning=None)
+    parquet.write(presentations, cell.path("presentations", split="evaluation"), contracts.PRESENTATIONS)
     shown = np.unique(candidates)
     images = pa.table(
         {
