@@ -1,5 +1,6 @@
 # Four commands: `make` runs the demo, `make texts` a real model on texts, `make eyes` the same model on pictures,
-# `make test` the tests. All set up what they need. `make gpu` tests and measures a GPU, with what is installed.
+# `make test` the tests. All set up what they need. `make gpu` tests and measures a GPU, with what is installed; `make
+# benchmark` measures everything else.
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
@@ -7,7 +8,7 @@ WITH_MODEL := $(VENV)/.installed-texts
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo texts eyes gpu test test-slurm check lock clean
+.PHONY: demo texts eyes gpu benchmark test test-slurm check lock clean
 
 demo: $(INSTALLED)
 	@lad warm snakemake --cores all --rerun-incomplete --prioritize opening --logger=lad
@@ -37,6 +38,11 @@ gpu:
 	  echo "make gpu needs torch, transformers, pyarrow and typer, which $(PYTHON) lacks; name a Python that has them with 'make gpu PYTHON=/path/to/python3', or run 'make' first"; exit 1; \
 	fi; \
 	"$$python" -m benchmarks.gpu $(GPU_OPTIONS)
+
+# What everything costs on this machine's CPUs, in one table: build/benchmark/benchmark.md. In short: BENCHMARK_OPTIONS=--small
+BENCHMARK_OPTIONS :=
+benchmark: $(INSTALLED)
+	@python -m benchmarks $(BENCHMARK_OPTIONS)
 
 # Two processes, each with whole files: tests of one file share what they make.
 test: $(INSTALLED)

@@ -10,6 +10,7 @@ which starts a process per job, a process here lives as long as its stage.
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +20,7 @@ from itertools import pairwise, product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Final
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from lad import contracts, parquet
+from lad import contracts, parquet, streams
 from lad.catalog import RELATIONS
 from lad.cli import measurement
 from lad.methods import METHODS
@@ -223,6 +225,12 @@ def score(cell: Cell) -> None:
     measurement.score(signals=signals, out=cell.path("predictions"), method=cell.methods, calibration=cell.calibration)
 
 
+def score_whole(cell: Cell) -> None:
+    """As `score`, but with all presentations in memory at once: what it would take without the stream."""
+    with mock.patch.multiple(streams, _ROWS=sys.maxsize, _BYTES=sys.maxsize):
+        score(cell)
+
+
 def evaluate(cell: Cell) -> None:
     measurement.evaluate(predictions=[str(cell.path("predictions"))], out=cell.path("metrics"), resamples=RESAMPLES)
 
@@ -280,8 +288,13 @@ def _cpu_seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(folder: Path, scale: float, ns: Iterable[int], workers: int, seed: int) -> dict[str, float]:
+def measure(
+    folder: Path, scale: float, ns: Iterable[int], workers: int, seed: int, *, whole_cells: bool = False
+) -> dict[str, float]:
     """Generate signals at a scale below `folder`, run every stage on them, and tell what it cost.
+
+    Args:
+        whole_cells: whether scoring has a whole cell in memory, for comparison.
 
     Returns:
         One row of the table that `main` prints, by column.
@@ -291,7 +304,8 @@ def measure(folder: Path, scale: float, ns: Iterable[int], workers: int, seed: i
     # The largest first, so that no process ends up alone with one of them.
     cells = [Cell(results, model, setting, n) for n, model, setting in product(sorted(ns)[::-1], MODELS, SETTINGS)]
     generation = run_stage(partial(write_signals, questions=questions, seed=seed), cells, workers)
-    costs = {stage.__name__: run_stage(stage, cells, workers) for stage in STAGES}
+    stages = {stage.__name__: stage for stage in STAGES} | ({"score": score_whole} if whole_cells else {})
+    costs = {name: run_stage(stage, cells, workers) for name, stage in stages.items()}
     presentations = sum(questions * (ROUNDS + cell.n * ("symmetrized" in cell.evaluated_splits)) for cell in cells)
     seconds = sum(cost.seconds for cost in costs.values())
     return {
@@ -300,6 +314,8 @@ def measure(folder: Path, scale: float, ns: Iterable[int], workers: int, seed: i
         "disk GB": sum(file.stat().st_size for file in results.rglob("*.parquet")) / 1e9,
         "generate s": generation.seconds,
         **{f"{stage} s": cost.seconds for stage, cost in costs.items()},
+        **{f"{stage} CPU s": cost.cpu_seconds for stage, cost in costs.items()},
+        **{f"{stage} GB": cost.gigabytes for stage, cost in costs.items()},
         "total s": seconds,
         "total CPU s": sum(cost.cpu_seconds for cost in costs.values()),
         "us each": 1e6 * seconds / presentations,

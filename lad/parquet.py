@@ -5,7 +5,8 @@ whole. This module needs pyarrow only, because `lad extract` runs on machines th
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ from lad.refusal import Refusal
 
 METADATA_KEY: Final = b"lad"
 """Parquet key-value metadata entry that holds this project's metadata as one JSON object."""
+
+_ROW_GROUP: Final = 100_000
+"""Rows that are in memory while they are written."""
 
 
 class TableError(Refusal):
@@ -39,7 +43,35 @@ def write(table: pa.Table, path: Path, contract: Contract, metadata: dict[str, A
     for at, column in enumerate(c for c in contract.columns if c.name in table.column_names):
         if column.stored:
             table = table.set_column(at, column.name, table[column.name].cast(column.stored))
-    write_whole(table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}), path)
+    write_whole(table.replace_schema_metadata(_as_stored(metadata)), path)
+
+
+def _as_stored(metadata: dict[str, Any] | None) -> dict[bytes, str]:
+    return {METADATA_KEY: json.dumps(metadata or {}, sort_keys=True)}
+
+
+def write_parts(
+    parts: Iterable[pa.Table], path: Path, contract: Contract, metadata: dict[str, Any] | None = None
+) -> None:
+    """Write a table that is never in memory as a whole, as `write` does: part after part, of at least one.
+
+    Args:
+        parts: each conforms to the contract, which has no key and no optional columns: these concern the whole.
+
+    Raises:
+        NotWrittenError: as `write_whole`; whatever ends the parts early leaves nothing behind either.
+    """
+    schema = contract.schema.with_metadata(_as_stored(metadata))
+    with whole.file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd", **_encodings(schema)) as to:
+        waiting: list[pa.Table] = []
+        for part in parts:
+            waiting.append(part)
+            # A row group is in memory while it is written. Small ones would cost space, and time to read.
+            if sum(map(len, waiting)) >= _ROW_GROUP:
+                to.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            to.write_table(pa.concat_tables(waiting))
 
 
 def write_whole(table: pa.Table, path: Path) -> None:
@@ -82,23 +114,16 @@ def read(paths: Path | Sequence[Path], contract: Contract) -> pa.Table:
     return _joined([conform(_load(path), contract, str(path)) for path in paths], contract, paths)
 
 
-def read_by(
-    column: str, paths: Sequence[Path], contract: Contract, *, without: Sequence[str] = ()
-) -> dict[str, pa.Table]:
-    """As `read`, a table for each value of the column; files of different values may differ in optional columns.
-
-    Args:
-        without: optional columns that are not read; the attention of every head takes most of the memory.
+def values_of(column: str, path: Path, contract: Contract) -> list[Any]:
+    """The values that a column has in a file, each once.
 
     Raises:
-        TableError: as `read` does.
+        TableError: as `read`, or the file has no such column.
     """
-    parts: dict[str, list[pa.Table]] = {}
-    for path in paths:
-        table = conform(_load(path, without), contract, str(path))
-        for value in table[column].unique().to_pylist():
-            parts.setdefault(value, []).append(table.filter(pc.field(column) == value))
-    return {value: _joined(tables, contract, paths) for value, tables in parts.items()}
+    with opened(path) as file:
+        present_columns(with_present_names(file.schema_arrow.empty_table(), contract).column_names, contract, str(path))
+        values: list[Any] = pc.unique(file.read(columns=[column])[column]).to_pylist()
+    return values
 
 
 def _joined(parts: Sequence[pa.Table], contract: Contract, paths: Sequence[Path]) -> pa.Table:
@@ -107,7 +132,7 @@ def _joined(parts: Sequence[pa.Table], contract: Contract, paths: Sequence[Path]
         raise TableError(f"{names}: the files differ in their optional columns")
     table = pa.concat_tables(parts)
     if len(parts) > 1:
-        _check_key(table, contract, names)
+        check_key(table, contract, names)
     return table
 
 
@@ -127,14 +152,35 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
     Raises:
         TableError: missing column, wrong type, null, NaN or infinity, wrong list length, repeated key.
     """
+    checked = conform_rows(table, contract, where)
+    check_between_rows(checked, contract, where)
+    return checked
+
+
+def check_between_rows(table: pa.Table, contract: Contract, where: str) -> None:
+    """Check what the contract asks of several rows together: one target of each question, and no key twice.
+
+    Raises:
+        TableError: one of these is broken.
+    """
+    if contract.one_target:
+        _check_targets(table, where)
+    check_key(table, contract, where)
+
+
+def conform_rows(table: pa.Table, contract: Contract, where: str, first_row: int = 0) -> pa.Table:
+    """As `conform`, but for what concerns several rows together.
+
+    Args:
+        first_row: which row of the whole table this one begins with; errors count from there.
+    """
     table = with_present_names(table, contract)
-    present = [c for c in contract.columns if c.required or c.name in table.column_names]
-    missing = [c.name for c in present if c.name not in table.column_names]
-    if missing:
-        raise TableError(
-            f"{where}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a {contract.name} table has"
-            f" {', '.join(c.name for c in contract.columns if c.required)}"
-        )
+    present = present_columns(table.column_names, contract, where)
+
+    def name(row: int) -> str:
+        key = contract.key if contract.key in table.column_names else None
+        return f"row {first_row + row}" + (f" ({key} {table[key][row].as_py()})" if key else "")
+
     arrays = []
     for column in present:
         try:
@@ -147,19 +193,32 @@ def conform(table: pa.Table, contract: Contract, where: str) -> pa.Table:
             ) from None
         if not column.nullable and array.null_count:
             row = pc.index(pc.is_null(array), pa.scalar(True)).as_py()
-            raise TableError(f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}")
+            raise TableError(f"{where}: column {column.name} is empty in {name(row)}")
         arrays.append(array)
     fields = zip(present, arrays, strict=True)
     schema = pa.schema([pa.field(c.name, array.type, nullable=c.nullable) for c, array in fields])
     checked = pa.table(arrays, schema=schema)
     for column in present:
-        _check_values(checked, column, contract, where)
-        if column.of_a_pass:
-            _check_pass(checked, column, contract, where)
-    if contract.one_target:
-        _check_targets(checked, where)
-    _check_key(checked, contract, where)
+        _check_values(checked, column, name, where)
+        if column.of_a_pass and "candidate_attention" in checked.column_names:
+            _check_pass(checked, column, name, where)
     return checked
+
+
+def present_columns(names: Sequence[str], contract: Contract, where: str) -> list[Column]:
+    """The columns of the contract that a table with these columns has.
+
+    Raises:
+        TableError: a required one is missing.
+    """
+    present = [column for column in contract.columns if column.required or column.name in names]
+    missing = [column.name for column in present if column.name not in names]
+    if missing:
+        raise TableError(
+            f"{where}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a {contract.name} table has"
+            f" {', '.join(c.name for c in contract.columns if c.required)}"
+        )
+    return present
 
 
 def conformed(table: pa.Table, contract: Contract, where: str) -> pa.Table:
@@ -182,19 +241,33 @@ def _are_vectors(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind) and kind.value_type in (pa.float16(), pa.float32())
 
 
-def _load(path: Path, without: Sequence[str] = ()) -> pa.Table:
+def _load(path: Path) -> pa.Table:
+    with opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path, **options: Any) -> Iterator[pq.ParquetFile]:
+    """The file, as long as this lasts; reading it here fails with an error that names it.
+
+    Args:
+        options: of pyarrow's ParquetFile.
+
+    Raises:
+        TableError: it is missing, or not Parquet.
+    """
     if not path.exists():
         raise TableError(f"{path}: no such file")
     try:
         # A file, not a dataset: hive keys in the path must not turn into columns here.
-        file = pq.ParquetFile(path)
-        return file.read([name for name in file.schema_arrow.names if name not in without])
+        with pq.ParquetFile(path, **options) as file:
+            yield file
     # Of a damaged file, what its types ask for may not be implemented, and names may be no text.
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error})") from None
 
 
-def _check_values(table: pa.Table, column: Column, contract: Contract, where: str) -> None:
+def _check_values(table: pa.Table, column: Column, name: Callable[[int], str], where: str) -> None:
     """Lists of the right length, numbers that are numbers: a NaN must not travel to a later stage."""
     array = table[column.name].combine_chunks()
     rows = np.arange(len(array))
@@ -210,29 +283,25 @@ def _check_values(table: pa.Table, column: Column, contract: Contract, where: st
                 at = int(np.argmax(wrong))
                 raise TableError(
                     f"{where}: column {column.name} has {counts[at]} values in"
-                    f" {_row_name(table, contract, int(rows[at]))}, {column.length} says {lengths[rows[at]]}"
+                    f" {name(int(rows[at]))}, {column.length} says {lengths[rows[at]]}"
                 )
         rows = np.repeat(rows, counts)
         array = array.flatten()
         if not column.nullable and array.null_count:
             at = int(np.argmax(pc.is_null(array).to_numpy(zero_copy_only=False)))
-            raise TableError(
-                f"{where}: column {column.name} holds an empty value in {_row_name(table, contract, int(rows[at]))}"
-            )
+            raise TableError(f"{where}: column {column.name} holds an empty value in {name(int(rows[at]))}")
     if pa.types.is_floating(array.type):
         values = array.to_numpy(zero_copy_only=False)
         # A nullable value may be absent, never NaN; absent ones arrive here as NaN and are told apart by validity.
         bad = ~np.isfinite(values) & pc.is_valid(array).to_numpy(zero_copy_only=False)
         if bad.any():
             at = int(np.argmax(bad))
-            raise TableError(
-                f"{where}: column {column.name} holds {values[at]} in {_row_name(table, contract, int(rows[at]))}"
-            )
+            raise TableError(f"{where}: column {column.name} holds {values[at]} in {name(int(rows[at]))}")
     if column.places:
-        _check_places(table, column, array.to_numpy(zero_copy_only=False), rows, contract, where)
+        _check_places(table, column, array.to_numpy(zero_copy_only=False), rows, name, where)
 
 
-def _check_pass(table: pa.Table, column: Column, contract: Contract, where: str) -> None:
+def _check_pass(table: pa.Table, column: Column, name: Callable[[int], str], where: str) -> None:
     """A forward pass that left attention behind left this as well; only the log of another tool may lack it."""
     attention = table["candidate_attention"].combine_chunks()
     of_a_pass = pc.greater(pc.list_value_length(attention), 0)
@@ -242,7 +311,7 @@ def _check_pass(table: pa.Table, column: Column, contract: Contract, where: str)
     if pc.any(lacking).as_py():
         row = pc.index(lacking, pa.scalar(True)).as_py()
         raise TableError(
-            f"{where}: column {column.name} is empty in {_row_name(table, contract, row)}, which has attention: only"
+            f"{where}: column {column.name} is empty in {name(row)}, which has attention: only"
             " signals without attention may lack it"
         )
 
@@ -255,7 +324,7 @@ def _reaches_the_last_layer(attention: pa.Array) -> pa.Array:
 
 
 def _check_places(
-    table: pa.Table, column: Column, values: np.ndarray, rows: np.ndarray, contract: Contract, where: str
+    table: pa.Table, column: Column, values: np.ndarray, rows: np.ndarray, name: Callable[[int], str], where: str
 ) -> None:
     """Positions counted from 0 would be read as other positions, by every stage."""
     allowed = table["n_candidates"].to_numpy()[rows]
@@ -263,7 +332,7 @@ def _check_places(
     if outside.any():
         at = int(np.argmax(outside))
         raise TableError(
-            f"{where}: column {column.name} holds {values[at]:.0f} in {_row_name(table, contract, int(rows[at]))};"
+            f"{where}: column {column.name} holds {values[at]:.0f} in {name(int(rows[at]))};"
             f" allowed are 1 to {allowed[at]}, n_candidates"
         )
     if column.length and len(values):
@@ -272,7 +341,7 @@ def _check_places(
             at = int(first[np.argmax(times > 1)])
             raise TableError(
                 f"{where}: column {column.name} holds {values[at]} more than once in"
-                f" {_row_name(table, contract, int(rows[at]))}; each of 1 to {allowed[at]} stands there once"
+                f" {name(int(rows[at]))}; each of 1 to {allowed[at]} stands there once"
             )
 
 
@@ -298,19 +367,17 @@ def _check_targets(table: pa.Table, where: str) -> None:
         )
 
 
-def _check_key(table: pa.Table, contract: Contract, where: str) -> None:
+def check_key(table: pa.Table, contract: Contract, where: str) -> None:
+    """Refuse a table in which a value of the contract's key stands more than once.
+
+    Raises:
+        TableError: such a table.
+    """
     if contract.key is None or pc.count_distinct(table[contract.key]).as_py() == len(table):
         return
     counts = pc.value_counts(table[contract.key].combine_chunks())
     repeated = next(entry["values"] for entry in counts.to_pylist() if entry["counts"] > 1)
     raise TableError(f"{where}: {contract.key} {repeated} occurs more than once")
-
-
-def _row_name(table: pa.Table, contract: Contract, row: int) -> str:
-    key = contract.key
-    if key is None or key not in table.column_names:
-        return f"row {row}"
-    return f"row {row} ({key} {table[key][row].as_py()})"
 
 
 def from_rows(rows: Iterable[dict[str, Any]], contract: Contract) -> pa.Table:

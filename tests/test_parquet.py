@@ -60,34 +60,10 @@ def test_a_file_of_an_earlier_version_is_read_as_if_it_were_new(signals, tmp_pat
     of_an_earlier_version(old)
     assert {"image_attention", "image_tokens"} < set(pq.read_schema(old).names)
     assert parquet.read([new, old], SIGNALS).equals(signals)
-    assert parquet.read_by("split", [new, old], SIGNALS)["calibration"].equals(signals)
     assert parquet.read_metadata(old) == {"seed": 3}
     assert parquet.conformed(pq.read_table(old), SIGNALS, "memory").equals(signals.slice(2))
     parquet.write(parquet.read(old, SIGNALS), old, SIGNALS)
     assert pq.read_schema(old).names == pq.read_schema(new).names
-
-
-def test_of_each_split_there_is_a_table_and_heads_may_be_in_one_alone(signals, tmp_path):
-    with_heads = parquet.conform(random_signals(0, 3, questions=2, heads=2, split="evaluation"), SIGNALS, "factory")
-    half = len(signals) // 2
-    parts = {"a": signals.slice(0, half), "b": with_heads, "c": signals.slice(half)}
-    for name, part in parts.items():
-        parquet.write(part, tmp_path / name, SIGNALS)
-    files = [tmp_path / name for name in parts]
-    found = parquet.read_by("split", files, SIGNALS)
-    assert found["calibration"].equals(signals)
-    assert found["evaluation"].equals(parquet.read(tmp_path / "b", SIGNALS))
-    pruned = parquet.read_by("split", files, SIGNALS, without=["head_attention"])
-    assert pruned["evaluation"].equals(found["evaluation"].drop_columns("head_attention"))
-    with pytest.raises(TableError, match="occurs more than once"):
-        parquet.read_by("split", [*files, tmp_path / "a"], SIGNALS)
-
-
-def test_files_of_one_split_that_differ_in_their_columns_are_refused(signals, tmp_path):
-    parquet.write(signals, tmp_path / "a", SIGNALS)
-    parquet.write(random_signals(1, 3, questions=2, heads=2), tmp_path / "b", SIGNALS)
-    with pytest.raises(TableError, match="differ in their optional columns"):
-        parquet.read_by("split", [tmp_path / "a", tmp_path / "b"], SIGNALS)
 
 
 def test_a_missing_column_is_named(signals):

@@ -173,15 +173,15 @@ def score(
     from lad.methods.cell import score_cell
 
     given = {"formulation": formulation, "top_k": top_k, "temperature": temperature}
-    predictions, seconds = score_cell(
+    score_cell(
         files(signals),
         read_calibration(calibration) if calibration else None,
         method,
         {name: value for name, value in given.items() if value is not None},
-        generations=parquet.read(files(generations), contracts.GENERATIONS) if generations else None,
+        out=out,
+        generations=files(generations) if generations else (),
+        metadata={"signals": signals, "calibration": str(calibration)},
     )
-    metadata = {"signals": signals, "calibration": str(calibration), "seconds": seconds}
-    parquet.write(predictions, out, contracts.PREDICTIONS, metadata)
 
 
 def methods(

@@ -8,6 +8,7 @@ from inspect import cleandoc
 from typing import Generic, Literal, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration.calibrate import Calibration
@@ -19,6 +20,17 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 @dataclass(frozen=True)
+class OfCell:
+    """What is known of all presentations of a cell, one by one too many for the memory.
+
+    Attributes:
+        first_round: the lowest round of all.
+    """
+
+    first_round: int
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a method answers from. What it needs besides the signals is there for every method that needs it.
 
@@ -27,6 +39,8 @@ class Inputs:
         identifiers: identifier of each position, 1..N.
         content_free: signals of the split content_free, for the same N and model.
         generations: the table GENERATIONS with the texts of all presentations.
+        of_cell: what is known of all presentations of the cell, where `signals` are but a part of it.
+        gathered: what the method has gathered of all presentations of the cell, where it gathers anything.
         steps: steps that several methods take on these very tables.
     """
 
@@ -35,7 +49,14 @@ class Inputs:
     identifiers: Sequence[str] | None = None
     content_free: pa.Table | None = None
     generations: pa.Table | None = None
+    of_cell: OfCell | None = None
+    gathered: pa.Table | None = None
     steps: query.Steps = field(default_factory=query.Steps)
+
+    @property
+    def first_round(self) -> int:
+        """The first round of the cell's presentations."""
+        return self.of_cell.first_round if self.of_cell else pc.min(self.signals["round"]).as_py()
 
     @property
     def fitted(self) -> Calibration:
@@ -46,6 +67,11 @@ class Inputs:
     def blank(self) -> pa.Table:
         assert self.content_free is not None, "Session has refused methods that lack their content-free signals"
         return self.content_free
+
+    @property
+    def of_all(self) -> pa.Table:
+        assert self.gathered is not None, "Session lets methods gather before it asks them for answers"
+        return self.gathered
 
     @property
     def texts(self) -> pa.Table:
@@ -98,7 +124,11 @@ class Method(Generic[AnyOptions]):
         display, colour, marker, marker_size: how it looks in figures and tables.
         description: one line with the equation and its source.
         answers: from inputs and options to presentation_id, position (nullable), scores (nullable) and parsed
-            (nullable), one row per answer.
+            (nullable), one row per answer. The inputs may be a part of a cell, with all presentations of the questions
+            in it: an answer may rest on these and on nothing else, unless it is gathered before.
+        gathers: of a method that compares presentations with all others of the cell: what it needs to know of these.
+            It is asked about part after part, with what it gathered of the parts before (None at the first). When it is
+            asked for answers, that is in `Inputs.gathered`, and the signals then have no attention.
         options_type: the dataclass of its options.
         split_for: the split of the signals that the method with these options is meant for.
         keeps_for: what the method with these options reads that extraction keeps only where it is asked to, in the
@@ -120,6 +150,7 @@ class Method(Generic[AnyOptions]):
     description: str
     answers: Callable[[Inputs, AnyOptions], pa.Table]
     options_type: type[AnyOptions]
+    gathers: Callable[[Inputs, AnyOptions], pa.Table] | None = None
     split_for: Callable[[AnyOptions], Split] = lambda _: "evaluation"
     keeps_for: Callable[[AnyOptions], frozenset[Keep]] = lambda options: options.keeps
     reads_for: Callable[[AnyOptions], Signal] = lambda options: options.reads

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lad import query
 from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import Means, Options, ScoringError
-from lad.methods.scores import best_positions, less_static_prior, mean_prior, observed_scores
+from lad.methods.scores import best_positions, less_static_prior, mean_prior, observed_scores, probability_sums
 
 _QUERY: Final = Path(__file__).with_suffix(".sql")
 
@@ -31,14 +32,19 @@ class Corrects(Options):
     ] = "difference"
 
 
+def probabilities_of_cell(inputs: Inputs, options: Corrects) -> pa.Table:
+    """The sums of the probabilities of all presentations that are scored."""
+    return probability_sums(observed_scores(inputs, PRINTED), inputs.gathered)
+
+
 def answers(inputs: Inputs, options: Corrects) -> pa.Table:
-    if len(inputs.signals) < 2:
+    sums = inputs.of_all
+    if (scored := pc.max(sums["presentations"]).as_py()) < 2:
         raise ScoringError(
             "batch_calibration compares each probability with its mean over the presentations being scored and needs at"
-            f" least 2 of them, better hundreds; the signals hold {len(inputs.signals)}"
+            f" least 2 of them, better hundreds; the signals hold {scored}"
         )
-    scores = observed_scores(inputs, PRINTED)
-    prior = mean_prior(scores, "batch_calibration")
+    scores, prior = observed_scores(inputs, PRINTED), mean_prior(sums, "batch_calibration")
     if options.correction == "ratio":
         return best_positions(less_static_prior(scores, prior, "batch_calibration"))
     return best_positions(query.run(_QUERY, {"observed_scores": scores, "position_prior": prior}))
@@ -53,6 +59,7 @@ METHOD = Method(
     description="argmax P(c_j|x) - its mean over the presentations being scored (arXiv 2309.17249)",
     answers=answers,
     options_type=Corrects,
+    gathers=probabilities_of_cell,
     rows=(
         TableRow("baselines", 20),
         TableRow("baselines", 30, "Batch calibration, by ratio", variant="correction=ratio"),

@@ -11,11 +11,18 @@ import pyarrow as pa
 from lad.calibration.formulation import PRINTED
 from lad.methods.base import Inputs, Method, TableRow
 from lad.methods.options import Options
-from lad.methods.scores import best_positions, less_static_prior, mean_prior, observed_scores, scores_of
+from lad.methods.scores import (
+    best_positions,
+    less_static_prior,
+    mean_prior,
+    observed_scores,
+    probability_sums,
+    scores_of,
+)
 
 
 def answers(inputs: Inputs, options: Options) -> pa.Table:
-    prior = mean_prior(scores_of(inputs.blank, PRINTED), "contextual_calibration")
+    prior = mean_prior(probability_sums(scores_of(inputs.blank, PRINTED)), "contextual_calibration")
     return best_positions(less_static_prior(observed_scores(inputs, PRINTED), prior, "contextual_calibration"))
 
 

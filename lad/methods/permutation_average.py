@@ -44,8 +44,8 @@ def answers(inputs: Inputs, options: AveragesOrders) -> pa.Table:
         _refuse_incomplete_shifts(inputs.signals, orders)
     basis = heard(inputs.signals, options.passes, "permutation_average")
     if options.passes == "all":  # every order would give the same answer
-        _refuse_missing_first_rounds(inputs.signals)
-        first = inputs.signals.filter(pc.equal(inputs.signals["round"], pc.min(inputs.signals["round"])))
+        _refuse_missing_first_rounds(inputs.signals, inputs.first_round)
+        first = inputs.signals.filter(pc.equal(inputs.signals["round"], inputs.first_round))
         basis = basis.filter(pc.is_in(basis["presentation_id"], value_set=first["presentation_id"].combine_chunks()))
     scores = query.run(
         _QUERY,
@@ -71,16 +71,15 @@ def _refuse_incomplete_shifts(signals: pa.Table, orders: npt.NDArray[np.int32]) 
         )
 
 
-def _refuse_missing_first_rounds(signals: pa.Table) -> None:
+def _refuse_missing_first_rounds(signals: pa.Table, first_round: int) -> None:
     """A question's answer stands in its first round; in a round of its own it would weigh as much as all the others."""
-    rounds = signals["round"].to_numpy()
-    first = signals["question_id"].filter(pa.array(rounds == rounds.min()))
+    first = signals["question_id"].filter(pc.equal(signals["round"], first_round))
     without = signals["question_id"].filter(
         pc.invert(pc.is_in(signals["question_id"], value_set=first.combine_chunks()))
     )
     if len(without):
         raise ScoringError(
-            f"permutation_average answers each question in its first round, {rounds.min()}; question"
+            f"permutation_average answers each question in its first round, {first_round}; question"
             f" {without[0].as_py()} lacks it: give signals of all rounds of a split"
         )
 

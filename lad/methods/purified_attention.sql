@@ -24,16 +24,25 @@ evidence as (  -- eq. 11
     group by presentation_id, position
 ),
 
-shifted as (
+listed as (  -- by position, so that sums are taken in one order, whatever rows there are besides
+    select presentation_id, list(log_evidence order by position) as log_evidence
+    from evidence
+    group by presentation_id
+),
+
+peaks as (
+    select *, list_max(log_evidence) as peak from listed
+),
+
+weighed as (
     select
         presentation_id,
-        position,
-        exp($temperature * (log_evidence - max(log_evidence) over (partition by presentation_id))) as weight
-    from evidence
+        list_transform(log_evidence, lambda each: exp($temperature * (each - peak))) as weights
+    from peaks
 )
 
 select  -- eq. 12
     presentation_id,
-    position,
-    weight / sum(weight) over (partition by presentation_id) as score
-from shifted
+    generate_subscripts(weights, 1)::integer as position,
+    unnest(weights) / list_sum(weights) as score
+from weighed

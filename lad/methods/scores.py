@@ -71,9 +71,18 @@ def best_positions(scores: pa.Table) -> pa.Table:
     return query.run(_SQL / "best_positions.sql", {"scores": scores})
 
 
-def mean_prior(scores: pa.Table, method: str) -> pa.Table:
+def probability_sums(scores: pa.Table, so_far: pa.Table | None = None) -> pa.Table:
+    """The sum of the probabilities of each position, and the number of presentations: of these and of those before."""
+    probabilities = query.run(_SQL / "probabilities.sql", {"observed_scores": scores})
+    if so_far is not None:
+        # Before the others and in one relation, so that parts add up to the very bits of the whole.
+        probabilities = pa.concat_tables([so_far, probabilities])
+    return query.run(_SQL / "probability_sums.sql", {"probabilities": probabilities})
+
+
+def mean_prior(sums: pa.Table, method: str) -> pa.Table:
     """The log of the mean probability of each position over some presentations, as a position_prior."""
-    return query.run(_SQL / "mean_prior.sql", {"observed_scores": scores}, {"method": method})
+    return query.run(_SQL / "mean_prior.sql", {"probability_sums": sums}, {"method": method})
 
 
 def less_static_prior(scores: pa.Table, prior: pa.Table, method: str) -> pa.Table:

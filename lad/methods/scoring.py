@@ -1,6 +1,7 @@
 """What a method answers on every presentation, beside the truth; and what is refused because something is missing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from lad.calibration.observations import (
     number_of_layers,
     read_layers,
 )
-from lad.methods.base import Inputs, Method
+from lad.methods.base import Inputs, Method, OfCell
 from lad.methods.options import Options, ScoringError, Signal
 from lad.methods.scores import refuse_missing_logprobs
 from lad.methods.specification import Specification, Specified, parse_method
@@ -35,8 +36,12 @@ class Session:
         identifiers: Sequence[str] | None = None,
         content_free: pa.Table | None = None,
         generations: pa.Table | None = None,
+        of_cell: OfCell | None = None,
     ) -> None:
         """As `score`.
+
+        Args:
+            of_cell: what is known of all presentations of a cell, where the signals are a part of it.
 
         Raises:
             TableError: signals, content-free signals or generations that break their contract.
@@ -46,9 +51,7 @@ class Session:
             content_free = parquet.conformed(content_free, contracts.SIGNALS, "content-free signals")
         if generations is not None:
             generations = parquet.conformed(generations, contracts.GENERATIONS, "generations")
-        self._inputs = Inputs(signals, calibration, identifiers, content_free, generations)
-        shown = [column.name for column in contracts.PRESENTATIONS.columns if column.name in signals.column_names]
-        self._shown = _with_relevance(signals.select(shown))
+        self._inputs = Inputs(signals, calibration, identifiers, content_free, generations, of_cell)
 
     def score(self, specification: Specification, defaults: Mapping[str, object] | None = None) -> pa.Table:
         """The predictions of one method; see `score`.
@@ -56,23 +59,55 @@ class Session:
         Raises:
             ScoringError, SignalsError: as `score`.
         """
-        method, options, variant = specified = parse_method(specification, defaults)
-        _refuse_unread(specified, self._inputs.signals)
-        _refuse_missing(method, options, self._inputs)
-        predictions = query.run(
-            _PREDICTIONS,
-            {"answers": method.answers(self._inputs, options), "signals": self._shown},
-            {"method": method.name, "variant": variant},
-        )
-        return parquet.conform(
-            predictions, contracts.PREDICTIONS, f"predictions of {method.name};{variant}".rstrip(";")
-        )
+        specified = parse_method(specification, defaults)
+        self._refuse_unfit(specified)
+        inputs = self._inputs
+        if specified.method.gathers:
+            inputs = replace(inputs, gathered=specified.method.gathers(inputs, specified.options))
+        return answered(specified, inputs)
 
     def timed(
         self, specification: Specification, defaults: Mapping[str, object] | None = None
     ) -> tuple[pa.Table, float]:
         """The predictions, and the seconds that the method takes alone: with all steps that it shares with others."""
         return self._inputs.steps.timed(lambda: self.score(specification, defaults))
+
+    def gather(
+        self,
+        specification: Specification,
+        defaults: Mapping[str, object] | None = None,
+        so_far: pa.Table | None = None,
+    ) -> tuple[pa.Table, float]:
+        """What a method that gathers needs to know of these presentations and of those before; and the seconds.
+
+        Args:
+            so_far: what it has gathered of those before; None if there are none.
+
+        Raises:
+            ScoringError, SignalsError: as `score`.
+        """
+        specified = parse_method(specification, defaults)
+        self._refuse_unfit(specified)
+        gathers, inputs = specified.method.gathers, replace(self._inputs, gathered=so_far)
+        assert gathers, f"{specified.method.name} gathers nothing"
+        return inputs.steps.timed(lambda: gathers(inputs, specified.options))
+
+    def _refuse_unfit(self, specified: Specified) -> None:
+        _refuse_unread(specified, self._inputs.signals)
+        _refuse_missing(specified.method, specified.options, self._inputs)
+
+
+def answered(specified: Specified, inputs: Inputs) -> pa.Table:
+    """The answers of a method as predictions. That it has all it needs has been seen to."""
+    method, options, variant = specified
+    columns = [column.name for column in contracts.PRESENTATIONS.columns if column.name in inputs.signals.column_names]
+    shown = inputs.signals.select(columns)
+    predictions = query.run(
+        _PREDICTIONS,
+        {"answers": method.answers(inputs, options), "signals": _with_relevance(shown)},
+        {"method": method.name, "variant": variant},
+    )
+    return parquet.conform(predictions, contracts.PREDICTIONS, f"predictions of {method.name};{variant}".rstrip(";"))
 
 
 def score(
