@@ -28,7 +28,7 @@ from lad.report.planned import configured_options, explorer_needs, headline_need
 
 GGUF: Final = ".gguf"
 
-SHARED_CODE: Final = ("contracts.py", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
+SHARED_CODE: Final = ("contracts", "parquet.py", "query.py", "catalog.py", "runs.sql", "timings.sql")
 
 
 class Wildcards(Protocol):
@@ -82,7 +82,7 @@ def code(*parts: str) -> list[str]:
     package = Path(lad.__file__).parent
     files = [file for part in parts for file in _code_of(package / part)]
     if any((package / part).is_dir() for part in parts):
-        files += [package / name for name in SHARED_CODE]
+        files += [file for part in SHARED_CODE for file in _code_of(package / part)]
     return [_from_here(file) for file in files]
 
 
