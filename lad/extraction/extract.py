@@ -28,7 +28,6 @@ import torch
 from tqdm import tqdm
 
 from lad import contracts, parquet
-from lad.calibration.observations import layers_told
 from lad.contracts import Keep
 from lad.extraction import EXTRACTOR_VERSION, memory
 from lad.extraction.backbone import Backbone, BackboneError, library_versions
@@ -223,7 +222,7 @@ def _layers_up_to(backbone: Backbone, deepest: int | None, generation: Generatio
         return chosen
     raise BackboneError(
         f"checkpoint {backbone.checkpoint}: no layer up to {deepest} has attention that is read; these have:"
-        f" {layers_told(layers)}"
+        f" {', '.join(map(str, layers))}"
     )
 
 

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 from signals_factory import random_signals, replace_column
 
-from lad.calibration.calibrate import CalibrationError
+from lad.calibration.calibrate import CalibrationError, calibrate
 from lad.calibration.choice import choosers_for, passes, ranked, stops_at
-from lad.choosing import measure_choices
+from lad.choosing import METHODS, measure_choices
+from lad.methods import score
 from lad.parquet import nested_lists
 
 CHOOSERS = ("first", "disagreement", "uncertainty", "null")
@@ -101,6 +102,17 @@ def test_all_of_a_pool_is_one_choice_whoever_chooses():
     ).to_pylist()
     assert len({row["accuracy"] for row in rows if not row["stopped"]}) == 1
     assert {row["lead"] for row in rows if row["lead"] is not None and not row["stopped"]} == {0.0}
+
+
+@pytest.mark.parametrize("method", [*METHODS, "retrieval_heads;row=query", "fusion;evidence=null"])
+def test_accuracy_after_a_choice_is_that_of_calibrating_and_scoring(method):
+    heads = {"heads": 2, "rows": True, "null": True}
+    known = random_signals(4, questions=5, **heads)
+    evaluated = random_signals(9, questions=12, rounds=3, split="evaluation", **heads)
+    rows = measure_choices(known, evaluated, methods=[method], questions=[5], draws=2, resamples=20).to_pylist()
+    right = score(evaluated, calibrate(known), method)["correct"].to_numpy(zero_copy_only=False)
+    found = [row["accuracy"] for row in rows if not row["stopped"]]
+    assert found == pytest.approx([100 * right.mean()] * len(found))
 
 
 def test_a_pool_of_one_question_leaves_nothing_to_choose():
