@@ -3,8 +3,8 @@
 Each choice of so many questions from the pool is calibrated on, and every method answers the same evaluation questions
 after it. Nothing is chosen by these answers.
 
-Some hundred calibrations of the same cell: the arithmetic of the ranker answers, which takes a tenth of the time that the
-queries take. A test holds it against them.
+A cell has some hundred choices: the ranker's arithmetic answers after each, in a fifth of the time that the queries
+take. A test holds it against them.
 """
 
 from collections.abc import Iterator, Sequence
