@@ -1,9 +1,9 @@
 """Hostile inputs for every reader: `python -m benchmarks.fuzz --inputs 10000`.
 
-A small good input of each kind is changed in one to three places, in its bytes or in its values, and read. Allowed are
-a result and a refusal: an error of one line that a command prints (`lad.cli.main`). Everything else is a fault: another
-exception, a message of several lines, a reader that dies or takes half a minute. It is listed with the number that
-makes the same input again. Readers run in a process of their own: a library in C may take it down.
+A small good input of each kind (`benchmarks.good_inputs`) is changed in one to three places, in its bytes or in its
+values, and read. Allowed are a result and a refusal: an error of one line that a command prints (`lad.cli`). Everything
+else is a fault: another exception, a message of several lines, a reader that dies or takes half a minute. It is listed
+with the number that makes the same input again. Readers run in a process of their own: a library in C may take it down.
 """
 
 import argparse
@@ -24,20 +24,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import yaml
-from PIL import Image
 
+from benchmarks import good_inputs
 from lad import bundle, contracts, parquet, pictures
-from lad.benchmark import chosen_images, lines
-from lad.benchmark.formats import caption_pairs, coco, flickr8k, mmiu
+from lad.benchmark.formats import FromFiles, Listed, caption_pairs, coco, flickr8k, parse_dataset
 from lad.config import read_configuration
+from lad.report.artifacts.table_ranking import read_published
 
 REFUSALS: Final = (ValueError, OSError)
 """What the command line prints as one line."""
 
-_DEMO: Final = Path(__file__).parents[1] / "config" / "config.yaml"
 _SECONDS: Final = 30
 _MEMORY: Final = 8 << 30
 _ODD: Final[tuple[Any, ...]] = (
@@ -56,58 +54,17 @@ class Reader:
         write: write a good input into a folder and return the file that is changed.
         read: read it as a command does.
         load, dump: between its bytes and values that can be changed one by one; None where only bytes can be.
+        named: what a refusal may begin with in place of naming the file.
     """
 
     write: Callable[[Path], Path]
     read: Callable[[Path], object]
     load: Callable[[bytes], Any] | None = None
     dump: Callable[[Any], bytes] | None = None
+    named: tuple[str, ...] = ()
 
 
-# --- good inputs -----------------------------------------------------------------------------------------------
-
-
-def _json(values: Any) -> bytes:
-    return json.dumps(values).encode()
-
-
-def _yaml(values: Any) -> bytes:
-    return yaml.safe_dump(values, allow_unicode=True).encode(errors="surrogatepass")
-
-
-def _lines(values: Any) -> bytes:
-    return b"\n".join(map(_json, values if isinstance(values, list) else [values]))
-
-
-def _of_lines(text: bytes) -> Any:
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _picture(path: Path, shade: int = 0, **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (12, 8), (shade, 90, 30)).save(path, **options)
-
-
-def _coco(folder: Path) -> Path:
-    for image_id in (1, 2, 3):
-        _picture(folder / "images" / f"{image_id}.png", image_id)
-    header = {
-        "info": {"version": "1.0"},
-        "licenses": [{"id": 7, "name": "CC BY 2.0", "url": "by"}],
-        "images": [
-            {"id": k, "file_name": f"{k}.png", "width": 12, "height": 8, "license": 7, "flickr_url": "f"}
-            for k in (1, 2, 3)
-        ],
-    }
-    captions = [{"id": k, "image_id": 1 + k % 3, "caption": f"caption {k} of words"} for k in range(6)]
-    objects = [{"id": k, "image_id": 1 + k % 3, "category_id": 5 + k} for k in range(4)]
-    (folder / "captions.json").write_bytes(_json({**header, "annotations": captions}))
-    (folder / "instances.json").write_bytes(_json({**header, "annotations": objects}))
-    return folder / "captions.json"
-
-
-def _instances(folder: Path) -> Path:
-    return _coco(folder).with_name("instances.json")
+# --- readers ---------------------------------------------------------------------------------------------------
 
 
 def _read_coco(path: Path) -> pa.Table:
@@ -115,120 +72,150 @@ def _read_coco(path: Path) -> pa.Table:
     return coco.read_images(folder / "captions.json", folder / "images", folder / "instances.json")
 
 
-def _flickr8k(folder: Path) -> Path:
-    names = ("1000268201_693b08cb0e.jpg", "997722733_0cb5439472.jpg")
-    for name in names:
-        _picture(folder / "images" / name)
-    lines = [f"{name}#{number}\tA caption . {number}\n" for name in names for number in range(3)]
-    (folder / "captions.txt").write_text("".join(lines))
-    return folder / "captions.txt"
-
-
-def _mmiu(folder: Path) -> Path:
-    entries: list[dict[str, Any]] = []
-    for number in range(3):
-        paths = [f"odd/{number}_{k}.png" for k in range(4)]
-        for k, path in enumerate(paths):
-            _picture(folder / "images" / path, 10 * number + k)
-        options = "\n".join(f"{letter}: the {word} image" for letter, word in zip("ABCD", _WORDS, strict=True))
-        entries.append(
-            {"task": "odd", "question": "Which is odd?", "options": options, "output": "B", "input_image_path": paths}
-        )
-    (folder / "all.json").write_bytes(_json(entries))
-    return folder / "all.json"
-
-
-_WORDS: Final = ("first", "second", "third", "fourth")
-
-
-def _texts(folder: Path) -> Path:
-    lines = [{"query": f"query {k}", "candidates": ["a", f"b {k}", "c"], "target": 2, "id": k} for k in range(4)]
-    (folder / "questions.jsonl").write_bytes(_lines(lines))
-    return folder / "questions.jsonl"
-
-
-def _signals(folder: Path) -> Path:
-    path = folder / "signals.parquet"
-    parquet.write(_signals_table(), path, contracts.SIGNALS, {"model": "m", "versions": {"torch": "2"}})
-    return path
-
-
-def _signals_table() -> pa.Table:
-    rng, n = np.random.default_rng(0), 3
-    orders = [[int(c) + 1 for c in rng.permutation(n)] for _ in range(4)]
-    rows = [
-        {
-            "presentation_id": f"evaluation-{k}",
-            "question_id": f"q-{k // 2}",
-            "split": "evaluation",
-            "round": k % 2,
-            "order": order,
-            "target_position": 1 + order.index(2),
-            "n_candidates": n,
-            **{
-                name: rng.normal(size=n).tolist()
-                for name in ("identifier_logits", "processed_logits", "candidate_logprobs")
-            },
-            **{name: rng.random((2, n)).tolist() for name in ("candidate_attention", "delimiter_attention")},
-            "candidate_tokens": [4] * n,
-            "prompt_tokens": 40,
-            "generated_text": "2",
-        }
-        for k, order in enumerate(orders)
-    ]
-    return parquet.from_rows(rows, contracts.SIGNALS)
-
-
-def _bundle(folder: Path) -> Path:
-    cell = "model=m/dataset=d/setting=random/n=3/probe=vanilla/split=evaluation"
-    _signals(folder).rename(_made(folder / "results" / "signals" / cell) / "signals.parquet")
-    bundle.write_bundle(folder / "results", folder / "signals.tar")
-    return folder / "signals.tar"
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _configuration(folder: Path) -> Path:
-    path = folder / "config.yaml"
-    path.write_bytes(_DEMO.read_bytes())
-    return path
-
-
-def _turned(suffix: str) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        exif = Image.Exif()
-        exif[0x0112], exif[0x011A] = 6, 72.0
-        _picture(folder / f"picture.{suffix}", exif=exif)
-        return folder / f"picture.{suffix}"
-
-    return write
-
-
 def _show(path: Path) -> object:
     pictures.shown_size(path)
     return pictures.read_picture(path)
 
 
-READERS: Final = {
-    "coco captions": Reader(_coco, _read_coco, json.loads, _json),
-    "coco instances": Reader(_instances, _read_coco, json.loads, _json),
-    "caption pairs": Reader(_coco, caption_pairs.read_pairs, json.loads, _json),
-    "flickr8k": Reader(_flickr8k, lambda path: flickr8k.read_images(path, path.parent / "images")),
+def _dataset(format: str, setting: str, n: int, **keys: str) -> Callable[[Path], object]:
+    """Images table, questions and lists of a dataset with questions of its own, as commands make them.
+
+    Args:
+        keys: those of the format; files are relative to the folder of the input, which "." is.
+    """
+
+    def read(folder: Path) -> None:
+        here = {key: value if value.isdecimal() else str(folder / value) for key, value in keys.items()}
+        dataset = parse_dataset(format, here)
+        assert isinstance(dataset, FromFiles)
+        images = dataset.read_images([setting]).table
+        parquet.write(images, folder / "made" / "images.parquet", contracts.IMAGES)
+        asked: dict[str, Any] = {"dataset": "d", "setting": setting, "n": n, "seed": 0}
+        questions = dataset.build_questions(images, **asked, evaluation=9, calibration=1)
+        parquet.write(questions, folder / "made" / "questions.parquet", contracts.QUESTIONS)
+        if isinstance(dataset, Listed) and dataset.has_lists:
+            lists = dataset.build_lists(images, setting=setting)
+            parquet.write(lists, folder / "made" / "lists.parquet", contracts.LISTS)
+
+    return lambda path: read(path.parent if path.parent.name != "qrels" else path.parents[1])
+
+
+_LINES: Final = (good_inputs.of_lines, good_inputs.as_lines)
+_PARQUET: Final = (good_inputs.of_parquet, good_inputs.as_parquet)
+_ASKED: Final = ("task ", "setting ")
+"""What a refusal to build questions names: the file was read before."""
+
+_WITH_RUN: Final = {"collection": ".", "run": "run.trec"}
+_PAGES: Final = {"annotations": "annotations.jsonl", "data": "pages.parquet", "images": "images"}
+
+_DATASETS: Final = {
     "mmiu": Reader(
-        _mmiu,
-        lambda p: chosen_images.images_of(mmiu.read_annotations(p, p.parent / "images", ["odd"]), p.parent / "images"),
+        good_inputs.mmiu,
+        _dataset("mmiu", "odd", 4, annotations="all.json", images="images"),
         json.loads,
-        _json,
+        good_inputs.as_json,
+        _ASKED,
     ),
-    "texts": Reader(_texts, lines.read_lines, _of_lines, _lines),
-    "signals": Reader(_signals, lambda path: parquet.read(path, contracts.SIGNALS)),
-    "bundle": Reader(_bundle, lambda path: bundle.unpack(path, path.parent / "unpacked")),
-    "configuration": Reader(_configuration, read_configuration, yaml.safe_load, _yaml),
+    "texts": Reader(good_inputs.texts, _dataset("jsonl", "questions", 3, questions="questions.jsonl"), *_LINES, _ASKED),
+    "blink": Reader(
+        good_inputs.blink,
+        _dataset("blink", "Forensic_Detection", 4, data="blink.parquet", images="images"),
+        *_PARQUET,
+        _ASKED,
+    ),
+    "muir_bench": Reader(
+        good_inputs.muir_bench,
+        _dataset("muir_bench", "image_text_matching", 2, data="muir_bench.parquet", images="images"),
+        *_PARQUET,
+        _ASKED,
+    ),
+    "winoground": Reader(
+        good_inputs.winoground,
+        _dataset("winoground", "all", 2, data="winoground.parquet", images="images"),
+        *_PARQUET,
+        _ASKED,
+    ),
+    "winoground lines": Reader(
+        good_inputs.winoground_lines,
+        _dataset("winoground", "Object", 2, data="examples.jsonl", images="images"),
+        *_LINES,
+        _ASKED,
+    ),
+    "reward_bench": Reader(
+        good_inputs.reward_bench,
+        _dataset("reward_bench", "Reasoning", 2, preferences="filtered.parquet"),
+        *_PARQUET,
+        _ASKED,
+    ),
+    "reward_bench version 2": Reader(
+        good_inputs.reward_bench_2,
+        _dataset("reward_bench", "all", 3, preferences="version2.parquet"),
+        *_PARQUET,
+        _ASKED,
+    ),
+    "mt_bench": Reader(
+        good_inputs.mt_bench, _dataset("mt_bench", "turn1", 2, judgments="human.parquet"), *_PARQUET, _ASKED
+    ),
+    "mt_bench list": Reader(
+        good_inputs.mt_bench_list,
+        _dataset("mt_bench", "turn1", 2, judgments="human.json"),
+        json.loads,
+        good_inputs.as_json,
+        _ASKED,
+    ),
+    "mmlu": Reader(good_inputs.mmlu, _dataset("mmlu", "logic", 4, questions="mmlu.parquet"), *_PARQUET, _ASKED),
+    "mmlu subject": Reader(
+        good_inputs.mmlu_subject,
+        _dataset("mmlu", "all", 3, questions="logic_val.csv"),
+        good_inputs.of_csv,
+        good_inputs.as_csv,
+        _ASKED,
+    ),
+    "lists": Reader(
+        good_inputs.lists, _dataset("jsonl", "questions", 3, questions="lists.jsonl", depth="20"), *_LINES, _ASKED
+    ),
     **{
-        f"picture ({suffix})": Reader(_turned(suffix), _show) for suffix in ("jpg", "png", "webp", "tiff", "gif", "bmp")
+        f"beir {name}": Reader(good_inputs.beir(file), _dataset("beir", "test", 2, collection="."), *_LINES, _ASKED)
+        for name, file in (("corpus", "corpus.jsonl"), ("queries", "queries.jsonl"))
+    },
+    "beir judgments": Reader(
+        good_inputs.beir_judgments,
+        _dataset("beir", "test", 2, **_WITH_RUN),
+        good_inputs.of_tabs,
+        good_inputs.with_tabs,
+        _ASKED,
+    ),
+    "trec run": Reader(
+        good_inputs.beir("run.trec"),
+        _dataset("beir", "test", 2, **_WITH_RUN),
+        good_inputs.of_spaces,
+        good_inputs.with_spaces,
+        _ASKED,
+    ),
+    "mmdocir annotations": Reader(good_inputs.mmdocir, _dataset("mmdocir", "pages", 2, **_PAGES), *_LINES, _ASKED),
+    "mmdocir pages": Reader(good_inputs.mmdocir_pages, _dataset("mmdocir", "pages", 2, **_PAGES), *_PARQUET, _ASKED),
+}
+
+READERS: Final = {
+    "coco captions": Reader(good_inputs.coco, _read_coco, json.loads, good_inputs.as_json),
+    "coco instances": Reader(good_inputs.coco_instances, _read_coco, json.loads, good_inputs.as_json),
+    "caption pairs": Reader(good_inputs.coco, caption_pairs.read_pairs, json.loads, good_inputs.as_json),
+    "flickr8k": Reader(good_inputs.flickr8k, lambda path: flickr8k.read_images(path, path.parent / "images")),
+    **_DATASETS,
+    "published numbers": Reader(
+        good_inputs.published,
+        lambda path: read_published(path, {"ranked"}),
+        good_inputs.of_csv,
+        good_inputs.as_csv,
+    ),
+    "signals": Reader(good_inputs.signals, lambda path: parquet.read(path, contracts.SIGNALS)),
+    "bundle": Reader(good_inputs.bundled, lambda path: bundle.unpack(path, path.parent / "unpacked")),
+    "configuration": Reader(
+        good_inputs.configuration, read_configuration, yaml.safe_load, good_inputs.as_yaml, ("configuration",)
+    ),
+    **{
+        f"picture ({suffix})": Reader(good_inputs.turned(suffix), _show)
+        for suffix in ("jpg", "png", "webp", "tiff", "gif", "bmp")
     },
 }
 
@@ -308,9 +295,7 @@ def outcome(reader: Reader, path: Path) -> str:
         reader.read(path)
     except REFUSALS as error:
         message = str(error)
-        if len(message.splitlines()) == 1 and (
-            str(path) in message or "configuration" in message or path.parent.name in message
-        ):
+        if len(message.splitlines()) == 1 and (str(path.parent) in message or message.startswith(reader.named)):
             return "refused"
         return f"a refusal of {len(message.splitlines())} lines, or without the file: {message[:300]!r}"
     # Whatever else comes is what we look for.
@@ -323,12 +308,12 @@ def outcome(reader: Reader, path: Path) -> str:
 def run(name: str, numbers: range, folder: Path) -> Iterator[tuple[int, str]]:
     """The outcome of each of these inputs of a reader."""
     reader = READERS[name]
-    template = reader.write(_made(folder / "good"))
+    template = reader.write(good_inputs.made(folder / "good"))
     good = template.read_bytes()
     for number in numbers:
         case = folder / str(number)
         shutil.copytree(folder / "good", case)
-        path = case / template.name
+        path = case / template.relative_to(folder / "good")
         path.write_bytes(changed(reader, good, random.Random(f"{name} {number}")))
         yield number, outcome(reader, path)
         shutil.rmtree(case)

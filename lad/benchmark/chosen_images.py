@@ -256,9 +256,15 @@ def asked_text(fields: Mapping[str, Any], key: str = "question") -> str:
     return text
 
 
-def lettered(texts: Sequence[str]) -> dict[str, str]:
+def lettered(texts: Sequence[object]) -> dict[str, str]:
     """Options by letter: A, B, C ..."""
-    return {chr(ord("A") + k): text for k, text in enumerate(texts)}
+    options: dict[str, str] = {}
+    for number, text in enumerate(texts):
+        letter = chr(ord("A") + number)
+        if not isinstance(text, str):
+            refuse(f"option {letter}, {text!r}, is no text")
+        options[letter] = text
+    return options
 
 
 def target_named(options: Mapping[str, str], n_images: int, answer: str) -> int:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.among_texts import shown
@@ -153,6 +153,33 @@ def read_text(path: Path) -> str:
         raise BenchmarkError(f"{path}: not a text file in UTF-8 ({error})") from None
 
 
+def json_of(text: str) -> Any:
+    """What a text of JSON holds.
+
+    Raises:
+        ValueError: it is none, or has half a character (a lone surrogate), which no table holds; the message goes on
+            behind the name of the place: `is not JSON (...)`.
+    """
+    try:
+        value = json.loads(text)
+        if _HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}" if "\n" in text.strip() else f"character {error.pos + 1}"
+        raise ValueError(f"is not JSON ({error.msg}, {where})") from None
+    except RecursionError:
+        raise ValueError("is not JSON that can be read (too many brackets within brackets)") from None
+    except UnicodeEncodeError:
+        raise ValueError("holds half a character (a lone surrogate)") from None
+    except ValueError:
+        raise ValueError("is not JSON that can be read (a number of thousands of digits)") from None
+    return value
+
+
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""How a surrogate is written; two of them make a character."""
+
+
 def _raw(path: Path) -> Iterator[Raw]:
     if path.suffix == ".parquet":
         return _rows(path)
@@ -169,18 +196,18 @@ def _rows(path: Path) -> Iterator[Raw]:
 
     try:
         rows = pq.ParquetFile(path).read().to_pylist()
-    except pa.ArrowInvalid as error:
-        raise BenchmarkError(f"{path}: is no Parquet file ({error})") from None
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path}: is no Parquet file ({error})") from None
     return (("row", number, row) for number, row in enumerate(rows, start=1))
 
 
 def _listed(path: Path, text: str) -> list[Any]:
     try:
-        entries = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BenchmarkError(f"{path}: is not JSON ({error.msg}, line {error.lineno})") from None
+        entries = json_of(text)
+    except ValueError as error:
+        raise BenchmarkError(f"{path}: {error}") from None
     if not isinstance(entries, list):
         raise BenchmarkError(f"{path}: is no list of entries; one object per line belongs in a file named .jsonl")
     return entries
@@ -189,9 +216,9 @@ def _listed(path: Path, text: str) -> list[Any]:
 def _object(value: object) -> Mapping[str, Any]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            fault(f"is not JSON ({error.msg}, character {error.pos + 1})")
+            value = json_of(value)
+        except ValueError as error:
+            fault(str(error))
     if not isinstance(value, dict):
         fault(f"is {shown(value)}, expected is an object with keys")
     return value

@@ -16,7 +16,6 @@ out silently would change what is measured. Texts lose white space at either end
 stays on its line of the prompt. Not in the paper, whose candidates are images.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 from lad.benchmark import BenchmarkError
 from lad.benchmark.among_texts import Question, shown
 from lad.benchmark.captions import few
+from lad.benchmark.entries import json_of
 from lad.benchmark.lists import RankedList
 from lad.extraction.prompts import MAX_CANDIDATES
 
@@ -110,9 +110,9 @@ _LIST_EXAMPLE: Final = '{"query": "...", "candidates": ["...", "..."], "relevanc
 
 def _entry(line: str, example: str) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        _refuse(f"is not JSON ({error.msg}, character {error.pos + 1})")
+        entry = json_of(line)
+    except ValueError as error:
+        _refuse(str(error))
     if not isinstance(entry, dict):
         _refuse(f"is not an object; a line is {example}")
     return entry

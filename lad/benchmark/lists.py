@@ -11,13 +11,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.captions import images_table, repeated, size_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+MAX_GRADE: Final = 2**31 - 1
+"""Tables hold no larger one."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class RankedList:
         group: what macro averages are taken over, such as the document's domain; "" where there is none.
 
     Raises:
-        BenchmarkError: no candidate or one twice, as many grades as candidates are not there, a grade below 0, or an
-            ideal that is in another order or lacks what is listed.
+        BenchmarkError: no candidate or one twice, as many grades as candidates are not there, a grade below 0 or
+            beyond what tables hold, or an ideal that is in another order or lacks what is listed.
     """
 
     id: str
@@ -51,8 +55,8 @@ class RankedList:
             self._refuse(f"has {len(self.candidates)} candidates and {len(self.relevance)} grades")
         if twice := repeated(list(self.candidates)):
             self._refuse(f"has the candidate {twice[0][:60]!r} twice")
-        if min(self.relevance) < 0:
-            self._refuse(f"has the grade {min(self.relevance)}; grades are 0 (not relevant) or more")
+        if outside := [grade for grade in (*self.relevance, *self.ideal) if not 0 <= grade <= MAX_GRADE]:
+            self._refuse(f"has the grade {outside[0]}; grades are 0 (not relevant) to {MAX_GRADE}")
         if list(self.ideal) != sorted(self.ideal, reverse=True) or 0 in self.ideal:
             self._refuse(f"has ideal grades {list(self.ideal)}; expected are grades above 0, the largest first")
         if lacking := Counter(grade for grade in self.relevance if grade) - Counter(self.ideal):

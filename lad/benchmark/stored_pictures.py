@@ -49,12 +49,14 @@ def rows_of(file: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a file in these columns, of pictures their paths alone.
 
     Raises:
-        BenchmarkError: no Parquet, or a column that is missing.
+        BenchmarkError: no Parquet, a column that is missing, or pictures without paths.
     """
     parquet = _opened(file, columns)
     with _whole(file):
         leaves = [parquet.schema.column(k).path for k in range(len(parquet.schema))]
         wanted = [leaf for leaf in leaves if leaf.split(".")[0] in columns and not leaf.endswith(".bytes")]
+        if bare := set(columns) - {leaf.split(".")[0] for leaf in wanted}:
+            raise BenchmarkError(f"{file}: column {min(bare)} has bytes alone; expected is a path beside them")
         rows: list[Row] = parquet.read(columns=wanted).to_pylist()
     return rows
 

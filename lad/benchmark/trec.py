@@ -1,5 +1,6 @@
 """Runs in TREC's form, in which first stages write their rankings: `query Q0 document rank score name`."""
 
+import math
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ def read_run(path: Path, known: Mapping[str, Container[str]], lacks: str) -> dic
         try:
             query, _, document, rank, score, _ = line.split()
             place = (-float(score), int(rank))
+            if math.isnan(place[0]):
+                raise ValueError
         except ValueError:
             raise BenchmarkError(f"{path}: line {number} is {shown(line)}, expected are {_LINE}") from None
         if query not in places:

@@ -3,7 +3,7 @@
 import pytest
 
 from lad.report.artifact import ArtifactError
-from lad.report.artifacts.table_ranking import Options, draw, needs
+from lad.report.artifacts.table_ranking import Options, draw, needs, read_published
 from lad.report.results import opened
 
 OPTIONS = Options(model="demo", dataset="passages", label="made up")
@@ -71,6 +71,9 @@ def test_published_numbers_stand_below_those_of_their_setting(results, tmp_path)
         ("Reader,ranked,,ndcg,1,x", "line 2 has metric ndcg; known: recall_at_1"),
         ("Reader,ranked,,ndcg_at_10,high,x", "line 2 has value 'high', expected is a number"),
         ("Reader,ranked", "line 2 has no group"),
+        ("Reader,ranked,,ndcg_at_10,nan,x", "line 2 has value 'nan', expected is a number"),
+        ("Reader" * 30_000 + ",ranked,,ndcg_at_10,1,x", "field larger than field limit"),
+        ("", "has no numbers; its columns are method, setting"),
     ],
 )
 def test_a_file_of_published_numbers_that_cannot_be_used_is_refused(results, tmp_path, row, said):
@@ -80,6 +83,12 @@ def test_a_file_of_published_numbers_that_cannot_be_used_is_refused(results, tmp
         drawn_with(results, published=file)
     with pytest.raises(ArtifactError, match="cannot be read"):
         drawn_with(results, published=tmp_path / "nowhere.csv")
+
+
+def test_published_numbers_may_come_from_a_spreadsheet_that_marks_its_files(tmp_path):
+    file = tmp_path / "published.csv"
+    file.write_text("method,setting,group,metric,value,source\nReader,ranked,,ndcg_at_10,41,x\n", encoding="utf-8-sig")
+    assert [row["method"] for row in read_published(file, {"ranked"})] == ["Reader"]
 
 
 def test_without_lists_it_says_what_has_rankings(results):

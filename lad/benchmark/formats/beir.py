@@ -17,6 +17,7 @@ a relevant document, or for which the first stage finds none, is left out and co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ from lad.benchmark.lists import RankedList
 from lad.benchmark.trec import read_run
 from lad.section import Count, FilePath
 
-_QREL: Final = "query-id, corpus-id and a whole number, with tabs between"
+_QREL: Final = "query-id, corpus-id and a whole number of at most 9 digits, with tabs between"
 
 
 class Beir(Listed):
@@ -186,7 +187,7 @@ def _judgments(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
 
 
 def _is_whole(cell: str) -> bool:
-    return cell.strip().removeprefix("-").isdecimal()
+    return re.fullmatch(r"-?\d{1,9}", cell.strip()) is not None
 
 
 def _bm25(collection: Collection) -> Iterable[tuple[str, Sequence[str]]]:

@@ -28,7 +28,7 @@ class Jsonl(Listed):
     paths: ClassVar[tuple[str, ...]] = ("questions",)
     code: ClassVar[tuple[str, ...]] = (
         *Listed.code,
-        *("benchmark/among_texts.py", "benchmark/lines.py", "benchmark/roles.py"),
+        *("benchmark/among_texts.py", "benchmark/entries.py", "benchmark/lines.py", "benchmark/roles.py"),
     )
 
     format: Literal["jsonl"] = Field(

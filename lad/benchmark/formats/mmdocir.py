@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from lad.benchmark import BenchmarkError
+from lad.benchmark.among_texts import shown
 from lad.benchmark.captions import few
 from lad.benchmark.entries import Entry, fault, read_entries
 from lad.benchmark.formats.base import ImagesRead, Listed
@@ -110,13 +111,20 @@ class Mmdocir(Listed, ImagesInParquet):
         rows = rows_of(file, ("doc_name", "passage_id", *texts))
         for document in documents:
             document.refuse_other_pages(rows, file)
+        for number, row in enumerate(rows):
+            for column in texts:
+                if not isinstance(row[column], str | None):
+                    raise BenchmarkError(f"{file}, row {number}: {column} is {shown(row[column])}, expected is a text")
         owner = {row: document for document in documents for row in range(document.first, document.last + 1)}
         numbers = iter(range(len(rows)))
 
         def pictures(row: Row) -> Iterator[tuple[str, bytes | None]]:
             number = next(numbers)
             if document := owner.get(number):
-                yield document.file(number - document.first), row["image_binary"]
+                content = row["image_binary"]
+                if not isinstance(content, bytes | None):
+                    raise BenchmarkError(f"{file}, row {number}: image_binary holds no bytes, but {shown(content)}")
+                yield document.file(number - document.first), content
 
         write_pictures(file, Path(self.images), ("image_binary",), pictures)
         return rows

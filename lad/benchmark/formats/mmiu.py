@@ -21,7 +21,6 @@ from MMIU: `context` is left out, because it repeats the question together with 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -40,6 +39,7 @@ from lad.benchmark.chosen_images import (
     sort_out,
     target_named,
 )
+from lad.benchmark.entries import json_of
 from lad.benchmark.formats.base import ChoosesImages
 from lad.section import FilePath
 
@@ -58,6 +58,7 @@ _OPTION: Final = re.compile(r"\(?(?P<letter>[A-Z])\)?[:.)]\s*(?P<text>.*\S)")
 
 class Mmiu(ChoosesImages):
     paths: ClassVar[tuple[str, ...]] = ("annotations", "images")
+    code: ClassVar[tuple[str, ...]] = (*ChoosesImages.code, "benchmark/entries.py")
 
     format: Literal["mmiu"] = Field(description="Questions of MMIU's form; its settings are its tasks.")
     annotations: FilePath = Field(description="MMIU's annotation file, JSON or Parquet.")
@@ -106,11 +107,11 @@ def _load(path: Path) -> list[dict[str, Any]]:
         if path.suffix == ".parquet":
             entries = pq.ParquetFile(path).read().to_pylist()
         else:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise BenchmarkError(f"{path}: neither JSON nor Parquet ({error})") from None
+            entries = json_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, pa.ArrowException) as error:
+        raise BenchmarkError(f"{path}: neither JSON nor Parquet ({error})") from None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise BenchmarkError(
             f"{path}: not an MMIU annotation file (a list of entries with task, question, options ...)"

@@ -54,7 +54,8 @@ class MuirBench(ChoosesStoredImages):
         yield task_name(str(row["task"])), row
 
     def stored(self, row: Row) -> Sequence[Any]:
-        return row["image_list"] or []
+        stored = row["image_list"]
+        return stored if isinstance(stored, list) else []
 
     def question_of(self, task: str, number: int, row: Row, paths: Sequence[str]) -> Question:
         text = asked_text(row)

@@ -38,6 +38,7 @@ _ASKED: Final = "asked"
 
 
 class Winoground(ChoosesStoredImages):
+    code: ClassVar[tuple[str, ...]] = (*ChoosesStoredImages.code, "benchmark/entries.py")
     columns: ClassVar[tuple[str, ...]] = ("id", "caption_0", "caption_1", "collapsed_tag", *_IMAGES)
     id_column: ClassVar[str] = "id"
 

@@ -7,6 +7,7 @@ metrics are, says `lad.evaluation.rankings`.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -88,7 +89,7 @@ def draw(results: Results, options: Options) -> Table:
     told = [
         at for at, heading in enumerate(STUB) if heading == "Method" or len({line.labels[at] for line in lines}) > 1
     ]
-    published = _published(options.published, {key[0] for key in rows}) if options.published else []
+    published = read_published(options.published, {key[0] for key in rows}) if options.published else []
     lines += _published_lines(published, options, len(blocks))
     lines = [replace(line, labels=tuple(line.labels[at] for at in told)) for line in lines]
     headings = (*map(_heading, options.metrics), f"Lead in {_heading(options.metrics[0]).removesuffix(' (%)')}")
@@ -118,16 +119,17 @@ def _best(
     return {metric: max(round(of_metric[metric]["value"], 1) for of_metric in own) for metric in metrics}
 
 
-def _published(path: Path, settings: set[str]) -> list[dict[str, str]]:
+def read_published(path: Path, settings: set[str]) -> list[dict[str, str]]:
     """The rows of a file of published numbers that are of these settings; an empty setting is any.
 
     Raises:
-        ArtifactError: it cannot be read, lacks a column, or has a metric or value that is none.
+        ArtifactError: it cannot be read, lacks a column, has no row, or a metric or value that is none.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        # A spreadsheet writes a mark in front.
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ArtifactError(f"option published: {path} cannot be read ({error})") from None
     for number, row in enumerate(rows, start=2):
         if lacking := [column for column in COLUMNS if row.get(column) is None]:
@@ -135,9 +137,13 @@ def _published(path: Path, settings: set[str]) -> list[dict[str, str]]:
         if row["metric"] not in METRICS:
             raise ArtifactError(f"{path}: line {number} has metric {row['metric']}; known: {', '.join(METRICS)}")
         try:
-            float(row["value"])
+            known = math.isfinite(float(row["value"]))
         except ValueError:
-            raise ArtifactError(f"{path}: line {number} has value {row['value']!r}, expected is a number") from None
+            known = False
+        if not known:
+            raise ArtifactError(f"{path}: line {number} has value {row['value']!r}, expected is a number")
+    if not rows:
+        raise ArtifactError(f"{path}: has no numbers; its columns are {', '.join(COLUMNS)}")
     return [row for row in rows if row["setting"] in ("", *settings) and row["group"] in ("", MACRO)]
 
 
