@@ -1,4 +1,4 @@
-"""What a file may hold that no table can, or that Parquet may hold in place of what is expected, is refused in one line.
+"""What a file may hold that no table can, or that Parquet may hold in place of what is expected, is refused in a line.
 
 Found by `benchmarks.fuzz`, whose good inputs these are.
 """
