@@ -78,9 +78,6 @@ def _picture_files(figure: Figure, label: str) -> dict[str, bytes]:
         margin = 0.16 / figure.get_figheight()
         engine.set(rect=(0, margin, 1, 1 - margin))  # type: ignore[call-arg]
     figure.text(0.995, 0.005, label, ha="right", va="bottom", fontsize=6.5, color=GREY)
-    # Laid out once, for all formats: it takes as long as drawing, and would come out a little otherwise in each.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
     metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     files = {}
     for suffix, facts in metadata.items():

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import fuzz
 from benchmarks.fuzz import READERS, Reader
 
-INPUTS = 25
+INPUTS = 10
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -252,7 +252,7 @@ def test_an_unknown_artifact_is_refused_with_those_there_are(results, options, t
 
 
 def test_an_unknown_option_is_refused_with_those_there_are(results, options, tmp_path):
-    with pytest.raises(ArtifactError, match="fig1: unknown option candidates; known: model, dataset, label"):
+    with pytest.raises(ArtifactError, match="fig1: unknown option candidates; known: model, dataset, probe, label"):
         draw("fig1", results, options("fig1") | {"candidates": 4}, tmp_path)
 
 
