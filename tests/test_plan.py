@@ -14,8 +14,9 @@ import yaml
 
 from benchmarks import offline
 from lad import catalog, cli, contracts, parquet
-from lad.benchmark.formats.mmiu import build_questions as choose_questions
-from lad.benchmark.formats.mmiu import images_of, read_annotations
+from lad.benchmark.chosen_images import build_questions as choose_questions
+from lad.benchmark.chosen_images import images_of
+from lad.benchmark.formats.mmiu import read_annotations
 from lad.benchmark.presentations import build_presentations
 from lad.benchmark.questions import build_questions
 from lad.config import Configuration, Model, parse_configuration

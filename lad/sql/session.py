@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,8 +72,10 @@ class Session:
             try:
                 return answer.result()
             except KeyboardInterrupt:
-                # DuckDB looks for interrupts only now and then, in some queries never.
-                self.connection.interrupt()
+                # DuckDB looks for interrupts only now and then, and forgets one that comes before the query has begun.
+                while not answer.done():
+                    self.connection.interrupt()
+                    wait([answer], timeout=0.1)
                 raise
             except duckdb.Error as error:
                 raise SqlError(_told(error)) from None

@@ -215,7 +215,7 @@ def test_every_option_has_a_meaning(name):
         ({"probes": 2}, "option probes = 2: expected names separated by commas"),
         (
             {"number": 4},
-            "unknown option number; known: model, dataset, label, calibration_questions, setting, n,",
+            "unknown option number; known: model, dataset, probe, label, calibration_questions, setting, n,",
         ),
     ],
 )
@@ -228,6 +228,6 @@ def test_an_option_of_the_wrong_kind_is_refused(given, message):
 def test_an_artifact_is_told_what_it_has_options_for():
     told = configured_options(DEMO, "fig6")
     assert told == {
-        **{"model": "demo", "dataset": "scenes", "label": DEMO.label, "calibration_questions": 5},
-        **{"temperature": 5.0, "setting": "adversarial"},
+        **{"model": "demo", "dataset": "scenes", "probe": "vanilla", "label": DEMO.label},
+        **{"calibration_questions": 5, "temperature": 5.0, "setting": "adversarial"},
     }
