@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.captions import few, images_table
-from lad.benchmark.roles import deal_roles, refuse_too_few
+from lad.benchmark.roles import questions_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,33 +107,25 @@ def build_questions(
     Raises:
         BenchmarkError: too few questions with `n` candidates, or a text that the table lacks.
     """
-    from lad import contracts, parquet
-
-    asked, fitted = deal_roles(
-        [question for question in questions if len(question.candidates) == n],
+    ids = dict(zip(images["text"].to_pylist(), images["image_id"].to_pylist(), strict=True))
+    return questions_table(
+        questions,
+        columns=lambda q: {
+            "caption": q.query,
+            "candidates": [_text_id(text, ids) for text in q.candidates],
+            "target": q.target,
+        },
+        name=lambda q: q.id,
+        size=lambda q: len(q.candidates),
         number=lambda q: q.number,
         target=spent,
+        dataset=dataset,
+        task=task,
+        n=n,
         evaluation=evaluation,
         calibration=calibration,
         seed=seed,
     )
-    sizes = (len(question.candidates) for question in questions)
-    refuse_too_few(task, sizes, n=n, asked=len(asked), fitted=len(fitted), calibration=calibration)
-    ids = dict(zip(images["text"].to_pylist(), images["image_id"].to_pylist(), strict=True))
-    rows = [
-        {
-            "question_id": f"{dataset}-{task}-n{n:02d}-{role[0]}{rank:05d}-{question.id}",
-            "role": role,
-            "rank": rank,
-            "caption": question.query,
-            "candidates": [_text_id(text, ids) for text in question.candidates],
-            "target": question.target,
-            "n_candidates": n,
-        }
-        for role, members in (("evaluation", asked), ("calibration", fitted))
-        for rank, question in enumerate(members)
-    ]
-    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def summary_of(questions: Sequence[Question], left: Sequence[str] = ()) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from lad.benchmark import BenchmarkError
 from lad.benchmark.captions import size_of
-from lad.benchmark.roles import deal_roles, refuse_too_few
+from lad.benchmark.roles import questions_table
 from lad.extraction.prompts import IDENTIFIERS, MAX_CANDIDATES
 from lad.spelling import did_you_mean
 
@@ -191,34 +191,25 @@ def build_questions(
     Raises:
         BenchmarkError: too few questions with `n` candidates, or an image that the table lacks.
     """
-    from lad import contracts, parquet
-
-    of_task = [q for q in annotated.questions if q.task == task]
-    asked, fitted = deal_roles(
-        [q for q in of_task if len(q.files) == n],
+    ids = dict(zip(images["file_name"].to_pylist(), images["image_id"].to_pylist(), strict=True))
+    return questions_table(
+        [question for question in annotated.questions if question.task == task],
+        columns=lambda q: {
+            "caption": q.text,
+            "candidates": [_image_id(file, ids) for file in q.files],
+            "target": q.target,
+        },
+        name=lambda q: f"entry{q.number}",
+        size=lambda q: len(q.files),
         number=lambda q: q.number,
         target=lambda q: q.kin or q.files[q.target - 1],
+        dataset=dataset,
+        task=task,
+        n=n,
         evaluation=evaluation,
         calibration=calibration,
         seed=seed,
     )
-    sizes = (len(q.files) for q in of_task)
-    refuse_too_few(task, sizes, n=n, asked=len(asked), fitted=len(fitted), calibration=calibration)
-    ids = dict(zip(images["file_name"].to_pylist(), images["image_id"].to_pylist(), strict=True))
-    rows = [
-        {
-            "question_id": f"{dataset}-{task}-n{n:02d}-{role[0]}{rank:05d}-entry{question.number}",
-            "role": role,
-            "rank": rank,
-            "caption": question.text,
-            "candidates": [_image_id(file, ids) for file in question.files],
-            "target": question.target,
-            "n_candidates": n,
-        }
-        for role, questions in (("evaluation", asked), ("calibration", fitted))
-        for rank, question in enumerate(questions)
-    ]
-    return parquet.from_rows(rows, contracts.QUESTIONS)
 
 
 def named_image(option: str) -> int | None:

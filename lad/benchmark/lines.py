@@ -25,7 +25,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 from lad.benchmark import BenchmarkError
 from lad.benchmark.among_texts import Question, shown
 from lad.benchmark.captions import few
-from lad.benchmark.entries import json_of
+from lad.benchmark.entries import json_of, read_text
 from lad.benchmark.lists import RankedList
 from lad.extraction.prompts import MAX_CANDIDATES
 
@@ -76,16 +76,10 @@ def read_list_lines(path: Path) -> list[ListLine]:
 
 
 def _read(path: Path, parse: Callable[[int, dict[str, Any]], Line], example: str) -> list[Line]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise BenchmarkError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise BenchmarkError(f"{path}: not a text file in UTF-8 ({error})") from None
     found: list[Line] = []
     faults: list[str] = []
     line_of: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
