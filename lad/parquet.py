@@ -303,6 +303,8 @@ def _check_values(table: pa.Table, column: Column, name: Callable[[int], str], w
 
 def _check_pass(table: pa.Table, column: Column, name: Callable[[int], str], where: str) -> None:
     """A forward pass that left attention behind left this as well; only the log of another tool may lack it."""
+    if not table[column.name].null_count:
+        return
     attention = table["candidate_attention"].combine_chunks()
     of_a_pass = pc.greater(pc.list_value_length(attention), 0)
     if column.of_all_layers:

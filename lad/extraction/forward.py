@@ -4,8 +4,8 @@ One prefill gives the identifiers' logits and, read on the way, every layer's at
 behind it continues from its cache (`lad.extraction.passes`): the open prefixes of identifiers, texts, the null query.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,17 +83,10 @@ def read_batch(
         NotANumberError: the model overflows while it writes.
     """
     token_ids = batch.token_ids.to(backbone.device)
-    segments = batch.segments.to(backbone.device)
     parts = continuations(batch.prompts) if "null_query" in keep else []
-    rows = rows_of(batch.prompts, shared=_shared(parts)) if "rows" in keep else None
-    with (
-        readout.softened(segments, batch.n, softening),
-        readout.reading(
-            segments, 2 * batch.n, heads="heads" in keep, rows=rows and rows.to(backbone.device)
-        ) as reading,
-    ):
+    with _reading(backbone, batch, parts, keep=keep, softening=softening) as reading:
         needs_cache = bool(trie.fed_prefixes) or generation is not None or bool(parts)
-        logits, cache = prefill(backbone, batch, keep_cache=needs_cache, rows=rows is not None)
+        logits, cache = prefill(backbone, batch, keep_cache=needs_cache, rows=reading.rows is not None)
     attention = reading.attention()
     after = {(): logits} | after_prefixes(backbone, cache, trie, prompt=token_ids)
     kept = _kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening)
@@ -132,18 +125,13 @@ def read_attention(
     softening: Softening | None = None,
 ) -> Signals:
     """What `read_batch` reads of the layers up to `deepest`, behind which the pass ends: there are no logits."""
-    segments = batch.segments.to(backbone.device)
     parts = continuations(batch.prompts) if "null_query" in keep else []
-    rows = rows_of(batch.prompts, shared=_shared(parts)) if "rows" in keep else None
     cache = empty_cache(backbone) if parts else None
     with (
-        readout.softened(segments, batch.n, softening),
-        readout.reading(
-            segments, 2 * batch.n, heads="heads" in keep, rows=rows and rows.to(backbone.device), deepest=deepest
-        ) as reading,
+        _reading(backbone, batch, parts, keep=keep, softening=softening, deepest=deepest) as reading,
         suppress(readout.DeepEnoughError),
     ):
-        prefill(backbone, batch, keep_cache=bool(parts), rows=rows is not None, cache=cache)
+        prefill(backbone, batch, keep_cache=bool(parts), rows=reading.rows is not None, cache=cache)
     attention = reading.attention()
     return Signals(
         identifier_logits=None,
@@ -153,6 +141,26 @@ def read_attention(
         delimiter_attention=attention[:, :, batch.n :],
         kept=_kept(backbone, batch, reading, parts, cache, trie, keep=keep, softening=softening),
     )
+
+
+@contextmanager
+def _reading(
+    backbone: Backbone,
+    batch: Batch,
+    parts: Sequence[Continuation],
+    *,
+    keep: frozenset[Keep],
+    softening: Softening | None,
+    deepest: int | None = None,
+) -> Iterator[readout.Readout]:
+    """While active, forward passes over the batch are read out, as far as `keep` asks for it, and softened."""
+    segments = batch.segments.to(backbone.device)
+    rows = rows_of(batch.prompts, shared=_shared(parts)).to(backbone.device) if "rows" in keep else None
+    with (
+        readout.softened(segments, batch.n, softening),
+        readout.reading(segments, 2 * batch.n, heads="heads" in keep, rows=rows, deepest=deepest) as reading,
+    ):
+        yield reading
 
 
 def _shared(parts: Sequence[Continuation]) -> list[int] | None:

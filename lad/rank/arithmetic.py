@@ -214,19 +214,30 @@ def _learn_looks(signals: pa.Table, options: ChoosesLayers) -> _Looks:
     )
 
 
+def _are_found(options: ChoosesLayers) -> bool:
+    """Whether the known questions choose the layers, once for all presentations."""
+    return options.layers_by == "found" and options.layers != "all"
+
+
+def _eligible(options: ChoosesLayers, learnt: _Looks | None, layers: Sequence[int]) -> tuple[Integers, int]:
+    """The layers that may be read, ascending, counted among those with attention; and how many of them are."""
+    chosen_of, top_k = layers_to_choose(options, tuple(layers))
+    allowed = np.searchsorted(layers, chosen_of)
+    if not _are_found(options):
+        return allowed, top_k
+    assert learnt is not None, "the ranker refuses methods that lack known questions"
+    return np.sort(learnt.best[np.isin(learnt.best, allowed)][:top_k]), top_k
+
+
 def _chosen(signals: pa.Table, options: ChoosesLayers, learnt: _Looks | None) -> tuple[Floats, Integers]:
     """The attention of the layers L*, M x K x N (eq. 8, 9), and which of those with attention they are, M x K."""
     attention = _layer_attention(signals, options.equations, options.row)
-    layers = read_layers(signals)
-    chosen_of, top_k = layers_to_choose(options, layers)
-    allowed = np.searchsorted(layers, chosen_of)
-    if options.layers_by == "found" and options.layers != "all":
-        assert learnt is not None, "the ranker refuses methods that lack known questions"
-        chosen = np.sort(learnt.best[np.isin(learnt.best, allowed)][:top_k])
-        places = np.broadcast_to(chosen, (len(attention), top_k))
+    may, top_k = _eligible(options, learnt, read_layers(signals))
+    if _are_found(options):
+        places = np.broadcast_to(may, (len(attention), top_k))
     else:
-        totals = attention[:, allowed].sum(axis=2)
-        places = allowed[np.argsort(-totals, axis=1, kind="stable")[:, :top_k]]
+        totals = attention[:, may].sum(axis=2)
+        places = may[np.argsort(-totals, axis=1, kind="stable")[:, :top_k]]
     return np.take_along_axis(attention, places[..., None], axis=1), places
 
 
@@ -347,11 +358,7 @@ _ARITHMETIC: Final[dict[str, tuple[Callable[..., Any], Callable[..., Floats]]]] 
 
 
 def _last_allowed(options: ChoosesLayers, learnt: _Looks | None, known: pa.Table | None, layers: Sequence[int]) -> int:
-    chosen_of, top_k = layers_to_choose(options, tuple(layers))
-    allowed = np.searchsorted(layers, chosen_of)
-    if options.layers_by == "found" and options.layers != "all" and learnt is not None:
-        allowed = learnt.best[np.isin(learnt.best, allowed)][:top_k]
-    return int(allowed.max())
+    return int(_eligible(options, learnt, layers)[0].max())
 
 
 def _last_of_heads(
