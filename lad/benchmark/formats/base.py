@@ -23,7 +23,9 @@ from lad.section import Count, Device, FilePath, Md5, Section, Sha256, Url
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lad.benchmark.among_texts import Question
     from lad.benchmark.chosen_images import Annotated
+    from lad.benchmark.entries import Read
     from lad.benchmark.lists import RankedList
 
 _OF_OTHER_STAGES: Final = {"format", "images", "folder", "download", "pool", "embeddings", "at_most"}
@@ -269,6 +271,44 @@ class FromImageFiles(FromFiles):
     @property
     def image_folder(self) -> str:
         return self.images
+
+
+class ChoosesTexts(FromFiles):
+    """A published dataset whose questions choose one of their own texts. No query that calibrates is evaluated."""
+
+    code: ClassVar[tuple[str, ...]] = (
+        *("benchmark/among_texts.py", "benchmark/captions.py", "benchmark/entries.py", "benchmark/roles.py"),
+        "seeded.py",
+    )
+
+    def read_all(self) -> Read[Question]:
+        """All questions, and what was left out.
+
+        Raises:
+            BenchmarkError: files that cannot be read, or are not of the format.
+        """
+        raise NotImplementedError
+
+    def of_settings(self, questions: Sequence[Question], settings: Collection[str]) -> list[Question]:
+        """The questions of these settings, of all where none is named.
+
+        Raises:
+            BenchmarkError: a setting that no question has.
+        """
+        raise NotImplementedError
+
+    def read_images(self, settings: Sequence[str]) -> ImagesRead:
+        from lad.benchmark.among_texts import summary_of, texts_of
+
+        read = self.read_all()
+        asked = self.of_settings(read.made, settings)
+        return ImagesRead(texts_of(asked), summary_of(asked, read.reasons), read.left)
+
+    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
+        from lad.benchmark.among_texts import build_questions
+
+        chosen = self.of_settings(self.read_all().made, [setting])
+        return build_questions(chosen, images, task=setting, spent=lambda question: question.query, **asked)
 
 
 class ChoosesImages(FromImageFiles):

@@ -22,31 +22,25 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from lad.benchmark import BenchmarkError, among_texts
-from lad.benchmark.among_texts import Question, of_tasks, shown, summary_of, texts_of
+from lad.benchmark import BenchmarkError
+from lad.benchmark.among_texts import Question, of_tasks, shown
 from lad.benchmark.entries import Entry, LeftOutError, Raw, Read, fault, make_all, read_entries, read_text, text_of
-from lad.benchmark.formats.base import FromFiles, ImagesRead
+from lad.benchmark.formats.base import ChoosesTexts
 from lad.benchmark.lines import on_one_line
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.section import FilePath
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _SPLIT: Final = re.compile(r"_(test|val|dev)$")
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
-class Mmlu(FromFiles):
+class Mmlu(ChoosesTexts):
     paths: ClassVar[tuple[str, ...]] = ("questions",)
-    code: ClassVar[tuple[str, ...]] = (
-        *("benchmark/among_texts.py", "benchmark/captions.py", "benchmark/entries.py", "benchmark/lines.py"),
-        *("benchmark/roles.py", "seeded.py"),
-    )
+    code: ClassVar[tuple[str, ...]] = (*ChoosesTexts.code, "benchmark/lines.py")
 
     format: Literal["mmlu"] = Field(
         description="Multiple-choice questions of MMLU's form; its settings are its subjects, and all."
@@ -55,15 +49,11 @@ class Mmlu(FromFiles):
         description="A split: a table (Parquet or JSONL), a subject's CSV file, or a folder of such files."
     )
 
-    def read_images(self, settings: Sequence[str]) -> ImagesRead:
-        read = read_questions(Path(self.questions))
-        asked = _of_subjects(read.made, settings, Path(self.questions))
-        return ImagesRead(texts_of(asked), summary_of(asked, read.reasons), read.left)
+    def read_all(self) -> Read[Question]:
+        return read_questions(Path(self.questions))
 
-    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
-        path = Path(self.questions)
-        chosen = _of_subjects(read_questions(path).made, [setting], path)
-        return among_texts.build_questions(chosen, images, task=setting, spent=lambda q: q.query, **asked)
+    def of_settings(self, questions: Sequence[Question], settings: Collection[str]) -> list[Question]:
+        return _of_subjects(questions, settings, Path(self.questions))
 
 
 FORMAT = Mmlu

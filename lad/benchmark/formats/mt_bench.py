@@ -25,33 +25,26 @@ pairs are too narrow. No message that calibrates is evaluated.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from lad.benchmark import BenchmarkError, among_texts
-from lad.benchmark.among_texts import Question, of_tasks, shown, summary_of, texts_of
+from lad.benchmark import BenchmarkError
+from lad.benchmark.among_texts import Question, of_tasks, shown
 from lad.benchmark.entries import Entry, LeftOutError, Read, fault, read_entries, text_of
-from lad.benchmark.formats.base import FromFiles, ImagesRead
+from lad.benchmark.formats.base import ChoosesTexts
 from lad.section import FilePath
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _ROLES: Final = ("user", "assistant", "user", "assistant")
 _SECOND_MESSAGE: Final = "\n\n[Second message]\n"
 _SECOND_ANSWER: Final = "\n\n[Answer to the second message]\n"
 
 
-class MtBench(FromFiles):
+class MtBench(ChoosesTexts):
     paths: ClassVar[tuple[str, ...]] = ("judgments",)
-    code: ClassVar[tuple[str, ...]] = (
-        *("benchmark/among_texts.py", "benchmark/captions.py", "benchmark/entries.py", "benchmark/roles.py"),
-        "seeded.py",
-    )
 
     format: Literal["mt_bench"] = Field(
         description="Votes on pairs of responses, of the form of MT-Bench's human judgments; its settings are turn1 and"
@@ -59,15 +52,11 @@ class MtBench(FromFiles):
     )
     judgments: FilePath = Field(description="The votes, Parquet, JSONL or a JSON list.")
 
-    def read_images(self, settings: Sequence[str]) -> ImagesRead:
-        read = read_judgments(Path(self.judgments))
-        asked = of_tasks(read.made, settings, Path(self.judgments))
-        return ImagesRead(texts_of(asked), summary_of(asked, read.reasons), read.left)
+    def read_all(self) -> Read[Question]:
+        return read_judgments(Path(self.judgments))
 
-    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
-        path = Path(self.judgments)
-        chosen = of_tasks(read_judgments(path).made, [setting], path)
-        return among_texts.build_questions(chosen, images, task=setting, spent=lambda q: q.query, **asked)
+    def of_settings(self, questions: Sequence[Question], settings: Collection[str]) -> list[Question]:
+        return of_tasks(questions, settings, Path(self.judgments))
 
 
 FORMAT = MtBench

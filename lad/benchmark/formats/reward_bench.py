@@ -23,19 +23,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from lad.benchmark import among_texts
-from lad.benchmark.among_texts import Question, of_tasks, shown, summary_of, texts_of
+from lad.benchmark.among_texts import Question, of_tasks, shown
 from lad.benchmark.entries import Entry, LeftOutError, Read, fault, read_entries, text_of
-from lad.benchmark.formats.base import FromFiles, ImagesRead
+from lad.benchmark.formats.base import ChoosesTexts
 from lad.extraction.prompts import MAX_CANDIDATES
 from lad.section import FilePath
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SECTIONS: Final = {
     "Chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),
@@ -51,12 +47,8 @@ SECTIONS: Final = {
 """RewardBench's sections and their subsets, by the names in the column `subset`. `Safety` is also one of version 2."""
 
 
-class RewardBench(FromFiles):
+class RewardBench(ChoosesTexts):
     paths: ClassVar[tuple[str, ...]] = ("preferences",)
-    code: ClassVar[tuple[str, ...]] = (
-        *("benchmark/among_texts.py", "benchmark/captions.py", "benchmark/entries.py", "benchmark/roles.py"),
-        "seeded.py",
-    )
 
     format: Literal["reward_bench"] = Field(
         description="Preferred and rejected responses of RewardBench's form, version 1 (N = 2) or 2 (N = 4); its"
@@ -64,15 +56,11 @@ class RewardBench(FromFiles):
     )
     preferences: FilePath = Field(description="The table, Parquet or JSONL.")
 
-    def read_images(self, settings: Sequence[str]) -> ImagesRead:
-        read = read_preferences(Path(self.preferences))
-        asked = of_settings(read.made, settings, Path(self.preferences))
-        return ImagesRead(texts_of(asked), summary_of(asked, read.reasons), read.left)
+    def read_all(self) -> Read[Question]:
+        return read_preferences(Path(self.preferences))
 
-    def build_questions(self, images: pa.Table, *, setting: str, **asked: Any) -> pa.Table:
-        path = Path(self.preferences)
-        chosen = of_settings(read_preferences(path).made, [setting], path)
-        return among_texts.build_questions(chosen, images, task=setting, spent=lambda q: q.query, **asked)
+    def of_settings(self, questions: Sequence[Question], settings: Collection[str]) -> list[Question]:
+        return of_settings(questions, settings, Path(self.preferences))
 
 
 FORMAT = RewardBench
